@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every kernel type and field the suite touches. CO-RE relocates them by name when the
+ * object is loaded; a ___flavour is an older or newer shape of the same type. */
+#ifndef NEEDLE_KERNEL_H
+#define NEEDLE_KERNEL_H
+
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+
+#ifndef NULL
+#define NULL ((void *)0)
+#endif
+
+/* include/linux/err.h */
+#define MAX_ERRNO 4095
+#define IS_ERR_OR_NULL(p) (!(p) || (unsigned long)(p) >= (unsigned long)-MAX_ERRNO)
+
+/* include/uapi/linux/stat.h, fcntl.h, magic.h */
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define S_IFREG 0100000
+#define S_IFIFO 0010000
+#define S_ISUID 04000
+#define S_ISGID 02000
+#define S_ISVTX 01000
+#define S_IWOTH 00002
+#define O_CREAT 0100
+#define O_TMPFILE 020000000
+#define AT_FDCWD -100
+#define AT_EMPTY_PATH 0x1000
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#define TMPFS_MAGIC 0x01021994
+
+/* include/linux/fs.h, sched.h, arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
+#define FMODE_EXEC 0x20
+#define FMODE_CREATED 0x100000
+#define PF_KTHREAD 0x00200000
+#define PF_IO_WORKER 0x00000010
+#define TS_COMPAT 0x0002
+#define TIF_32BIT 22
+
+/* include/linux/pid.h, include/uapi/linux/capability.h */
+#define PIDTYPE_SID 3
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long r10, r9, r8, bp, bx, dx, cx, si, di, orig_ax, ax;
+};
+struct thread_info {
+	__u32 status;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	__u64 regs[31];
+	__u64 orig_x0;
+	__s32 syscallno;
+};
+struct thread_info {
+	unsigned long flags;
+};
+#endif
+
+struct ns_common {
+	unsigned int inum;
+};
+struct mnt_namespace {
+	struct ns_common ns;
+};
+struct pid_namespace {
+	struct ns_common ns;
+	unsigned int level;
+};
+struct net {
+	struct ns_common ns;
+};
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+	struct net *net_ns;
+};
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+typedef struct {
+	__u32 val;
+} kuid_t;
+typedef struct {
+	__u32 val;
+} kgid_t;
+typedef struct {
+	__u64 val;
+} kernel_cap_t;
+struct kernel_cap_struct { /* before 6.3: two 32-bit words; the same bytes on little endian */
+	__u32 cap[2];
+};
+struct cred {
+	kuid_t uid, euid;
+	kgid_t gid, egid;
+	kernel_cap_t cap_effective;
+};
+struct qstr {
+	__u32 len;
+	const unsigned char *name;
+};
+struct super_block;
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+struct inode {
+	unsigned short i_mode;
+	kuid_t i_uid;
+	kgid_t i_gid;
+	unsigned long i_ino;
+	unsigned int i_nlink;
+	unsigned int i_rdev;
+	struct super_block *i_sb;
+};
+struct inode___times { /* before 6.6 (13bc24457850); i_mtime until 6.7 (12cd44023651) */
+	struct timespec64 i_ctime, i_mtime;
+};
+struct inode___times2 { /* then until 6.11 (3aa63a569c64) */
+	struct timespec64 __i_ctime, __i_mtime;
+};
+struct inode___times3 {
+	__s64 i_ctime_sec, i_mtime_sec;
+	__u32 i_ctime_nsec, i_mtime_nsec;
+};
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+};
+struct dentry {
+	unsigned int d_flags;
+	struct hlist_bl_node d_hash;
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+	struct super_block *d_sb;
+};
+struct file_system_type {
+	const char *name;
+};
+struct super_block {
+	unsigned int s_dev;
+	unsigned long s_magic;
+	struct file_system_type *s_type;
+	struct dentry *s_root;
+};
+struct vfsmount {
+	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
+};
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
+};
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+struct file {
+	struct path f_path;
+	struct inode *f_inode;
+	unsigned int f_flags;
+	unsigned int f_mode;
+	void *private_data;
+};
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+struct files_struct {
+	struct fdtable *fdt;
+};
+struct fs_struct {
+	struct path root, pwd;
+};
+struct filename {
+	const char *name;
+	const char *uptr;
+};
+struct open_how {
+	__u64 flags, mode, resolve;
+};
+struct open_flags {
+	int open_flag;
+	unsigned short mode;
+};
+struct mm_struct {
+	unsigned long arg_start, arg_end, env_start, env_end;
+	struct file *exe_file;
+};
+struct tty_struct {
+	char name[64];
+};
+struct signal_struct {
+	struct pid *pids[4];
+	struct tty_struct *tty;
+};
+struct cgroup;
+struct task_struct {
+	struct thread_info thread_info;
+	void *stack;
+	unsigned int flags;
+	int pid, tgid;
+	struct task_struct *real_parent, *group_leader;
+	struct mm_struct *mm;
+	struct fs_struct *fs;
+	struct files_struct *files;
+	struct nsproxy *nsproxy;
+	struct signal_struct *signal;
+	const struct cred *cred;
+	struct pid *thread_pid;
+	__u64 start_boottime;
+	kuid_t loginuid;
+	unsigned int sessionid;
+	char comm[16];
+};
+struct linux_binprm {
+	struct file *file;
+	int argc;
+	const char *filename, *interp, *fdpath;
+};
+
+#pragma clang attribute pop
+
+#endif

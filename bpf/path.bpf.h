@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The full path of a struct path, walked by hand from the dentry up through its mounts to
+ * the root of the mount namespace, a chroot in between included: bpf_d_path() exists for few
+ * hooks, none of them a tracepoint. Compare prepend_path() in fs/d_path.c. */
+#ifndef NEEDLE_PATH_BPF_H
+#define NEEDLE_PATH_BPF_H
+
+#include "snoop.bpf.h"
+
+static __always_inline void *mount_of(const void *vfsmount)
+{
+	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+}
+
+/* One step of the walk in record `slot`. Returns nonzero when there is nothing left to do.
+ * A global function: the verifier walks it once, not once a step, and no kernel needs
+ * bpf_loop() (5.17) for it. */
+__noinline int path_step(__u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct dentry *dentry, *parent;
+	struct qstr name;
+	__u32 pos, n;
+
+	if (!r)
+		return 1;
+	dentry = (void *)r->dentry;
+	if (r->dentry == r->root) { /* up to what it is mounted on */
+		struct mount *mount = (void *)r->mount, *up = BPF_CORE_READ(mount, mnt_parent);
+
+		if (!up || up == mount) {
+			unsigned long ns = (unsigned long)BPF_CORE_READ(mount, mnt_ns);
+
+			if (IS_ERR_OR_NULL(ns))
+				r->path_mark |= EV_STR_DETACHED;
+			return 1;
+		}
+		r->dentry = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
+		r->root = (__u64)BPF_CORE_READ(up, mnt.mnt_root);
+		r->mount = (__u64)up;
+		return 0;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	name.len = BPF_CORE_READ(dentry, d_name.len);
+	name.name = BPF_CORE_READ(dentry, d_name.name);
+	n = name.len;
+	pos = r->pos;
+	if (n > 255 || pos < n + 1 || pos > PATH_BYTES) {
+		r->path_mark |= EV_STR_DEEP;
+		return 1;
+	}
+	pos -= n;
+	bpf_probe_read_kernel(&r->path[pos & (PATH_BYTES - 1)], n & 255, name.name);
+	if (parent == dentry || !parent) { /* in no tree: "memfd:name", or a subtree lost by its file system */
+		r->pos = pos;
+		return 1;
+	}
+	pos--;
+	r->path[pos & (PATH_BYTES - 1)] = '/';
+	r->pos = pos;
+	r->dentry = (__u64)parent;
+	return 0;
+}
+
+/* Two loops of 64, so that the verifier walks 128 turns and not 4096. */
+#define PATH_TURNS 64
+__noinline int path_steps(__u32 slot)
+{
+	for (int i = 0; i < PATH_TURNS; i++)
+		if (path_step(slot))
+			return 1;
+	return 0;
+}
+
+/* Leaves the path of r->dentry and r->mount in r->path[r->pos .. PATH_BYTES). */
+__noinline int path_walk(__u32 slot)
+{
+	for (int i = 0; i < PATH_TURNS; i++)
+		if (path_steps(slot))
+			return 0;
+	return 0;
+}
+
+/* Appends the full path of `path`. */
+static __always_inline void append_path(struct record *r, struct ev_str *s, const struct path *path)
+{
+	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
+	__u32 pos, off = r->len, n;
+
+	r->pos = PATH_BYTES;
+	r->path_mark = 0;
+	r->dentry = (__u64)BPF_CORE_READ(path, dentry);
+	r->mount = (__u64)mount_of(mnt);
+	r->root = (__u64)BPF_CORE_READ(mnt, mnt_root);
+	path_walk(r->slot);
+	if (r->pos == PATH_BYTES) {
+		r->pos = PATH_BYTES - 1;
+		r->path[PATH_BYTES - 1] = '/';
+	}
+	pos = r->pos;
+	n = PATH_BYTES - pos;
+	s->mark |= (__u32)r->path_mark;
+	s->off = off;
+	if (pos > PATH_BYTES || off > RECORD_MAX - PATH_BYTES)
+		return;
+	if (bpf_probe_read_kernel(&r->bytes[off & (RECORD_MAX - 1)], n & (2 * PATH_BYTES - 1), &r->path[pos & (PATH_BYTES - 1)]))
+		return;
+	s->len = n;
+	r->len = off + n;
+}
+
+/* Whether a directory entry has been removed: d_unlinked() in include/linux/dcache.h. */
+static __always_inline bool unlinked(struct dentry *dentry)
+{
+	return !BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry;
+}
+
+/* The file behind a descriptor of the current process, or NULL. */
+static __always_inline struct file *fd_file(int fd)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	struct file **files, *file = NULL;
+
+	if (fd < 0 || (__u32)fd >= BPF_CORE_READ(fdt, max_fds))
+		return NULL;
+	files = BPF_CORE_READ(fdt, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
+	return file;
+}
+
+/* Appends `name`, a string of user memory as a system call was given it, made absolute: behind
+ * the path of the directory `dfd`, of the working directory, or of the caller's root where that
+ * is not the namespace's. `whole` becomes all of it, `given` the part that the caller named.
+ * Symlinks and ".." in it are not followed. */
+static __always_inline void append_user_path(struct record *r, struct ev_str *whole, struct ev_str *given, int dfd,
+					     const char *name)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	const struct path *base;
+	__u32 start = r->len;
+	char first = 0;
+
+	if (bpf_probe_read_user(&first, 1, name))
+		return;
+	if (first == '/' || dfd == AT_FDCWD) {
+		base = (void *)fs + (first == '/' ? bpf_core_field_offset(struct fs_struct, root) :
+						    bpf_core_field_offset(struct fs_struct, pwd));
+	} else {
+		struct file *file = fd_file(dfd);
+
+		base = file ? (void *)file + bpf_core_field_offset(struct file, f_path) : NULL;
+	}
+	if (base) {
+		append_path(r, whole, base);
+		if (whole->len == 1)
+			r->len = start; /* just "/" */
+		if (first != '/' && r->len < RECORD_MAX) {
+			r->bytes[r->len & (RECORD_MAX - 1)] = '/';
+			r->len++;
+		}
+	}
+	append_user_str(r, given, name);
+	whole->off = start;
+	whole->len = r->len - start;
+	whole->mark |= given->mark;
+}
+
+/* --path: strings that paths must begin with. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct prefix);
+	__type(value, __u8);
+} path_prefixes SEC(".maps");
+
+const volatile bool path_filter = false;
+
+/* Whether --path asks for the path at `s` of the record. The key is built in the head room
+ * behind the record. */
+static __always_inline bool path_wanted(struct record *r, const struct ev_str *s)
+{
+	struct prefix *key = (void *)&r->bytes[RECORD_MAX];
+	__u32 n = s->len;
+
+	if (!path_filter)
+		return true;
+	if (n > PREFIX_BYTES)
+		n = PREFIX_BYTES;
+	key->bits = n * 8;
+	if (bpf_probe_read_kernel(key->bytes, n & 255, &r->bytes[s->off & (RECORD_MAX - 1)]))
+		return false;
+	return bpf_map_lookup_elem(&path_prefixes, key);
+}
+
+#endif

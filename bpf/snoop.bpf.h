@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The BPF side of every tool: the filter, and an event's life: begin, append, submit. */
+#ifndef NEEDLE_SNOOP_BPF_H
+#define NEEDLE_SNOOP_BPF_H
+
+#include "kernel.h"
+#include "event.h"
+#include "filter.h"
+
+/* A tool with longer tails defines its own. Both are powers of two; RECORD_MAX is what all
+ * strings of a record may take together, and stays below 64 KiB (ev_str has 16-bit offsets). */
+#ifndef RECORD_MAX
+#define RECORD_MAX 16384
+#endif
+#ifndef STR_MAX
+#define STR_MAX 4096
+#endif
+#define PATH_BYTES 8192 /* a path may be longer than PATH_MAX: that limits only what a call names */
+#define SCRATCH_SLOTS 4 /* per CPU */
+
+const volatile struct filter filter = {};
+struct event_stats stats = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 22); /* --buffer */
+} events SEC(".maps");
+
+/* Working memory for one event. `cpu * SCRATCH_SLOTS` of them: user space sets max_entries. */
+struct record {
+	__u32 busy;
+	__u32 slot;
+	__u32 len;
+	/* the walk of path.bpf.h */
+	__u32 pos;
+	__u64 dentry, mount, root;
+	__u64 path_mark;
+	char path[PATH_BYTES + 256];
+	char bytes[RECORD_MAX + STR_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SCRATCH_SLOTS);
+	__type(key, __u32);
+	__type(value, struct record);
+} scratch SEC(".maps");
+
+#define LIST_MAP(name)                            \
+	struct {                                  \
+		__uint(type, BPF_MAP_TYPE_HASH);  \
+		__uint(max_entries, 1);           \
+		__type(key, __u32);               \
+		__type(value, __u8);              \
+	} name SEC(".maps")
+
+LIST_MAP(filter_pids);
+LIST_MAP(filter_tids);
+LIST_MAP(filter_uids);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} filter_cgroup SEC(".maps");
+
+static __always_inline bool listed(void *map, __u32 value)
+{
+	return bpf_map_lookup_elem(map, &value);
+}
+
+static __always_inline bool comm_has(const char *comm)
+{
+	__u32 n = filter.comm_len;
+
+	for (__u32 i = 0; i < 16; i++) {
+		bool same = i + n <= 16;
+
+		for (__u32 j = 0; same && j < 16 && j < n; j++)
+			same = i + j < 16 && comm[i + j] == filter.comm[j];
+		if (same)
+			return true;
+	}
+	return false;
+}
+
+/* Matches the thread's name and its process's: a worker of io_uring carries its own.
+ * Global, so that the verifier walks it once. */
+__noinline int comm_filtered_out(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	char comm[16];
+
+	bpf_get_current_comm(comm, sizeof(comm));
+	if (comm_has(comm))
+		return 0;
+	if (BPF_CORE_READ_INTO(&comm, task, group_leader, comm))
+		return 1;
+	return !comm_has(comm);
+}
+
+/* Whether the current process is one that nobody asked for. */
+static __always_inline bool filtered_out(void)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u32 pid = pid_tgid >> 32, tid = pid_tgid;
+
+	if (stats.self == pid)
+		return true;
+	if (filter.set & FILTER_PID && filter.pid != pid)
+		return true;
+	if (filter.set & FILTER_TID && filter.tid != tid)
+		return true;
+	if (filter.set & FILTER_PIDS && !listed(&filter_pids, pid))
+		return true;
+	if (filter.set & FILTER_TIDS && !listed(&filter_tids, tid))
+		return true;
+	if (filter.set & FILTER_UID && filter.uid != (__u32)bpf_get_current_uid_gid())
+		return true;
+	if (filter.set & FILTER_UIDS && !listed(&filter_uids, bpf_get_current_uid_gid()))
+		return true;
+	if (filter.set & FILTER_MNT_NS) {
+		struct task_struct *task = (void *)bpf_get_current_task();
+
+		if (filter.mnt_ns != BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum))
+			return true;
+	}
+	if (filter.set & FILTER_CGROUP && bpf_current_task_under_cgroup(&filter_cgroup, 0) != 1)
+		return true;
+	if (filter.set & FILTER_COMM && comm_filtered_out())
+		return true;
+	return false;
+}
+
+/* Who does it: the current task. */
+static __always_inline void fill_header(struct event_header *h)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u64 uid_gid = bpf_get_current_uid_gid();
+
+	h->time = bpf_ktime_get_boot_ns();
+	h->pid = pid_tgid >> 32;
+	h->tid = pid_tgid;
+	h->uid = uid_gid;
+	h->gid = uid_gid >> 32;
+	bpf_get_current_comm(&h->comm, sizeof(h->comm));
+	if (filter.want & WANT_WHO) {
+		struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+		struct pid *pid = BPF_CORE_READ(task, thread_pid);
+		__u32 level = BPF_CORE_READ(pid, level);
+		struct upid *upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				    level * bpf_core_type_size(struct upid);
+
+		h->cgroup = bpf_get_current_cgroup_id();
+		h->start = BPF_CORE_READ(leader, start_boottime);
+		h->ppid = BPF_CORE_READ(leader, real_parent, tgid);
+		h->euid = BPF_CORE_READ(task, cred, euid.val);
+		h->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+		if (pid)
+			h->pid_ns = BPF_CORE_READ(upid, ns, ns.inum);
+		h->kthread = !!(BPF_CORE_READ(task, flags) & PF_KTHREAD);
+		h->thread = h->comm;
+	}
+	if (h->pid != h->tid)
+		BPF_CORE_READ_INTO(&h->comm, task, group_leader, comm);
+}
+
+/* Claims one of this CPU's scratch records: a program may be preempted by another
+ * task's on the same CPU, or nested in an interrupt. An addition, not a compare and
+ * swap, which BPF has only since 5.12: of two that meet, both may go on to the next. */
+static __always_inline struct record *record_claim(void)
+{
+	__u32 first = bpf_get_smp_processor_id() * SCRATCH_SLOTS;
+
+	for (__u32 i = 0; i < SCRATCH_SLOTS; i++) {
+		__u32 slot = first + i;
+		struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+		if (!r)
+			break;
+		__sync_fetch_and_add(&r->busy, 1);
+		if (*(volatile __u32 *)&r->busy == 1) {
+			r->slot = slot;
+			return r;
+		}
+		__sync_fetch_and_add(&r->busy, -1);
+	}
+	__sync_fetch_and_add(&stats.lost_busy, 1);
+	return NULL;
+}
+
+static __always_inline void record_release(struct record *r)
+{
+	__sync_fetch_and_add(&r->busy, -1);
+}
+
+static __always_inline struct record *event_begin_(__u32 size)
+{
+	struct record *r = record_claim();
+
+	if (!r)
+		return NULL;
+	__builtin_memset(r->bytes, 0, size);
+	r->len = size;
+	return r;
+}
+
+/* event_begin(r, TYPE): a claimed record with a zeroed struct TYPE at its start, or NULL,
+ * which is counted as lost. The caller fills the header, and ends with event_submit()
+ * or event_drop(). */
+#define event_begin(type) event_begin_(sizeof(struct type))
+#define event_of(r, type) ((struct type *)(r)->bytes)
+
+static __always_inline void event_drop(struct record *r)
+{
+	record_release(r);
+}
+
+/* Sends the record. The reader is woken when it sleeps, or when much has gathered: it
+ * looks by itself every few ms for as long as there is anything (see common/session.cpp). */
+static __always_inline void submit_bytes(void *data, __u32 len)
+{
+	__u64 flags = BPF_RB_NO_WAKEUP;
+
+	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 4)
+		flags = BPF_RB_FORCE_WAKEUP;
+	if (bpf_ringbuf_output(&events, data, len, flags))
+		__sync_fetch_and_add(&stats.lost_full, 1);
+	/* Only after the record is there: the reader sets this, then looks once more. */
+	if (*(volatile __u32 *)&stats.reader_waits) {
+		void *nothing;
+
+		stats.reader_waits = 0;
+		nothing = bpf_ringbuf_reserve(&events, 8, 0);
+		if (nothing)
+			bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+	}
+}
+
+static __always_inline void event_submit(struct record *r)
+{
+	__u32 len = r->len;
+
+	if (len <= RECORD_MAX)
+		submit_bytes(r->bytes, len);
+	record_release(r);
+}
+
+/* Appends `len` bytes of kernel or user memory, at most STR_MAX of them; what is beyond,
+ * or cannot be read, is counted in the mark. */
+#define APPEND_FN(name, read)                                                                   \
+	static __always_inline void name(struct record *r, struct ev_str *s, const void *src, __u32 len) \
+	{                                                                                        \
+		__u32 off = r->len, n = len;                                                     \
+                                                                                                \
+		if (n > STR_MAX - 1)                                                             \
+			n = STR_MAX - 1;                                                         \
+		if (off > RECORD_MAX - STR_MAX || read(&r->bytes[off & (RECORD_MAX - 1)], n, src)) \
+			n = 0;                                                                   \
+		s->off = off;                                                                    \
+		s->len = n;                                                                      \
+		s->mark |= len - n;                                                              \
+		r->len = off + n;                                                                \
+	}
+
+/* Appends a NUL-terminated string. One of STR_MAX - 1 bytes or more is cut, by a number
+ * of bytes that is not known: the mark says 1, "at least". */
+#define APPEND_STR_FN(name, read)                                                               \
+	static __always_inline long name(struct record *r, struct ev_str *s, const void *src)    \
+	{                                                                                        \
+		__u32 off = r->len;                                                              \
+		long n;                                                                          \
+                                                                                                \
+		if (off > RECORD_MAX - STR_MAX)                                                  \
+			return -1;                                                               \
+		n = read(&r->bytes[off & (RECORD_MAX - 1)], STR_MAX, src);                       \
+		if (n <= 0)                                                                      \
+			return n;                                                                \
+		s->off = off;                                                                    \
+		s->len = n - 1;                                                                  \
+		s->mark |= n == STR_MAX;                                                         \
+		r->len = off + n - 1;                                                            \
+		return n;                                                                        \
+	}
+
+APPEND_FN(append_kernel, bpf_probe_read_kernel)
+APPEND_FN(append_user, bpf_probe_read_user)
+APPEND_STR_FN(append_kernel_str, bpf_probe_read_kernel_str)
+APPEND_STR_FN(append_user_str, bpf_probe_read_user_str)
+
+/* Run once by user space, through BPF_PROG_TEST_RUN, to learn who the tool itself is:
+ * its getpid() may be that of another pid namespace. */
+SEC("raw_tp")
+int self__run(void *ctx)
+{
+	stats.self = bpf_get_current_pid_tgid() >> 32;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#endif

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// One column: a name, what it means, and how to print one field of a record.
+#pragma once
+
+#include "format.h"
+
+#include <vector>
+
+namespace needle {
+
+struct Column {
+  std::string_view name;  // the JSON key, the name in -o; in capitals the heading
+  std::string_view help;
+  int width;
+  Align align;
+  bool shown;       // in the table, unless -o says otherwise
+  unsigned wanted;  // bits of filter.want: what the programs must gather for it
+  void (*text)(Buffer&, Record, Blanks);
+  void (*json)(Buffer&, std::string_view key, Record);
+};
+
+using Columns = std::vector<const Column*>;  // of a tool's, in the order to be shown
+
+// What may be an event: the same bytes in BPF C and in C++, and no padding, through which
+// stale kernel memory would travel.
+template <class E>
+concept Event = std::is_standard_layout_v<E> && std::is_trivially_copyable_v<E> &&
+                std::has_unique_object_representations_v<E> && alignof(E) == 8 &&
+                std::is_same_v<decltype(E::h), event_header> && offsetof(E, h) == 0;
+
+namespace detail {
+
+template <class> struct MemberOf;
+template <class C, class M> struct MemberOf<M C::*> { using type = C; };
+
+template <class T> constexpr const T& follow(const T& object) { return object; }
+template <class T, class M, class... Rest> constexpr const auto& follow(const T& object, M member, Rest... rest) {
+  return follow(object.*member, rest...);
+}
+
+// A field, reached from its event by member pointers: &open_event::h, &event_header::pid.
+template <auto First, auto... Rest> struct Field {
+  using Of = typename MemberOf<decltype(First)>::type;
+  static const auto& in(Record r) { return follow(r.as<Of>(), First, Rest...); }
+  using Type = std::remove_cvref_t<decltype(in({}))>;
+
+  static void text(Buffer& out, Record r, Blanks b) { Format<Type>::text(out, in(r), r, b); }
+  static void json(Buffer& out, std::string_view key, Record r) { Format<Type>::json(out, key, in(r), r); }
+};
+
+}  // namespace detail
+
+// column<&open_event::path>("path", "the file that was opened"): all else follows from the
+// field's type. `wanted`: see Column.
+template <auto... Path>
+  requires Event<typename detail::Field<Path...>::Of>
+consteval Column column(std::string_view name, std::string_view help, unsigned wanted = 0) {
+  using F = detail::Field<Path...>;
+  using How = Format<typename F::Type>;
+  return {name, help, How::width, How::align, true, wanted, F::text, F::json};
+}
+
+// Not in the table unless asked for.
+consteval Column hidden(Column c) {
+  c.shown = false;
+  return c;
+}
+
+consteval Column wide(Column c, int width) {
+  c.width = width;
+  return c;
+}
+
+}  // namespace needle

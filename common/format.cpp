@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "format.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <ctime>
+
+#include <array>
+#include <charconv>
+#include <iterator>
+
+namespace needle {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr char kHex[] = "0123456789abcdef";
+
+std::int64_t now(clockid_t clock) {
+  timespec t{};
+  clock_gettime(clock, &t);
+  return t.tv_sec * kSecond + t.tv_nsec;
+}
+
+std::int64_t boot_to_wall() { return now(CLOCK_REALTIME) - now(CLOCK_BOOTTIME); }
+std::int64_t wall_offset = boot_to_wall();
+
+template <class T> void to_chars(Buffer& out, T v, int base = 10) {
+  std::array<char, 24> digits;
+  const auto end = std::to_chars(digits.begin(), digits.end(), v, base).ptr;
+  out.append(digits.begin(), end);
+}
+
+void put_padded(Buffer& out, std::uint64_t v, int width) {
+  std::array<char, 20> digits;
+  for (auto i = static_cast<std::size_t>(width); i-- > 0; v /= 10) digits[i] = static_cast<char>('0' + v % 10);
+  out.append(digits.data(), static_cast<std::size_t>(width));
+}
+
+struct Character {
+  std::size_t bytes;  // of valid UTF-8; 0: it is none
+  char32_t code;
+};
+
+// The first character of a string that is not empty. RFC 3629: no overlong forms, no surrogates.
+Character decode(std::string_view s) {
+  const auto byte = [s](std::size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };
+  const unsigned b = byte(0);
+  if (b < 0x80) return {1, b};
+  const std::size_t n = b < 0xC2 ? 0 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : b < 0xF5 ? 4 : 0;
+  if (n == 0 || n > s.size()) return {0, 0};
+  char32_t code = b & (0x7Fu >> n);
+  for (std::size_t i = 1; i < n; i++) {
+    if ((byte(i) & 0xC0) != 0x80) return {0, 0};
+    code = code << 6 | (byte(i) & 0x3F);
+  }
+  const bool overlong = (n == 3 && code < 0x800) || (n == 4 && code < 0x10000);
+  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+  return overlong || surrogate || code > 0x10FFFF ? Character{0, 0} : Character{n, code};
+}
+
+// Characters that act on the terminal, hide, re-order, or pass for a blank: C0, DEL, C1, and
+// of Unicode's categories Zs, Zl, Zp, Cf those that text is not made of.
+bool deceives(char32_t c) {
+  return c < 0x20 || (c >= 0x7F && c <= 0xA0) || c == 0xAD || c == 0x034F || c == 0x061C || c == 0x115F || c == 0x1160 ||
+         c == 0x1680 || c == 0x180E || (c >= 0x2000 && c <= 0x200F) || (c >= 0x2028 && c <= 0x202F) ||
+         (c >= 0x205F && c <= 0x206F) || c == 0x2800 || c == 0x3000 || c == 0x3164 || c == 0xFEFF || c == 0xFFA0 ||
+         (c >= 0xFE00 && c <= 0xFE0F) || (c >= 0xFFF9 && c <= 0xFFFB) || (c >= 0xE0000 && c <= 0xE0FFF) ||
+         (c >= 0x1D173 && c <= 0x1D17A);
+}
+
+bool plain_ascii(std::string_view s, std::string_view except) {
+  for (const char ch : s) {
+    const auto c = static_cast<unsigned char>(ch);
+    if (c < 0x21 || c > 0x7E || except.find(ch) != except.npos) return false;
+  }
+  return true;
+}
+
+void put_hex_byte(Buffer& out, char ch) {
+  const auto c = static_cast<unsigned char>(ch);
+  out += "\\x";
+  out.push_back(kHex[c >> 4]);
+  out.push_back(kHex[c & 15]);
+}
+
+// One character's bytes, escaped as in C.
+void put_escaped(Buffer& out, std::string_view bytes) {
+  if (bytes == "\n") out += "\\n";
+  else if (bytes == "\t") out += "\\t";
+  else if (bytes == "\r") out += "\\r";
+  else for (const char c : bytes) put_hex_byte(out, c);
+}
+
+struct Flag {
+  unsigned bits;
+  std::string_view name;
+};
+
+void put_flags(Buffer& out, unsigned flags, std::span<const Flag> names, bool first) {
+  const auto bar = [&] {
+    if (!first) out.push_back('|');
+    first = false;
+  };
+  for (const Flag& f : names) {
+    if ((flags & f.bits) != f.bits) continue;
+    bar();
+    out += f.name;
+    flags &= ~f.bits;
+  }
+  if (flags == 0) return;
+  bar();
+  out += "0x";
+  to_chars(out, flags, 16);
+}
+
+#if defined(__x86_64__)
+constexpr unsigned kLargeFile = 0100000;  // 0 in a 64-bit libc's fcntl.h
+#else
+constexpr unsigned kLargeFile = 0400000;
+#endif
+constexpr std::string_view kAccess[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};
+constexpr Flag kOpenFlags[] = {
+    {O_CREAT, "O_CREAT"}, {O_EXCL, "O_EXCL"}, {O_NOCTTY, "O_NOCTTY"}, {O_TRUNC, "O_TRUNC"}, {O_APPEND, "O_APPEND"},
+    {O_NONBLOCK, "O_NONBLOCK"}, {O_SYNC, "O_SYNC"}, {O_DSYNC, "O_DSYNC"}, {O_ASYNC, "O_ASYNC"}, {O_DIRECT, "O_DIRECT"},
+    {kLargeFile, "O_LARGEFILE"}, {O_TMPFILE, "O_TMPFILE"}, {O_DIRECTORY, "O_DIRECTORY"}, {O_NOFOLLOW, "O_NOFOLLOW"},
+    {O_NOATIME, "O_NOATIME"}, {O_CLOEXEC, "O_CLOEXEC"}, {O_PATH, "O_PATH"}};
+
+constexpr std::string_view kVia[] = {
+    "?",
+#define X(name, ...) #name,
+    NEEDLE_SYSCALLS(X)
+#undef X
+    "io_uring", "kernel"};
+
+// include/uapi/linux/capability.h, in order.
+constexpr std::string_view kCaps[] = {
+    "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
+    "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
+    "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
+    "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
+    "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
+    "checkpoint_restore"};
+
+}  // namespace
+
+void refresh_wall_clock() { wall_offset = boot_to_wall(); }
+std::int64_t wall_clock(ev_time t) { return wall_offset + static_cast<std::int64_t>(t); }
+
+void put_decimal(Buffer& out, std::uint64_t v) { to_chars(out, v); }
+void put_decimal(Buffer& out, std::int64_t v) { to_chars(out, v); }
+
+void put_octal(Buffer& out, unsigned v, int digits) {
+  const int top = v > 0777 ? (v > 07777 ? 11 : 4) : 3;
+  for (int i = (top > digits ? top : digits) - 1; i >= 0; i--)
+    out.push_back(static_cast<char>('0' + (i > 10 ? 0 : v >> (3 * i) & 7)));
+}
+
+void put_time(Buffer& out, ev_time t) {
+  static std::int64_t second = -1;
+  static Buffer clock;
+  const std::int64_t ns = wall_clock(t);
+  if (ns / kSecond != second) {
+    second = ns / kSecond;
+    const time_t s = second;
+    std::tm tm{};
+    localtime_r(&s, &tm);
+    char text[16];
+    clock.assign(text, std::strftime(text, sizeof text, "%H:%M:%S.", &tm));
+  }
+  out += clock;
+  put_padded(out, static_cast<std::uint64_t>(ns % kSecond / 1000), 6);
+}
+
+void put_rfc3339(Buffer& out, std::int64_t ns) {
+  static std::int64_t second = -1;
+  static Buffer clock;
+  std::int64_t rest = ns % kSecond;
+  if (rest < 0) rest += kSecond;
+  if (const std::int64_t whole = (ns - rest) / kSecond; whole != second) {
+    second = whole;
+    const time_t s = second;
+    std::tm tm{};
+    gmtime_r(&s, &tm);
+    char text[32];
+    clock.assign(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.", &tm));
+  }
+  out += clock;
+  put_padded(out, static_cast<std::uint64_t>(rest), 9);
+  out.push_back('Z');
+}
+
+void put_text(Buffer& out, std::string_view s, Blanks blanks) {
+  if (s.empty()) {
+    out.push_back('-');
+    return;
+  }
+  if (s == "-" || s == "?") {  // as a value these two mean "none" and "not known"
+    put_hex_byte(out, s[0]);
+    return;
+  }
+  if (plain_ascii(s, "\\")) {
+    out += s;
+    return;
+  }
+  bool after_blank = true;  // a blank at the start, at the end, or behind another is escaped
+  while (!s.empty()) {
+    const Character c = decode(s);
+    const std::size_t n = c.bytes ? c.bytes : 1;
+    bool blank = false;
+    if (c.bytes == 0) put_hex_byte(out, s[0]);
+    else if (c.code == '\\') out += "\\\\";
+    else if (c.code == ' ') {
+      blank = blanks == Blanks::single && !after_blank && s.size() > 1;
+      out += blank ? " " : "\\x20";
+    } else if (deceives(c.code)) put_escaped(out, s.substr(0, n));
+    else out += s.substr(0, n);
+    after_blank = blank;
+    s.remove_prefix(n);
+  }
+}
+
+void put_shell_word(Buffer& out, std::string_view s) {
+  if (s.empty()) {
+    out += "''";
+    return;
+  }
+  constexpr std::string_view kSpecial = "|&;<>()$`\\\"'*?[]#~!{}^";
+  if (s != "-" && plain_ascii(s, kSpecial)) {
+    out += s;
+    return;
+  }
+  bool ansi = s.find("  ") != s.npos;
+  for (std::string_view rest = s; !ansi && !rest.empty();) {
+    const Character c = decode(rest);
+    ansi = c.bytes == 0 || deceives(c.code);
+    rest.remove_prefix(c.bytes ? c.bytes : 1);
+  }
+  if (!ansi) {
+    out.push_back('\'');
+    for (const char c : s) {
+      if (c == '\'') out += "'\\''";
+      else out.push_back(c);
+    }
+    out.push_back('\'');
+    return;
+  }
+  out += "$'";
+  for (bool after_blank = false; !s.empty();) {
+    const Character c = decode(s);
+    const std::size_t n = c.bytes ? c.bytes : 1;
+    const bool blank = c.code == ' ' && c.bytes == 1;
+    if (c.bytes == 0) put_hex_byte(out, s[0]);
+    else if (c.code == '\\' || c.code == '\'') (out.push_back('\\'), out.push_back(s[0]));
+    else if (deceives(c.code) || (blank && after_blank)) put_escaped(out, s.substr(0, n));
+    else out += s.substr(0, n);
+    after_blank = blank;
+    s.remove_prefix(n);
+  }
+  out.push_back('\'');
+}
+
+namespace {
+
+// Writes the body of a JSON string; returns whether all of it was UTF-8.
+bool put_json_body(Buffer& out, std::string_view s) {
+  const auto unicode = [&out](char32_t unit) {
+    out += "\\u";
+    for (int shift = 12; shift >= 0; shift -= 4) out.push_back(kHex[unit >> shift & 15]);
+  };
+  bool valid = true;
+  while (!s.empty()) {
+    const Character c = decode(s);
+    if (c.bytes == 0) {
+      unicode(0xFFFD);
+      valid = false;
+      s.remove_prefix(1);
+      continue;
+    }
+    if (c.code == '"' || c.code == '\\') (out.push_back('\\'), out.push_back(s[0]));
+    else if (c.code == '\n') out += "\\n";
+    else if (c.code == '\t') out += "\\t";
+    else if (c.code == '\r') out += "\\r";
+    else if (!deceives(c.code)) out += s.substr(0, c.bytes);
+    else if (c.code < 0x10000) unicode(c.code);
+    else (unicode(0xD800 + ((c.code - 0x10000) >> 10)), unicode(0xDC00 + (c.code & 0x3FF)));
+    s.remove_prefix(c.bytes);
+  }
+  return valid;
+}
+
+void put_hex_member(Buffer& out, std::string_view key, std::string_view s) {
+  out += ",\"";
+  out += key;
+  out += "_hex\":\"";
+  for (const char ch : s) {
+    const auto c = static_cast<unsigned char>(ch);
+    out.push_back(kHex[c >> 4]);
+    out.push_back(kHex[c & 15]);
+  }
+  out.push_back('"');
+}
+
+void put_suffixed_number(Buffer& out, std::string_view key, std::string_view suffix, std::uint64_t value) {
+  out += ",\"";
+  out += key;
+  out += suffix;
+  out += "\":";
+  put_decimal(out, value);
+}
+
+void put_suffixed_true(Buffer& out, std::string_view key, std::string_view suffix) {
+  out += ",\"";
+  out += key;
+  out += suffix;
+  out += "\":true";
+}
+
+void put_json_marks(Buffer& out, std::string_view key, const ev_str& s) {
+  if (s.mark & EV_STR_MISSING) put_suffixed_number(out, key, "_missing", s.mark & EV_STR_MISSING);
+  if (s.mark & EV_STR_DEEP) put_suffixed_true(out, key, "_cut");
+  if (s.mark & EV_STR_DETACHED) put_suffixed_true(out, key, "_detached");
+}
+
+void put_text_missing(Buffer& out, const ev_str& s) {
+  if ((s.mark & EV_STR_MISSING) == 0) return;
+  out += "\\...+";
+  put_decimal(out, std::uint64_t{s.mark & EV_STR_MISSING});
+}
+
+}  // namespace
+
+void put_json_string(Buffer& out, std::string_view s) {
+  out.push_back('"');
+  put_json_body(out, s);
+  out.push_back('"');
+}
+
+void put_json_member(Buffer& out, std::string_view key, std::string_view s) {
+  put_key(out, key);
+  out.push_back('"');
+  if (plain_ascii(s, "\"\\")) {
+    out += s;
+    out.push_back('"');
+    return;
+  }
+  const bool valid = put_json_body(out, s);
+  out.push_back('"');
+  if (!valid) put_hex_member(out, key, s);
+}
+
+void put_errno(Buffer& out, int e) {
+  if (const char* name = strerrorname_np(e)) {
+    out += name;
+    return;
+  }
+  switch (e) {  // include/linux/errno.h: seen by a tracer, never by the program
+    case 512: out += "ERESTARTSYS"; return;
+    case 513: out += "ERESTARTNOINTR"; return;
+    case 514: out += "ERESTARTNOHAND"; return;
+    case 516: out += "ERESTART_RESTARTBLOCK"; return;
+    case 524: out += "ENOTSUPP"; return;
+    default: put_decimal(out, std::int64_t{e});
+  }
+}
+
+std::string_view via_name(unsigned via) { return via < std::size(kVia) ? kVia[via] : "?"; }
+
+std::string_view src_name(ev_src s) {
+  switch (static_cast<unsigned>(s)) {
+    case SRC_KERNEL: return "kernel";
+    case SRC_FD: return "fd";
+    case SRC_USER: return "user";
+    default: return "?";
+  }
+}
+
+void put_oflags(Buffer& out, unsigned flags) {
+  out += kAccess[flags & O_ACCMODE];
+  put_flags(out, flags & ~unsigned{O_ACCMODE}, kOpenFlags, false);
+}
+
+std::optional<unsigned> oflag_value(std::string_view name) {
+  for (unsigned i = 0; i < O_ACCMODE; i++)
+    if (kAccess[i] == name) return i;
+  for (const Flag& f : kOpenFlags)
+    if (f.name == name) return f.bits;
+  return std::nullopt;
+}
+
+void put_resolve(Buffer& out, unsigned flags) {
+  static constexpr Flag kFlags[] = {{RESOLVE_NO_XDEV, "NO_XDEV"},   {RESOLVE_NO_MAGICLINKS, "NO_MAGICLINKS"},
+                                    {RESOLVE_NO_SYMLINKS, "NO_SYMLINKS"}, {RESOLVE_BENEATH, "BENEATH"},
+                                    {RESOLVE_IN_ROOT, "IN_ROOT"},   {RESOLVE_CACHED, "CACHED"}};
+  put_flags(out, flags, kFlags, true);
+}
+
+void put_caps(Buffer& out, std::uint64_t caps) {
+  // All that this kernel, or the suite, has a name for.
+  if ((caps & ((1ull << std::size(kCaps)) - 1)) == (1ull << std::size(kCaps)) - 1) {
+    out += "all";
+    return;
+  }
+  bool first = true;
+  for (unsigned i = 0; i < 64; i++) {
+    if (!(caps >> i & 1)) continue;
+    if (!first) out.push_back(',');
+    first = false;
+    if (i < std::size(kCaps)) out += kCaps[i];
+    else put_decimal(out, std::uint64_t{i});
+  }
+}
+
+std::string_view ftype_name(unsigned mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG: return "file";
+    case S_IFDIR: return "directory";
+    case S_IFLNK: return "symlink";
+    case S_IFIFO: return "pipe";
+    case S_IFSOCK: return "socket";
+    case S_IFCHR: return "char";
+    case S_IFBLK: return "block";
+    default: return "anonymous";  // anon_inode files have no type
+  }
+}
+
+void Format<ev_duration>::put(Buffer& out, ev_duration d) {
+  const auto us = static_cast<std::uint64_t>(d) / 1000;
+  put_decimal(out, us / 1000);
+  out.push_back('.');
+  put_padded(out, us % 1000, 3);
+}
+
+void Format<ev_errno>::text(Buffer& out, ev_errno e, Record, Blanks) {
+  const int value = static_cast<int>(e);
+  if (value == 0) out.push_back('-');
+  else if (value == EV_ERRNO_UNKNOWN) out.push_back('?');
+  else put_errno(out, value);
+}
+
+void Format<ev_errno>::json(Buffer& out, std::string_view, ev_errno e, Record) {
+  const int value = static_cast<int>(e);
+  if (value == 0) out += R"("errno":0,"error":null)";
+  else if (value == EV_ERRNO_UNKNOWN) out += R"("errno":null,"error":null)";
+  else {
+    out += "\"errno\":";
+    put_decimal(out, std::int64_t{value});
+    out += ",\"error\":\"";
+    put_errno(out, value);
+    out.push_back('"');
+  }
+}
+
+void Format<ev_str>::text(Buffer& out, const ev_str& s, Record r, Blanks b) {
+  if (s.mark & EV_STR_DETACHED) out += "\\detached:";
+  if (s.mark & EV_STR_DEEP) out += "\\...";
+  put_text(out, r.str(s), b);
+  put_text_missing(out, s);
+}
+
+void Format<ev_str>::json(Buffer& out, std::string_view key, const ev_str& s, Record r) {
+  if (s.len == 0 && s.mark == 0) {
+    put_key(out, key);
+    out += "null";
+    return;
+  }
+  put_json_member(out, key, r.str(s));
+  put_json_marks(out, key, s);
+}
+
+void Format<ev_strv>::text(Buffer& out, const ev_strv& v, Record r, Blanks b) {
+  std::string_view rest = r.str(v.s);
+  Buffer words;
+  while (!rest.empty()) {
+    const std::size_t n = rest.find('\0');
+    if (!words.empty()) words.push_back(' ');
+    put_shell_word(words, rest.substr(0, n));
+    rest.remove_prefix(n == rest.npos ? rest.size() : n + 1);
+  }
+  if (words.empty()) words.push_back('-');
+  if (b == Blanks::single) out += words;
+  else put_text(out, words, b);
+  put_text_missing(out, v.s);
+}
+
+void Format<ev_strv>::json(Buffer& out, std::string_view key, const ev_strv& v, Record r) {
+  const std::string_view all = r.str(v.s);
+  put_key(out, key);
+  out.push_back('[');
+  bool valid = true;
+  for (std::string_view rest = all; !rest.empty();) {
+    const std::size_t n = rest.find('\0');
+    if (rest.data() != all.data()) out.push_back(',');
+    out.push_back('"');
+    valid &= put_json_body(out, rest.substr(0, n));
+    out.push_back('"');
+    rest.remove_prefix(n == rest.npos ? rest.size() : n + 1);
+  }
+  out.push_back(']');
+  if (!valid) put_hex_member(out, key, all);
+  put_json_marks(out, key, v.s);
+}
+
+}  // namespace needle

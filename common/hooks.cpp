@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "hooks.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <fmt/format.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <memory>
+
+namespace needle {
+namespace {
+
+// In the order of preference: what is handed the kernel's own object comes first.
+constexpr std::array<std::string_view, 2> kMechanisms{"fentry", "tp"};
+
+struct Name {
+  std::string what, mechanism;
+  bool optional = false;
+  std::string group() const { return what + "__" + mechanism; }
+};
+
+Name parse(std::string_view program) {
+  const std::size_t sep = program.find("__");
+  if (sep == program.npos) return {};
+  const std::string_view rest = program.substr(sep + 2);
+  for (const std::string_view m : kMechanisms)
+    if (rest == m || rest.starts_with(std::string(m) + "_"))
+      return {std::string(program.substr(0, sep)), std::string(m), rest.substr(m.size()).starts_with("_opt")};
+  return {};
+}
+
+template <class F> void for_each_program(bpf_object* object, F f) {
+  bpf_program* p = nullptr;
+  bpf_object__for_each_program(p, object) {
+    const Name name = parse(bpf_program__name(p));
+    if (!name.what.empty()) f(p, name);
+  }
+}
+
+// Whether the kernel lets anybody attach to a function at all: a trampoline may be missing on
+// this architecture, or forbidden by lockdown. Tried with an empty program, once.
+const std::string& trampoline_refusal(const btf* kernel, const std::string& function) {
+  static bool tried = false;
+  static std::string refusal;
+  if (tried) return refusal;
+  tried = true;
+  const bpf_insn return_0[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+                               {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+  LIBBPF_OPTS(bpf_prog_load_opts, opts);
+  opts.expected_attach_type = BPF_TRACE_FENTRY;
+  opts.attach_btf_id = static_cast<__u32>(btf__find_by_name_kind(kernel, function.c_str(), BTF_KIND_FUNC));
+  const int program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "trial", "GPL", return_0, std::size(return_0), &opts);
+  const int link = program < 0 ? -1 : bpf_raw_tracepoint_open(nullptr, program);
+  if (link < 0) refusal = fmt::format("the kernel refuses fentry programs: {}", std::strerror(errno));
+  if (link >= 0) close(link);
+  if (program >= 0) close(program);
+  return refusal;
+}
+
+// Why a program cannot work here, as far as that shows without loading it; empty: it may.
+std::string missing(const bpf_program* p) {
+  static const std::unique_ptr<btf, decltype(&btf__free)> kernel(btf__load_vmlinux_btf(), btf__free);
+  const std::string section = bpf_program__section_name(p);
+  const std::string kind = section.substr(0, section.find('/')), target = section.substr(section.find('/') + 1);
+  if (kind == "fentry" || kind == "fexit") {
+    if (btf__find_by_name_kind(kernel.get(), target.c_str(), BTF_KIND_FUNC) < 0) return "this kernel has no function " + target;
+    return trampoline_refusal(kernel.get(), target);
+  }
+  if (kind == "tp_btf" && btf__find_by_name_kind(kernel.get(), ("btf_trace_" + target).c_str(), BTF_KIND_TYPEDEF) < 0)
+    return "this kernel has no tracepoint " + target;
+  return {};
+}
+
+// Sees all processes: the programs of a cgroup run for those below it too. Null with errno.
+bpf_link* attach_to_root_cgroup(const bpf_program* p) {
+  bpf_link* link = nullptr;
+  if (FILE* mounts = setmntent("/proc/self/mounts", "re")) {
+    errno = ENOENT;  // no cgroup v2 is mounted
+    while (const mntent* m = link ? nullptr : getmntent(mounts)) {
+      if (std::strcmp(m->mnt_type, "cgroup2") != 0) continue;
+      const int fd = ::open(m->mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      if (fd < 0) continue;
+      link = bpf_program__attach_cgroup(p, fd);
+      const int error = errno;
+      close(fd);
+      errno = error;
+    }
+    const int error = errno;
+    endmntent(mounts);
+    errno = error;
+  }
+  return link;
+}
+
+}  // namespace
+
+void Hooks::refuse(const std::string& program, const std::string& reason) {
+  const Name name = parse(program);
+  (name.optional ? refused_programs_.insert(program) : refused_groups_.insert(name.group()));
+  refusals_ += fmt::format("  {}: {}\n", program, reason);
+}
+
+void Hooks::choose(const Object& object) {
+  std::map<std::string, std::map<std::string, std::vector<bpf_program*>>> whats;
+  for_each_program(object.bpf, [&](bpf_program* p, const Name& n) { whats[n.what][n.mechanism].push_back(p); });
+  bool only_exists = only_.empty();
+  for (auto& [what, mechanisms] : whats) only_exists |= mechanisms.contains(only_);
+  if (!only_exists) throw Error(fmt::format("--hook: {} has no {} hooks", tool.name, only_));
+
+  report_.clear();
+  for (auto& [what, mechanisms] : whats) {
+    bool taken = false;
+    for (const std::string_view m : kMechanisms) {
+      const std::string mechanism(m);
+      if (taken || !mechanisms.contains(mechanism)) continue;
+      if (mechanisms.contains(only_) && mechanism != only_) continue;
+      for (bpf_program* p : mechanisms[mechanism]) {
+        const std::string program = bpf_program__name(p);
+        if (refused_programs_.contains(program) || refused_groups_.contains(parse(program).group())) continue;
+        if (const std::string reason = missing(p); !reason.empty()) refuse(program, reason);
+      }
+      if (refused_groups_.contains(what + "__" + mechanism)) continue;
+      for (bpf_program* p : mechanisms[mechanism]) {
+        if (refused_programs_.contains(bpf_program__name(p))) continue;
+        bpf_program__set_autoload(p, true);
+        report_ += fmt::format("  {}: taken ({})\n", bpf_program__name(p), bpf_program__section_name(p));
+      }
+      taken = true;
+    }
+    if (!taken) throw Error(fmt::format("there is no way to see {} on this kernel:\n{}", what, refusals_));
+  }
+  report_ += refusals_;
+}
+
+// After a failed load: loads each chosen program alone, and refuses those that do not.
+// Returns whether there were any.
+bool Hooks::refuse_unloadable(const std::function<void(const Object&)>& setup) {
+  std::vector<std::string> chosen;
+  {
+    const Object object = tool.open();
+    choose(object);
+    for_each_program(object.bpf, [&](bpf_program* p, const Name&) {
+      if (bpf_program__autoload(p)) chosen.emplace_back(bpf_program__name(p));
+    });
+    tool.close();
+  }
+  bool any = false;
+  for (const std::string& name : chosen) {
+    const Object object = tool.open();
+    setup(object);
+    bpf_program__set_autoload(bpf_object__find_program_by_name(object.bpf, name.c_str()), true);
+    if (const int e = bpf_object__load(object.bpf)) {
+      refuse(name, fmt::format("the kernel refuses to load it: {}", std::strerror(-e)));
+      any = true;
+    }
+    tool.close();
+  }
+  return any;
+}
+
+Object Hooks::take(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded) {
+  for (;;) {
+    const Object object = tool.open();
+    if (!object.bpf) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
+    setup(object);
+    choose(object);
+    if (const int e = bpf_object__load(object.bpf)) {
+      tool.close();
+      if (!refuse_unloadable(setup)) throw Error(fmt::format("cannot load the BPF programs: {}; -v shows why", std::strerror(-e)));
+      continue;
+    }
+    loaded(object);
+    if (attach(object)) return object;
+    detach();
+    tool.close();
+  }
+}
+
+bool Hooks::attach(const Object& object) {
+  bool attached = true;
+  for_each_program(object.bpf, [&](bpf_program* p, const Name&) {
+    if (!attached || !bpf_program__autoload(p)) return;
+    const bool cgroup = std::string_view(bpf_program__section_name(p)).starts_with("cgroup/");
+    bpf_link* link = cgroup ? attach_to_root_cgroup(p) : bpf_program__attach(p);
+    if (link) return links_.push_back(link);
+    refuse(bpf_program__name(p), fmt::format("the kernel refuses to attach it: {}", std::strerror(errno)));
+    attached = false;
+  });
+  return attached;
+}
+
+void Hooks::detach() {
+  for (bpf_link* link : links_) bpf_link__destroy(link);
+  links_.clear();
+}
+
+}  // namespace needle

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Which programs of an object to use: decided here, by trying.
+//
+// A program is named WHAT__MECHANISM[_opt][_detail]. The programs of one WHAT and one mechanism
+// belong together; of a WHAT's mechanisms the first in the order fentry, tp that loads and
+// attaches is taken. An _opt program covers a path that not every kernel has or lets us see: it
+// may be missing, which -v says.
+#pragma once
+
+#include "tool.h"
+
+#include <functional>
+#include <set>
+#include <string>
+
+namespace needle {
+
+class Hooks {
+ public:
+  // `only`: a mechanism to insist on where a WHAT has it; empty: none.
+  explicit Hooks(std::string only) : only_(std::move(only)) {}
+  ~Hooks() { detach(); }
+  Hooks(const Hooks&) = delete;
+  Hooks& operator=(const Hooks&) = delete;
+
+  // Opens, sets up, loads and attaches the tool's object, again without what was refused until
+  // it works. `setup` is called before each load, `loaded` after it and before attaching.
+  // The links live as long as this. Throws Error with all reasons.
+  Object take(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded);
+
+  // One line a program: taken, or why not. For -v.
+  const std::string& report() const { return report_; }
+
+ private:
+  void choose(const Object&);
+  bool refuse_unloadable(const std::function<void(const Object&)>& setup);
+  bool attach(const Object&);
+  void detach();
+  void refuse(const std::string& program, const std::string& reason);
+
+  std::string only_;
+  std::vector<bpf_link*> links_;
+  std::set<std::string> refused_groups_;    // "WHAT__MECHANISM"
+  std::set<std::string> refused_programs_;  // optional ones
+  std::string refusals_, report_;
+};
+
+}  // namespace needle

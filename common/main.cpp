@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The main() of every tool.
+#include "options.h"
+#include "privileges.h"
+#include "session.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdarg>
+#include <cstdio>
+
+namespace needle {
+namespace {
+
+bool verbose = false;
+
+int print_libbpf(enum libbpf_print_level level, const char* format, va_list args) {
+  return verbose && level <= LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
+}
+
+// A descriptor 0 or 2 that is closed would be given to the next file opened; a closed 1 is an error.
+void check_standard_files() {
+  for (const int fd : {STDIN_FILENO, STDERR_FILENO})
+    if (fcntl(fd, F_GETFD) < 0) {
+      const int null = open("/dev/null", O_RDWR);
+      if (null >= 0 && null != fd) (dup2(null, fd), close(null));
+    }
+  if (fcntl(STDOUT_FILENO, F_GETFD) < 0) throw Error("standard output is closed");
+}
+
+// What can be refused before anything is loaded: opens the object, which needs no privilege.
+void check_own_options(const Options& o) {
+  if (!tool.open().bpf) throw Error("cannot open the BPF object");
+  MapEntries entries;
+  for (const auto& [option, value] : o.own) option->set(value, entries);
+  tool.close();
+}
+
+int run(int argc, char** argv) {
+  Options options;
+  if (const int status = parse_options(argc, argv, options); status >= 0) return status;
+  verbose = options.verbose;
+  check_standard_files();
+  if (!options.own.empty()) check_own_options(options);
+  check_privileges();
+  Session(options).run();
+  return 0;
+}
+
+}  // namespace
+}  // namespace needle
+
+int main(int argc, char** argv) {
+  using namespace needle;
+  libbpf_set_print(print_libbpf);
+  try {
+    return run(argc, argv);
+  } catch (const BadUsage& e) {
+    fmt::print(stderr, "{}: {}\n", tool.name, e.what());
+    return 2;
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "{}: {}\n", tool.name, e.what());
+    return 1;
+  }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The options that all tools share.
+#pragma once
+
+#include "tool.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace needle {
+
+enum class Colour { automatic, always, never };
+
+struct Options {
+  ::filter filter{};                     // all but `want`
+  std::vector<__u32> pids, tids, uids;   // for the lists of more than one
+  std::string cgroup;                    // a directory of the cgroup v2 hierarchy
+  std::vector<std::pair<const Option*, std::string>> own;  // the tool's, in the order given
+  Columns columns;                       // what to show, in order
+  double duration = 0;                   // seconds; 0: no end
+  unsigned long long count = 0;          // events; 0: no end
+  unsigned buffer = 4u << 20;            // bytes of the ring buffer, a power of two
+  std::string hook;                      // the only mechanism to use; empty: the best
+  bool json = false, heading = true, verbose = false;
+  Colour colour = Colour::automatic;
+};
+
+// Returns an exit status if the tool is done already (--help, --version), or -1.
+// Throws BadUsage.
+int parse_options(int argc, char** argv, Options&);
+
+}  // namespace needle

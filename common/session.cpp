@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "session.h"
+
+#include "privileges.h"
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <malloc.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+namespace needle {
+namespace {
+
+// While events come, the reader looks this often; the programs wake it only when it sleeps, or
+// when a quarter of the buffer is full.
+constexpr int kLookMs = 10;
+// A safety net for a wake-up that a preempted program has not sent yet.
+constexpr int kSleepMs = 500;
+constexpr std::size_t kFlushBytes = 1u << 16;
+constexpr std::uint64_t kBatch = 4096;  // records, after which signals and losses get their turn
+
+volatile std::sig_atomic_t stop_signals = 0;
+int stop_event = -1;
+
+// Not a signalfd: a handler also interrupts a write() that nobody reads.
+void on_stop(int) {
+  const int error = errno;
+  stop_signals = stop_signals + 1;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = write(stop_event, &one, sizeof one);
+  errno = error;
+}
+
+void watch_signals() {
+  stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  struct sigaction action {};
+  action.sa_handler = on_stop;  // without SA_RESTART
+  for (const int s : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction old {};
+    sigaction(s, nullptr, &old);
+    if (old.sa_handler != SIG_IGN) sigaction(s, &action, nullptr);  // nohup means it
+  }
+  signal(SIGPIPE, SIG_IGN);
+}
+
+int duration_timer(double seconds) {
+  const int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+  itimerspec t{};
+  t.it_value.tv_sec = static_cast<time_t>(seconds);
+  t.it_value.tv_nsec = static_cast<long>((seconds - static_cast<double>(t.it_value.tv_sec)) * 1e9);
+  if (t.it_value.tv_sec == 0 && t.it_value.tv_nsec == 0) t.it_value.tv_nsec = 1;
+  timerfd_settime(fd, 0, &t, nullptr);
+  return fd;
+}
+
+void note(std::string_view text) { fmt::print(stderr, "{}: {}\n", tool.name, text); }
+
+bool wants_colour(Colour c) {
+  if (c != Colour::automatic) return c == Colour::always;
+  const char* no = std::getenv("NO_COLOR");
+  return isatty(STDOUT_FILENO) && !(no && *no);
+}
+
+std::unique_ptr<Output> make_output(const Options& o) {
+  return o.json ? make_json(o.columns) : make_table(o.columns, wants_colour(o.colour));
+}
+
+void size_map(bpf_map* map, __u32 entries, const char* what) {
+  if (const int e = bpf_map__set_max_entries(map, entries)) throw Error(fmt::format("{}: {}", what, std::strerror(-e)));
+}
+
+void set_up(const Object& object, const Options& o, MapEntries& entries) {
+  entries = {};
+  *object.filter = o.filter;
+  for (const Column* c : o.columns) object.filter->want |= c->wanted;
+  for (const auto& [option, value] : o.own) option->set(value, entries);
+  if (o.filter.set & FILTER_PIDS) for (const __u32 id : o.pids) entries.add(object.filter_pids, id);
+  if (o.filter.set & FILTER_TIDS) for (const __u32 id : o.tids) entries.add(object.filter_tids, id);
+  if (o.filter.set & FILTER_UIDS) for (const __u32 id : o.uids) entries.add(object.filter_uids, id);
+  entries.size_maps();
+  size_map(object.events, o.buffer, "--buffer");
+  const int cpus = libbpf_num_possible_cpus();
+  size_map(object.scratch, bpf_map__max_entries(object.scratch) * static_cast<__u32>(cpus), "cannot size the scratch memory");
+  bpf_program__set_autoload(object.self, true);
+}
+
+void set_cgroup(const Object& object, const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const __u32 zero = 0;
+  if (fd < 0 || bpf_map_update_elem(bpf_map__fd(object.filter_cgroup), &zero, &fd, BPF_ANY))
+    throw Error(fmt::format("--cgroup: {}: {}", path, std::strerror(errno)));
+  close(fd);
+}
+
+}  // namespace
+
+Session::Session(const Options& o) : options_(o), output_(make_output(o)), hooks_(o.hook) {
+  MapEntries entries;
+  object_ = hooks_.take(
+      [&](const Object& object) { set_up(object, o, entries); },
+      [&](const Object& object) {
+        entries.fill_maps();
+        if (o.filter.set & FILTER_CGROUP) set_cgroup(object, o.cgroup);
+        LIBBPF_OPTS(bpf_test_run_opts, run);
+        if (const int e = bpf_prog_test_run_opts(bpf_program__fd(object.self), &run))
+          throw Error(fmt::format("cannot find out the tool's own process id: {}", std::strerror(-e)));
+        ring_buffer__free(ring_);
+        ring_ = ring_buffer__new(bpf_map__fd(object.events), on_record, this, nullptr);
+        if (!ring_) throw Error(fmt::format("cannot map the ring buffer: {}", std::strerror(errno)));
+      });
+  stats_ = object_.stats();
+  if (o.verbose) fmt::print(stderr, "{}: hooks:\n{}", tool.name, hooks_.report());
+  drop_privileges();
+  malloc_trim(0);  // what libbpf needed for the kernel's BTF
+}
+
+Session::~Session() { ring_buffer__free(ring_); }
+
+int Session::on_record(void* self, void* data, std::size_t size) {
+  Session& s = *static_cast<Session*>(self);
+  if (s.done_ || size < tool.event_size) return 0;
+  s.output_->event(s.out_, {{static_cast<std::byte*>(data), size}});
+  if (++s.events_ == s.options_.count) s.done_ = true;
+  // An error is how to make libbpf pause; it has taken this record by then.
+  return s.done_ || ++s.records_ % kBatch == 0 || s.out_.size() >= kFlushBytes ? -EAGAIN : 0;
+}
+
+// Takes all that is in the ring buffer.
+void Session::consume() {
+  refresh_wall_clock();
+  while (!done_) {
+    const bool more = ring_buffer__consume(ring_) == -EAGAIN;
+    flush();
+    report_losses();
+    if (!more) break;
+    if (stop_signals > 1) done_ = true;
+  }
+}
+
+void Session::flush() {
+  std::size_t at = 0;
+  while (at < out_.size()) {
+    std::size_t n = out_.size() - at;
+    if (stop_signals > 0) {  // end soon, even if nobody reads: write only what does not block
+      pollfd p{STDOUT_FILENO, POLLOUT, 0};
+      if (poll(&p, 1, stop_signals > 1 ? 0 : 2000) == 0)
+        throw Error("stopped while nothing read the output; its last lines are not written");
+      n = std::min<std::size_t>(n, 4096);  // PIPE_BUF: what a pipe that is ready takes at once
+    }
+    const ssize_t written = write(STDOUT_FILENO, out_.data() + at, n);
+    if (written >= 0) {
+      at += static_cast<std::size_t>(written);
+    } else if (errno == EPIPE) {  // the reader has seen enough
+      done_ = true;
+      break;
+    } else if (errno == EAGAIN) {
+      pollfd p{STDOUT_FILENO, POLLOUT, 0};
+      poll(&p, 1, 100);
+    } else if (errno != EINTR) {
+      throw Error(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+    }
+  }
+  out_.clear();
+}
+
+std::uint64_t Session::lost() const {
+  const auto read = [](const __u64& counter) { return std::atomic_ref(const_cast<__u64&>(counter)).load(std::memory_order_relaxed); };
+  return read(stats_->lost_full) + read(stats_->lost_busy) + read(stats_->lost_map);
+}
+
+// Times that the kernel did not run a program because it was already running on that CPU.
+std::uint64_t Session::missed() const {
+  std::uint64_t sum = 0;
+  bpf_program* p = nullptr;
+  bpf_object__for_each_program(p, object_.bpf) {
+    bpf_prog_info info{};
+    __u32 size = sizeof info;
+    if (bpf_program__fd(p) >= 0 && bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size) == 0) sum += info.recursion_misses;
+  }
+  return sum;
+}
+
+void Session::report_losses() {
+  const std::uint64_t now = lost();
+  if (now == lost_reported_) return;
+  note(fmt::format("lost {} events ({} in all); a larger --buffer may hold them", now - lost_reported_, now));
+  output_->lost(out_, now - lost_reported_, now);
+  lost_reported_ = now;
+  flush();
+}
+
+void Session::report_totals() {
+  if (const std::uint64_t m = missed(); m > 0)
+    note(fmt::format("the kernel skipped {} runs of the programs; some of them may have been events", m));
+  if (lost_reported_ > 0) note(fmt::format("{} events shown, {} lost", events_, lost_reported_));
+}
+
+void Session::run() {
+  watch_signals();
+  const int epoll = epoll_create1(EPOLL_CLOEXEC), ring = ring_buffer__epoll_fd(ring_);
+  const int timer = options_.duration > 0 ? duration_timer(options_.duration) : -1;
+  // EPOLLHUP or EPOLLERR of standard output: `| head` is gone, though nothing was written since.
+  for (const int fd : {ring, stop_event, timer, STDOUT_FILENO}) {
+    epoll_event e{.events = fd == STDOUT_FILENO ? 0u : unsigned{EPOLLIN}, .data = {.fd = fd}};
+    if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);  // a regular file cannot be watched, nor hang up
+  }
+  if (options_.heading) output_->heading(out_);
+  flush();
+  note("tracing, Ctrl-C to stop");
+
+  std::atomic_ref<__u32> waits(stats_->reader_waits);
+  for (bool busy = false; !done_;) {
+    const std::uint64_t before = records_;
+    if (!busy) {  // say that we sleep, then look once more
+      waits.store(1, std::memory_order_seq_cst);
+      consume();
+      busy = records_ != before;
+    }
+    epoll_event e[4];
+    const int n = done_ ? 0 : epoll_wait(epoll, e, 4, busy ? kLookMs : kSleepMs);
+    waits.store(0, std::memory_order_relaxed);
+    bool stop = stop_signals > 0;
+    for (int i = 0; i < n; i++) {
+      if (e[i].data.fd == STDOUT_FILENO) done_ = true;
+      stop |= e[i].data.fd == stop_event || e[i].data.fd == timer;
+    }
+    const std::uint64_t seen = records_;
+    if (!done_) consume();
+    busy = records_ != seen;
+    if (stop) break;
+  }
+  report_losses();
+  report_totals();
+}
+
+}  // namespace needle

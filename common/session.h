@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// A tool at work: its programs are attached, its events become lines.
+#pragma once
+
+#include "hooks.h"
+#include "options.h"
+#include "output.h"
+
+#include <memory>
+
+struct ring_buffer;
+
+namespace needle {
+
+class Session {
+ public:
+  explicit Session(const Options&);  // loads and attaches: throws Error
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Until a signal, the end of the time or of the count, or of the reader. Throws Error when
+  // standard output fails.
+  void run();
+
+ private:
+  static int on_record(void* self, void* data, std::size_t size);
+  void consume();
+  void flush();
+  void report_losses();
+  void report_totals();
+  std::uint64_t lost() const;
+  std::uint64_t missed() const;
+
+  const Options& options_;
+  std::unique_ptr<Output> output_;
+  Hooks hooks_;
+  Object object_{};
+  ::event_stats* stats_ = nullptr;
+  ring_buffer* ring_ = nullptr;
+  Buffer out_;
+  std::uint64_t events_ = 0, records_ = 0, lost_reported_ = 0, missed_reported_ = 0;
+  bool done_ = false;
+};
+
+}  // namespace needle

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What a tool is: its name, its columns, its BPF object, and options of its own.
+#pragma once
+
+#include "column.h"
+#include "error.h"
+#include "filter.h"
+
+#include <bpf/libbpf.h>
+
+#include <array>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace needle {
+
+// The columns that every event has. Tools put their own behind these, the longest last.
+template <Event E>
+inline constexpr std::array header_columns{
+    hidden(column<&E::h, &event_header::time>("time", "when it happened: local time of day; in JSON RFC 3339, UTC")),
+    hidden(column<&E::h, &event_header::uid>("uid", "real user id of the process")),
+    hidden(column<&E::h, &event_header::euid>("euid", "effective user id", WANT_WHO)),
+    hidden(column<&E::h, &event_header::gid>("gid", "real group id")),
+    column<&E::h, &event_header::pid>("pid", "process id, in the initial pid namespace"),
+    hidden(column<&E::h, &event_header::tid>("tid", "thread id")),
+    hidden(column<&E::h, &event_header::ppid>("ppid", "process id of the parent", WANT_WHO)),
+    hidden(column<&E::h, &event_header::start>("start", "when the process started: with pid, its identity", WANT_WHO)),
+    column<&E::h, &event_header::comm>("comm", "name of the process, which it may choose itself"),
+    hidden(column<&E::h, &event_header::thread>("thread", "name of the thread", WANT_WHO)),
+    hidden(column<&E::h, &event_header::kthread>("kthread", "whether it is a thread of the kernel, whatever its name", WANT_WHO)),
+    hidden(column<&E::h, &event_header::cgroup>("cgroup", "cgroup v2 id", WANT_WHO)),
+    hidden(column<&E::h, &event_header::mnt_ns>("mnt_ns", "mount namespace, as in /proc/PID/ns/mnt", WANT_WHO)),
+    hidden(column<&E::h, &event_header::pid_ns>("pid_ns", "pid namespace, as in /proc/PID/ns/pid", WANT_WHO)),
+    hidden(column<&E::h, &event_header::via>("via", "the system call, compat: for 32-bit ones, or io_uring")),
+    hidden(column<&E::h, &event_header::src>("src", "how the object is known: kernel, fd (looked up behind a descriptor "
+                                                    "when the call returned), user (the caller's own words)")),
+};
+
+template <std::size_t N, std::size_t M>
+consteval std::array<Column, N + M> operator+(const std::array<Column, N>& a, const std::array<Column, M>& b) {
+  std::array<Column, N + M> all{};
+  for (std::size_t i = 0; i < N; i++) all[i] = a[i];
+  for (std::size_t i = 0; i < M; i++) all[N + i] = b[i];
+  return all;
+}
+
+// Entries for a map of the BPF object, to be put there after it is loaded.
+class MapEntries {
+ public:
+  // `key` is as long as the map's keys; the value is one byte, 1.
+  void add(bpf_map* map, std::span<const std::byte> key);
+  template <class K> void add(bpf_map* map, const K& key) { add(map, std::as_bytes(std::span(&key, 1))); }
+  void size_maps() const;  // before load: throws Error
+  void fill_maps() const;  // after load: throws Error
+
+ private:
+  struct Entry {
+    bpf_map* map;
+    std::vector<std::byte> key;
+  };
+  std::vector<Entry> entries_;
+};
+
+// A key of the trie behind --path. Throws BadUsage.
+prefix prefix_of(std::string_view path);
+
+// An option of the tool's own. It is applied after the object is opened, before it is loaded:
+// it sets constants of the BPF programs, or adds map entries. Throws BadUsage.
+struct Option {
+  std::string_view flags;  // "-w,--write"
+  std::string_view value;  // what its argument is called in --help; empty: it takes none
+  std::string_view help;
+  void (*set)(std::string_view value, MapEntries&);
+};
+
+// The parts of a generated skeleton that the common code needs. All belong to the skeleton.
+struct Object {
+  bpf_object* bpf;
+  bpf_map *events, *scratch, *filter_pids, *filter_tids, *filter_uids, *filter_cgroup;
+  bpf_program* self;
+  ::filter* filter;          // .rodata: writable until load
+  ::event_stats* (*stats)(); // .bss: there after load
+};
+
+// Binds a generated skeleton type.
+template <class S> struct Skeleton {
+  static inline S* s = nullptr;
+  using Constants = std::remove_pointer_t<decltype(S::rodata)>;
+
+  static Object open() {
+    s = S::open();
+    if (!s) return {};
+    return {s->obj,           s->maps.events,      s->maps.scratch,       s->maps.filter_pids, s->maps.filter_tids,
+            s->maps.filter_uids, s->maps.filter_cgroup, s->progs.self__run, &s->rodata->filter,
+            [] { return &s->bss->stats; }};
+  }
+  static void close() {
+    S::destroy(s);
+    s = nullptr;
+  }
+
+  // An option without an argument that sets a constant to true.
+  template <auto Constant> static consteval Option flag(std::string_view flags, std::string_view help) {
+    return {flags, "", help, [](std::string_view, MapEntries&) { s->rodata->*Constant = true; }};
+  }
+  // --path, for tools that include path.bpf.h.
+  static consteval Option path_prefix() {
+    return {"--path", "PREFIX", "only paths that begin so (repeatable; end with / for a directory)",
+            [](std::string_view v, MapEntries& entries) {
+              entries.add(s->maps.path_prefixes, prefix_of(v));
+              s->rodata->path_filter = true;
+            }};
+  }
+};
+
+struct Tool {
+  std::string_view name;
+  std::string_view about;
+  std::string_view examples;  // for --help: lines "COMMAND\tWHAT IT SHOWS\n"
+  std::size_t event_size;
+  std::span<const Column> columns;
+  std::span<const Option> options;
+  Object (*open)();
+  void (*close)();
+};
+
+template <class S, Event E>
+consteval Tool make_tool(std::string_view name, std::string_view about, std::string_view examples,
+                         std::span<const Column> columns, std::span<const Option> options = {}) {
+  using Bpf = Skeleton<S>;
+  return {name, about, examples, sizeof(E), columns, options, Bpf::open, Bpf::close};
+}
+
+extern const Tool tool;  // each tools/NAME.cpp defines it; common/main.cpp runs it
+
+}  // namespace needle

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "opensnoop.h"
+#include "tool.h"
+
+#include "opensnoop.skel.h"
+
+#include <fcntl.h>
+
+using namespace needle;
+using Bpf = Skeleton<opensnoop_bpf>;
+
+namespace needle {
+template <> struct Format<ev_resolve> : Word<ev_resolve, Format<ev_resolve>, 8> {
+  static bool none(ev_resolve r) { return r == ev_resolve{}; }
+  static void put(Buffer& out, ev_resolve r) { put_resolve(out, static_cast<unsigned>(r)); }
+};
+}  // namespace needle
+
+static constexpr auto columns = header_columns<open_event> + std::array{
+    column<&open_event::fd>("fd", "the new descriptor"),
+    column<&open_event::err>("err", "why it failed"),
+    hidden(column<&open_event::flags>("flags", "how it was to be opened")),
+    hidden(column<&open_event::resolve>("resolve", "openat2's limits on the look-up")),
+    hidden(column<&open_event::mode>("mode", "mode asked for, where a file could be created")),
+    hidden(column<&open_event::type>("type", "type of the file", WANT_INODE)),
+    hidden(column<&open_event::perm>("perm", "mode of the file", WANT_INODE)),
+    hidden(column<&open_event::owner>("owner", "user id of the file", WANT_INODE)),
+    hidden(column<&open_event::group>("group", "group id of the file", WANT_INODE)),
+    hidden(column<&open_event::created>("created", "whether this open created it", WANT_INODE)),
+    hidden(column<&open_event::deleted>("deleted", "whether it has been removed", WANT_INODE)),
+    hidden(column<&open_event::dev>("dev", "device of the file system, major:minor", WANT_INODE)),
+    hidden(column<&open_event::ino>("inode", "inode number", WANT_INODE)),
+    hidden(column<&open_event::requested>("requested", "the name as the caller gave it", WANT_REQUESTED)),
+    column<&open_event::path>("path", "the file: its full path from the root of the mount namespace"),
+};
+
+// -f takes the names that the flags column prints.
+static void want_flag(std::string_view name, MapEntries&) {
+  const auto flag = oflag_value(name);
+  if (!flag) throw BadUsage("-f: no open flag '" + std::string(name) + "'; give one of open(2), such as O_CREAT");
+  if (*flag <= O_ACCMODE) Bpf::s->rodata->access_any |= 1u << *flag;
+  else Bpf::s->rodata->flags_any |= *flag;
+}
+
+static constexpr Option options[] = {
+    Bpf::path_prefix(),
+    {"-w,--write", "", "only opens for writing",
+     [](std::string_view, MapEntries&) { Bpf::s->rodata->access_any |= 1u << O_WRONLY | 1u << O_RDWR; }},
+    {"-f,--flag", "FLAG", "only opens with this flag, such as O_CREAT (repeatable: with any)", want_flag},
+};
+
+constexpr Tool needle::tool = make_tool<opensnoop_bpf, open_event>(
+    "opensnoop", "Trace files as they are opened, however they are named.",
+    "opensnoop --path /etc/shadow\twho opens /etc/shadow\n"
+    "opensnoop -x -n sshd\tfailed opens of sshd\n"
+    "opensnoop -w --path /usr/\twho opens system files for writing\n"
+    "opensnoop -j -d 10 | jq -r .path\tall paths of ten seconds\n",
+    columns, options);
