@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "harness.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <sstream>
+#include <system_error>
+
+namespace harness {
+namespace {
+
+struct Pipe {
+  int read = -1, write = -1;
+  Pipe() {
+    int fds[2];
+    check(pipe2(fds, O_CLOEXEC), "pipe2");
+    read = fds[0], write = fds[1];
+  }
+};
+
+void append_all(int fd, std::string& to) {
+  char buffer[1 << 16];
+  for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) != 0;) {
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) break;
+    to.append(buffer, static_cast<std::size_t>(n));
+  }
+  close(fd);
+}
+
+int exit_status(pid_t pid) {
+  int s = 0;
+  while (waitpid(pid, &s, 0) < 0 && errno == EINTR) {}
+  return WIFEXITED(s) ? WEXITSTATUS(s) : 128 + WTERMSIG(s);
+}
+
+pid_t spawn(const Args& argv, int in, int out, int err) {
+  const pid_t pid = fork();
+  if (pid != 0) return static_cast<pid_t>(check(pid, "fork"));
+  if (in >= 0) dup2(in, 0);
+  dup2(out, 1);
+  dup2(err, 2);
+  for (const int s : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) signal(s, SIG_DFL);
+  std::vector<char*> words;
+  for (const std::string& a : argv) words.push_back(const_cast<char*>(a.c_str()));
+  words.push_back(nullptr);
+  execvp(words[0], words.data());
+  _exit(127);
+}
+
+}  // namespace
+
+long check(long value, const char* what) {
+  if (value < 0) throw std::system_error(errno, std::generic_category(), what);
+  return value;
+}
+
+std::string tool_path(const std::string& tool) {
+  if (const char* dir = std::getenv("NEEDLE_BIN")) return std::string(dir) + "/" + tool;
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "bin" / tool;
+}
+
+Result run(const Args& argv, const std::string& input) {
+  Result r;
+  Pipe in, out, err;
+  const pid_t pid = spawn(argv, in.read, out.write, err.write);
+  close(in.read), close(out.write), close(err.write);
+  std::thread reader([&] { append_all(err.read, r.err); });
+  for (std::size_t at = 0; at < input.size();) {
+    const ssize_t n = write(in.write, input.data() + at, input.size() - at);
+    if (n <= 0) break;
+    at += static_cast<std::size_t>(n);
+  }
+  close(in.write);
+  append_all(out.read, r.out);
+  reader.join();
+  r.status = exit_status(pid);
+  return r;
+}
+
+Result run_tool(const std::string& tool, const Args& args) {
+  Args argv{tool_path(tool)};
+  argv.insert(argv.end(), args.begin(), args.end());
+  return run(argv);
+}
+
+Tracer::Tracer(const std::string& tool, Args args) {
+  args.insert(args.begin(), tool_path(tool));
+  Pipe out, err;
+  pid_ = spawn(args, -1, out.write, err.write);
+  close(out.write), close(err.write);
+  out_reader_ = std::thread([this, fd = out.read] { append_all(fd, out_); });
+  char c;
+  while (err_.find(": tracing") == err_.npos) {
+    if (read(err.read, &c, 1) <= 0) {
+      close(err.read);
+      wait();
+      FAIL(tool << " did not start to trace: " << err_);
+    }
+    err_.push_back(c);
+  }
+  err_reader_ = std::thread([this, fd = err.read] { append_all(fd, err_); });
+}
+
+Tracer::~Tracer() {
+  if (pid_ > 0) stop(SIGKILL);
+}
+
+void Tracer::stop(int signal) {
+  if (pid_ > 0) kill(pid_, signal);
+  wait();
+}
+
+void Tracer::wait() {
+  if (pid_ <= 0) return;
+  status_ = exit_status(pid_);
+  pid_ = -1;
+  if (out_reader_.joinable()) out_reader_.join();
+  if (err_reader_.joinable()) err_reader_.join();
+}
+
+std::vector<std::string> Tracer::lines() const {
+  std::vector<std::string> all;
+  std::istringstream in(out_);
+  for (std::string line; std::getline(in, line);) all.push_back(line);
+  if (!all.empty() && all.front().find("PID") != std::string::npos) all.erase(all.begin());
+  return all;
+}
+
+std::vector<Json> Tracer::events() const {
+  std::vector<Json> all;
+  std::istringstream in(out_);
+  for (std::string line; std::getline(in, line);) {
+    Json j = Json::parse(line, nullptr, false);
+    if (j.is_discarded()) FAIL("not JSON: " << line);
+    if (!j.contains("lost")) all.push_back(std::move(j));
+  }
+  return all;
+}
+
+unsigned long long Tracer::lost() const {
+  unsigned long long sum = 0;
+  std::istringstream in(out_);
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with("{\"lost\":")) sum += Json::parse(line)["lost"].get<unsigned long long>();
+  return sum;
+}
+
+Actor::Actor(std::function<void(Json&)> deed) {
+  Pipe go, truth;
+  pid_ = static_cast<pid_t>(check(fork(), "fork"));
+  if (pid_ == 0) {
+    Json said = Json::object();
+    try {
+      char c;
+      close(go.write);
+      if (read(go.read, &c, 1) != 1) _exit(0);
+      deed(said);
+    } catch (const std::exception& e) {
+      said["exception"] = e.what();
+    }
+    const std::string text = said.dump(-1, ' ', false, Json::error_handler_t::replace);
+    for (std::size_t at = 0; at < text.size();) {
+      const ssize_t n = write(truth.write, text.data() + at, text.size() - at);
+      if (n <= 0) _exit(1);
+      at += static_cast<std::size_t>(n);
+    }
+    _exit(0);
+  }
+  close(go.read), close(truth.write);
+  go_ = go.write, truth_ = truth.read;
+}
+
+Actor::~Actor() {
+  if (pid_ > 0) {
+    kill(pid_, SIGKILL);
+    exit_status(pid_);
+    close(go_), close(truth_);
+  }
+}
+
+void Actor::start() { check(write(go_, "g", 1), "write"); }
+
+Json Actor::finish() {
+  std::string text;
+  append_all(truth_, text);
+  const int status = exit_status(pid_);
+  close(go_);
+  pid_ = -1;
+  if (status != 0) FAIL("the actor ended with status " << status);
+  Json truth = Json::parse(text);
+  if (truth.contains("exception")) FAIL("the actor failed: " << truth["exception"].get<std::string>());
+  return truth;
+}
+
+Json Actor::act() {
+  start();
+  return finish();
+}
+
+std::vector<std::string> tiers(const std::string& tool) {
+  static std::map<std::string, std::vector<std::string>> known;
+  if (!known.contains(tool))
+    for (const char* tier : {"fentry", "tp"})
+      if (run_tool(tool, {"--hook", tier, "-d", "0.001"}).status == 0) known[tool].emplace_back(tier);
+  return known[tool];
+}
+
+std::vector<Json> trace(const std::string& tool, const Args& args, std::function<void(Json&)> deed, Json* truth) {
+  Actor actor(std::move(deed));
+  Args all{"-j", "-p", actor.id()};
+  all.insert(all.end(), args.begin(), args.end());
+  Tracer tracer(tool, all);
+  const Json said = actor.act();
+  tracer.stop();
+  CHECK(tracer.status() == 0);
+  CHECK(tracer.lost() == 0);
+  if (truth) *truth = said;
+  return tracer.events();
+}
+
+TempDir::TempDir() {
+  const char* base = std::getenv("TMPDIR");
+  std::string name = std::string(base ? base : "/tmp") + "/needle-XXXXXX";
+  if (!mkdtemp(name.data())) throw std::system_error(errno, std::generic_category(), "mkdtemp");
+  path_ = std::filesystem::canonical(name);
+}
+
+TempDir::~TempDir() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::string TempDir::file(const std::string& name, const std::string& content, mode_t mode) const {
+  const std::string path = path_ + "/" + name;
+  const int fd = static_cast<int>(check(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode), path.c_str()));
+  check(write(fd, content.data(), content.size()), "write");
+  check(fchmod(fd, mode), "fchmod");
+  close(fd);
+  return path;
+}
+
+#ifdef __x86_64__
+bool have_int80() {
+  static const bool works = [] {
+    const pid_t pid = fork();
+    if (pid == 0) _exit(int80(20) == getpid() ? 0 : 1);  // getpid
+    return exit_status(pid) == 0;
+  }();
+  return works;
+}
+long int80(long nr, long a, long b, long c, long d, long e) {
+  long ret;
+  asm volatile("int $0x80" : "=a"(ret) : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e) : "memory", "r8", "r9", "r10", "r11");
+  return static_cast<int>(ret);
+}
+#else
+bool have_int80() { return false; }
+long int80(long, long, long, long, long, long) { return -ENOSYS; }
+#endif
+
+char* low(const void* bytes, std::size_t size) {
+#ifdef MAP_32BIT
+  constexpr int kLow = MAP_32BIT;
+#else
+  constexpr int kLow = 0;
+#endif
+  void* p = mmap(nullptr, size + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | kLow, -1, 0);
+  if (p == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
+  std::memcpy(p, bytes, size);
+  return static_cast<char*>(p);
+}
+char* low(const std::string& s) { return low(s.data(), s.size()); }
+
+}  // namespace harness

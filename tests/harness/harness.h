@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What the end-to-end tests are made of: a tracer under test, and actors that do one deed and
+// state their own truth about it.
+#pragma once
+
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+#include <nlohmann/json.hpp>
+
+#include <sys/types.h>
+
+#include <csignal>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace harness {
+
+using Json = nlohmann::json;
+using Args = std::vector<std::string>;
+
+// Where the tools are: ../bin beside the test's own binary, or $NEEDLE_BIN.
+std::string tool_path(const std::string& tool);
+
+// The result of a program that ran to its end.
+struct Result {
+  int status = -1;  // exit status, or 128 + signal
+  std::string out, err;
+};
+// Runs argv[0], found by $PATH if it has no slash. `input` goes to its standard input.
+Result run(const Args& argv, const std::string& input = {});
+Result run_tool(const std::string& tool, const Args& args);
+
+// A tool that is tracing. Its output is collected as it comes.
+class Tracer {
+ public:
+  // Starts the tool and returns when it has said that it is tracing; FAILs if it ends before.
+  Tracer(const std::string& tool, Args args);
+  ~Tracer();
+  Tracer(const Tracer&) = delete;
+  Tracer& operator=(const Tracer&) = delete;
+
+  // Ends it: what the kernel had delivered is drained first. All that is asked for below is
+  // there afterwards.
+  void stop(int signal = SIGINT);
+  void wait();                        // for it to end by itself
+  pid_t pid() const { return pid_; }
+  int status() const { return status_; }
+  const std::string& out() const { return out_; }
+  const std::string& err() const { return err_; }
+  std::vector<std::string> lines() const;  // of standard output, without the heading
+  std::vector<Json> events() const;        // JSON lines, without loss records; FAILs on what is no JSON
+  unsigned long long lost() const;         // the sum of the loss records
+
+ private:
+  pid_t pid_ = -1;
+  int status_ = -1;
+  std::string out_, err_;
+  int err_fd_ = -1;
+  std::thread out_reader_, err_reader_;
+};
+
+// A process of its own that does its deed when told to, so that a tracer can filter on its id
+// before. What it puts into `truth` comes back; an exception, or a signal, FAILs the test.
+class Actor {
+ public:
+  explicit Actor(std::function<void(Json& truth)> deed);
+  ~Actor();
+  Actor(const Actor&) = delete;
+  Actor& operator=(const Actor&) = delete;
+
+  pid_t pid() const { return pid_; }
+  std::string id() const { return std::to_string(pid_); }
+  Json act();   // lets it go, waits for its end, returns its truth
+  void start(); // only lets it go
+  Json finish();
+
+ private:
+  pid_t pid_ = -1;
+  int go_ = -1, truth_ = -1;
+};
+
+// The tiers of hooks that this kernel lets the tool use ("fentry", "tp"): each is tried.
+std::vector<std::string> tiers(const std::string& tool);
+
+// One deed under one tool, as JSON events of that process: for tests that need no more.
+// `truth`, if given, receives what the actor said.
+std::vector<Json> trace(const std::string& tool, const Args& args, std::function<void(Json& truth)> deed, Json* truth = nullptr);
+
+// A directory of its own on a file system that is no overlay, removed with all in it.
+class TempDir {
+ public:
+  TempDir();
+  ~TempDir();
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  const std::string& path() const { return path_; }  // as the kernel names it: no symlinks
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  std::string file(const std::string& name, const std::string& content = "x", mode_t mode = 0644) const;  // made; its path
+
+ private:
+  std::string path_;
+};
+
+// For actors: throws std::system_error with `what` if the value is negative (errno is read).
+long check(long value, const char* what);
+
+// A system call through int $0x80, as a 32-bit program makes it. Pointers must lie below 4 GiB:
+// see low(). Returns the value, or -errno. Only on x86-64; have_int80() says whether it works.
+bool have_int80();
+long int80(long nr, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0);
+// A copy of the bytes, and a NUL, below 4 GiB. Never freed.
+char* low(const void* bytes, std::size_t size);
+char* low(const std::string& s);
+
+}  // namespace harness
