@@ -28,8 +28,16 @@
 #define S_ISGID 02000
 #define S_ISVTX 01000
 #define S_IWOTH 00002
+#define O_ACCMODE 03
+#define O_WRONLY 01
 #define O_CREAT 0100
+#define O_TRUNC 01000
 #define O_TMPFILE 020000000
+#if defined(__TARGET_ARCH_x86)
+#define O_LARGEFILE 0100000
+#else
+#define O_LARGEFILE 0400000
+#endif
 #define AT_FDCWD -100
 #define AT_EMPTY_PATH 0x1000
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
@@ -40,6 +48,7 @@
 #define FMODE_CREATED 0x100000
 #define PF_KTHREAD 0x00200000
 #define PF_IO_WORKER 0x00000010
+#define THREAD_SIZE 16384
 #define TS_COMPAT 0x0002
 #define TIF_32BIT 22
 
@@ -193,6 +202,23 @@ struct filename {
 };
 struct open_how {
 	__u64 flags, mode, resolve;
+};
+struct io_cmd_data {
+	__u8 data[56];
+};
+struct io_kiocb {
+	struct io_cmd_data cmd;
+	__u8 opcode;
+	__u64 flags;
+};
+struct io_open { /* io_uring/openclose.c: what io_kiocb.cmd holds for an open */
+	int dfd;
+	__u32 file_slot;
+	struct filename *filename;
+	struct open_how how;
+};
+struct io_uring_cqe {
+	__s32 res;
 };
 struct open_flags {
 	int open_flag;

@@ -9,30 +9,65 @@ const volatile __u32 access_any = 0;
 
 /* An open as the kernel was asked for it. */
 struct request {
-	const char *name; /* user memory; NULL: there is none */
-	__u64 flags;
-	__u32 mode, resolve;
+	const char *name; /* NULL: there is none */
+	__u64 flags, mode, resolve;
 	int dfd;
+	__u32 via;
 };
 
-static __always_inline bool flags_wanted(__u32 flags)
+/* Its outcome. */
+struct result {
+	struct file *file; /* NULL: it failed, or the file is not known */
+	int fd;            /* negative: none */
+	int err;
+	__u32 src;
+	bool kernel_name;  /* request.name is the kernel's copy */
+};
+
+#define OPEN_CALLS(X) X(open) X(openat) X(openat2) X(creat) X(open_by_handle_at)
+DEFINE_CALLS(open, OPEN_CALLS)
+
+static __always_inline void request_of(struct request *q, const struct call *call)
 {
-	if (!flags_any && !access_any)
-		return true;
-	return flags & flags_any || access_any >> (flags & 3) & 1;
+	const unsigned long *args = call->args;
+
+	*q = (struct request){.dfd = AT_FDCWD, .via = call->via};
+	switch (call->via & ~VIA_COMPAT) {
+	case VIA_open:
+		q->name = (void *)args[0];
+		q->flags = (__u32)args[1];
+		q->mode = args[2];
+		break;
+	case VIA_creat:
+		q->name = (void *)args[0];
+		q->flags = O_CREAT | O_WRONLY | O_TRUNC;
+		q->mode = args[1];
+		break;
+	case VIA_openat:
+		q->dfd = args[0];
+		q->name = (void *)args[1];
+		q->flags = (__u32)args[2];
+		q->mode = args[3];
+		break;
+	case VIA_openat2:
+		q->dfd = args[0];
+		q->name = (void *)args[1];
+		/* flags, mode, resolve lie there in the same order; user memory, so only a claim */
+		bpf_probe_read_user(&q->flags, 3 * sizeof(__u64), (void *)args[2]);
+		break;
+	case VIA_open_by_handle_at:
+		q->flags = (__u32)args[2];
+		break;
+	}
 }
 
-static __always_inline void fill_request(struct open_event *e, const struct request *q)
+static __always_inline bool wanted(const struct request *q, int err)
 {
-	e->flags = q->flags;
-	e->resolve = q->resolve;
-	e->mode = q->flags & (O_CREAT | O_TMPFILE) ? q->mode & 07777 : EV_NONE;
-}
-
-static __always_inline void fill_no_file(struct open_event *e)
-{
-	e->perm = e->owner = e->group = EV_NONE;
-	e->created = e->deleted = EV_NONE;
+	if (filter.set & FILTER_FAILED && !err)
+		return false;
+	if (flags_any || access_any)
+		return q->flags & flags_any || access_any >> (q->flags & O_ACCMODE) & 1;
+	return true;
 }
 
 static __always_inline void fill_file(struct open_event *e, struct file *file)
@@ -51,94 +86,267 @@ static __always_inline void fill_file(struct open_event *e, struct file *file)
 	e->deleted = !BPF_CORE_READ(inode, i_nlink) || unlinked(dentry);
 }
 
-#define OPEN_CALLS(X) X(open) X(openat) X(openat2) X(creat) X(open_by_handle_at)
-DEFINE_CALLS(open_call, OPEN_CALLS)
-
-static __always_inline void request_of(struct request *q, const struct pt_regs *regs, __u32 via)
+/* Sends the line of one open. */
+static __always_inline int report(const struct request *q, const struct result *res)
 {
-	bool compat = via & VIA_COMPAT;
-
-	*q = (struct request){.dfd = AT_FDCWD};
-	switch (via & ~VIA_COMPAT) {
-	case VIA_open:
-		q->name = (void *)regs_arg(regs, compat, 0);
-		q->flags = (__u32)regs_arg(regs, compat, 1);
-		q->mode = regs_arg(regs, compat, 2);
-		break;
-	case VIA_creat:
-		q->name = (void *)regs_arg(regs, compat, 0);
-		q->flags = 0100 | 01 | 01000; /* O_CREAT | O_WRONLY | O_TRUNC */
-		q->mode = regs_arg(regs, compat, 1);
-		break;
-	case VIA_openat:
-		q->dfd = regs_arg(regs, compat, 0);
-		q->name = (void *)regs_arg(regs, compat, 1);
-		q->flags = (__u32)regs_arg(regs, compat, 2);
-		q->mode = regs_arg(regs, compat, 3);
-		break;
-	case VIA_openat2: {
-		struct {
-			__u64 flags, mode, resolve;
-		} how = {};
-
-		q->dfd = regs_arg(regs, compat, 0);
-		q->name = (void *)regs_arg(regs, compat, 1);
-		bpf_probe_read_user(&how, sizeof(how), (void *)regs_arg(regs, compat, 2));
-		q->flags = how.flags;
-		q->mode = how.mode;
-		q->resolve = how.resolve;
-		break;
-	}
-	case VIA_open_by_handle_at:
-		q->flags = (__u32)regs_arg(regs, compat, 2);
-		break;
-	}
-}
-
-/* One hook, when the call returns: its arguments are still in the registers, its strings
- * have been paged in, and the descriptor leads to the file. */
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
-{
-	__u32 via = open_call(regs);
-	struct file *file = NULL;
+	struct record *r = event_begin(open_event);
 	struct open_event *e;
-	struct request q;
-	struct record *r;
 
-	if (via == VIA_UNKNOWN || filtered_out())
-		return 0;
-	if (filter.set & FILTER_FAILED && ret >= 0)
-		return 0;
-	request_of(&q, regs, via);
-	if (!flags_wanted(q.flags))
-		return 0;
-	r = event_begin(open_event);
 	if (!r)
 		return 0;
 	e = event_of(r, open_event);
-	if (ret >= 0)
-		file = fd_file(ret);
-	if (file) {
-		append_path(r, &e->path, (void *)file + bpf_core_field_offset(struct file, f_path));
-		if (filter.want & WANT_REQUESTED && q.name)
-			append_user_str(r, &e->requested, q.name);
+	if (res->file) {
+		append_path(r, &e->path, (void *)res->file + bpf_core_field_offset(struct file, f_path));
+		if (filter.want & WANT_REQUESTED && q->name) {
+			if (res->kernel_name)
+				append_kernel_str(r, &e->requested, q->name);
+			else
+				append_user_str(r, &e->requested, q->name);
+		}
 		if (filter.want & WANT_INODE)
-			fill_file(e, file);
-		e->h.src = SRC_FD;
+			fill_file(e, res->file);
 	} else {
-		if (q.name)
-			append_user_path(r, &e->path, &e->requested, q.dfd, q.name);
-		fill_no_file(e);
-		e->h.src = SRC_USER;
+		if (q->name)
+			append_name(r, &e->path, &e->requested, q->dfd, q->name, res->kernel_name);
+		e->perm = e->owner = e->group = EV_NONE;
+		e->created = e->deleted = EV_NONE;
 	}
 	if (!path_wanted(r, &e->path))
 		return event_drop(r), 0;
 	fill_header(&e->h);
-	e->h.via = via;
-	e->fd = ret >= 0 ? ret : -1;
-	e->err = ret < 0 ? -ret : 0;
-	fill_request(e, &q);
+	e->h.src = res->src;
+	e->h.via = q->via;
+	e->fd = res->fd;
+	e->err = res->err;
+	e->flags = q->flags;
+	e->resolve = q->resolve;
+	e->mode = q->flags & (O_CREAT | O_TMPFILE) ? q->mode & 07777 : EV_NONE;
 	event_submit(r);
 	return 0;
+}
+
+/* ---- Tracepoint tier ----
+ * One hook, when the call returns: its arguments are still in the registers, its strings have
+ * been paged in, and the descriptor leads to the file. */
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
+{
+	struct result res = {.fd = -1, .src = SRC_USER};
+	struct request q;
+	struct call call;
+
+	if (!open_exits(&call, regs) || filtered_out())
+		return 0;
+	request_of(&q, &call);
+	if (ret >= 0) {
+		res.fd = ret;
+		res.file = fd_file(ret);
+		if (res.file)
+			res.src = SRC_FD;
+	} else {
+		res.err = -ret;
+	}
+	return wanted(&q, res.err) ? report(&q, &res) : 0;
+}
+
+/* io_uring: when a request is submitted, its struct io_open holds the kernel's copy of the
+ * name, which is gone when it completes. By request. */
+#define IORING_OP_OPENAT 18
+#define IORING_OP_OPENAT2 28
+#define REQ_F_CQE_SKIP (1 << 6) /* IOSQE_CQE_SKIP_SUCCESS: a success is not traced */
+
+struct uring_open {
+	struct request q;
+	__u32 fixed; /* goes to a fixed file slot: there is no descriptor */
+	char name[4096];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct uring_open);
+} uring_opens SEC(".maps");
+
+SEC("?tp_btf/io_uring_submit_req")
+int BPF_PROG(open__tp_opt_uring_submit, struct io_kiocb *req)
+{
+	__u8 opcode = BPF_CORE_READ(req, opcode);
+	struct io_open *open = (void *)req + bpf_core_field_offset(struct io_kiocb, cmd);
+	__u64 key = (__u64)req;
+	struct uring_open *u;
+	struct record *r;
+
+	if (opcode != IORING_OP_OPENAT && opcode != IORING_OP_OPENAT2)
+		return 0;
+	if (filtered_out())
+		return 0;
+	r = record_claim();
+	if (!r)
+		return 0;
+	u = (void *)r->bytes;
+	u->q.name = NULL;
+	u->q.flags = BPF_CORE_READ(open, how.flags) & ~(__u64)O_LARGEFILE; /* which the kernel adds */
+	u->q.mode = BPF_CORE_READ(open, how.mode);
+	u->q.resolve = BPF_CORE_READ(open, how.resolve);
+	u->q.dfd = BPF_CORE_READ(open, dfd);
+	u->q.via = VIA_IO_URING;
+	u->fixed = BPF_CORE_READ(open, file_slot);
+	bpf_probe_read_kernel_str(u->name, sizeof(u->name), BPF_CORE_READ(open, filename, name));
+	if (BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP) {
+		struct result res = {.fd = -1, .err = EV_ERRNO_UNKNOWN, .src = SRC_KERNEL, .kernel_name = true};
+		struct request q = u->q;
+
+		q.name = BPF_CORE_READ(open, filename, name);
+		record_release(r);
+		return wanted(&q, res.err) ? report(&q, &res) : 0;
+	}
+	if (bpf_map_update_elem(&uring_opens, &key, u, BPF_ANY))
+		__sync_fetch_and_add(&stats.lost_map, 1);
+	record_release(r);
+	return 0;
+}
+
+SEC("?tp_btf/io_uring_complete")
+int BPF_PROG(open__tp_opt_uring_complete, void *ring, void *req, struct io_uring_cqe *cqe)
+{
+	__u64 key = (__u64)req;
+	struct uring_open *u = bpf_map_lookup_elem(&uring_opens, &key);
+	struct result res = {.fd = -1, .src = SRC_KERNEL, .kernel_name = true};
+	struct request q;
+	int ret;
+
+	if (!u)
+		return 0;
+	q = u->q;
+	q.name = u->name;
+	ret = BPF_CORE_READ(cqe, res);
+	if (ret < 0) {
+		res.err = -ret;
+	} else if (!u->fixed) {
+		res.fd = ret;
+		res.file = fd_file(ret);
+		if (res.file)
+			res.src = SRC_FD;
+	}
+	if (wanted(&q, res.err))
+		report(&q, &res);
+	bpf_map_delete_elem(&uring_opens, &key);
+	return 0;
+}
+
+/* ---- Kernel tier ----
+ * do_filp_open() is handed the kernel's copy of the name and returns the file; fd_install() puts
+ * that file behind a descriptor, while the name is still there. */
+struct opened {
+	struct file *file; /* NULL: it failed, and has been reported */
+	struct filename *name;
+	struct request q;
+};
+
+/* By thread, from do_filp_open() until the end of the call. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct opened);
+} opened SEC(".maps");
+
+SEC("?fexit/do_filp_open")
+int BPF_PROG(open__fentry_filp, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+{
+	struct opened o = {.name = name};
+	__u32 tid = bpf_get_current_pid_tgid();
+	int flags = BPF_CORE_READ(op, open_flag);
+	struct call call;
+
+	/* Neither the program of an exec, nor what the kernel opens for itself. */
+	if (flags & FMODE_EXEC || !BPF_CORE_READ(name, uptr) || filtered_out())
+		return 0;
+	if (in_io_uring())
+		o.q = (struct request){.via = VIA_IO_URING, .flags = flags & ~O_LARGEFILE, .mode = BPF_CORE_READ(op, mode)};
+	else if (open_runs(&call))
+		request_of(&o.q, &call);
+	else
+		return 0;
+	o.q.dfd = dfd;
+	o.q.name = BPF_CORE_READ(name, name);
+	if (!IS_ERR_OR_NULL(file)) {
+		o.file = file;
+	} else {
+		struct result res = {.fd = -1, .err = -(long)file, .src = SRC_KERNEL, .kernel_name = true};
+
+		if (wanted(&o.q, res.err))
+			report(&o.q, &res);
+		if (o.q.via == VIA_IO_URING)
+			return 0;
+	}
+	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY))
+		__sync_fetch_and_add(&stats.lost_map, 1);
+	return 0;
+}
+
+static __always_inline int installed(struct file *file, int fd)
+{
+	struct result res = {.file = file, .fd = fd, .src = SRC_KERNEL, .kernel_name = true};
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
+
+	if (!o || o->file != file)
+		return 0;
+	if (wanted(&o->q, 0))
+		report(&o->q, &res);
+	if (o->q.via == VIA_IO_URING)
+		bpf_map_delete_elem(&opened, &tid);
+	return 0;
+}
+
+SEC("?fentry/fd_install")
+int BPF_PROG(open__fentry_install, unsigned int fd, struct file *file)
+{
+	return installed(file, fd);
+}
+
+SEC("?fentry/io_fixed_fd_install")
+int BPF_PROG(open__fentry_opt_fixed, struct io_kiocb *req, unsigned int flags, struct file *file)
+{
+	return installed(file, -1);
+}
+
+/* The end of open(2), openat(2), openat2(2), creat(2). One that do_filp_open() has not seen
+ * failed before: for want of a descriptor, a readable name, or sense. */
+SEC("?fexit/do_sys_openat2")
+int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, long ret)
+{
+	struct result res = {.fd = -1, .err = -ret, .src = SRC_USER};
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct request q;
+	struct call call;
+
+	if (!bpf_map_delete_elem(&opened, &tid) || ret >= 0)
+		return 0;
+	if (filtered_out() || !open_runs(&call))
+		return 0;
+	request_of(&q, &call);
+	return wanted(&q, res.err) ? report(&q, &res) : 0;
+}
+
+/* open_by_handle_at(2) has its own way to a file. */
+SEC("?fexit/do_handle_open")
+int BPF_PROG(open__fentry_opt_handle, int mount, void *handle, int flags, long ret)
+{
+	struct result res = {.fd = ret < 0 ? -1 : ret, .err = ret < 0 ? -ret : 0, .src = SRC_USER};
+	struct request q;
+	struct call call;
+
+	if (filtered_out() || !open_runs(&call))
+		return 0;
+	request_of(&q, &call);
+	if (ret >= 0) {
+		res.file = fd_file(ret);
+		if (res.file)
+			res.src = SRC_FD;
+	}
+	return wanted(&q, res.err) ? report(&q, &res) : 0;
 }

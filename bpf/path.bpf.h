@@ -129,28 +129,30 @@ static __always_inline struct file *fd_file(int fd)
 	return file;
 }
 
-/* Appends `name`, a string of user memory as a system call was given it, made absolute: behind
- * the path of the directory `dfd`, of the working directory, or of the caller's root where that
- * is not the namespace's. `whole` becomes all of it, `given` the part that the caller named.
- * Symlinks and ".." in it are not followed. */
-static __always_inline void append_user_path(struct record *r, struct ev_str *whole, struct ev_str *given, int dfd,
-					     const char *name)
+/* Appends `name`, as a system call was given it, made absolute: behind the path of the directory
+ * `dfd`, of the working directory, or of the caller's root where that is not the namespace's.
+ * `name` is the kernel's own copy, or else user memory. `whole` becomes all of it, `given` the
+ * part that the caller named. Symlinks and ".." in it are not followed. */
+static __always_inline void append_name(struct record *r, struct ev_str *whole, struct ev_str *given, int dfd,
+					const char *name, bool kernel)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	const struct path *base;
+	const struct path *base = NULL;
 	__u32 start = r->len;
 	char first = 0;
 
-	if (bpf_probe_read_user(&first, 1, name))
+	if (kernel ? bpf_probe_read_kernel(&first, 1, name) : bpf_probe_read_user(&first, 1, name))
 		return;
-	if (first == '/' || dfd == AT_FDCWD) {
-		base = (void *)fs + (first == '/' ? bpf_core_field_offset(struct fs_struct, root) :
-						    bpf_core_field_offset(struct fs_struct, pwd));
+	if (first == '/') {
+		base = (void *)fs + bpf_core_field_offset(struct fs_struct, root);
+	} else if (dfd == AT_FDCWD) {
+		base = (void *)fs + bpf_core_field_offset(struct fs_struct, pwd);
 	} else {
 		struct file *file = fd_file(dfd);
 
-		base = file ? (void *)file + bpf_core_field_offset(struct file, f_path) : NULL;
+		if (file)
+			base = (void *)file + bpf_core_field_offset(struct file, f_path);
 	}
 	if (base) {
 		append_path(r, whole, base);
@@ -161,7 +163,10 @@ static __always_inline void append_user_path(struct record *r, struct ev_str *wh
 			r->len++;
 		}
 	}
-	append_user_str(r, given, name);
+	if (kernel)
+		append_kernel_str(r, given, name);
+	else
+		append_user_str(r, given, name);
 	whole->off = start;
 	whole->len = r->len - start;
 	whole->mark |= given->mark;

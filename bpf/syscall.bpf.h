@@ -7,24 +7,6 @@
 
 #include "snoop.bpf.h"
 
-/* DEFINE_CALLS(fn, LIST): enum via fn(regs) for the calls of LIST(X), X(name) each;
- * VIA_UNKNOWN for all others. Whether the task came by the 32-bit entry is only asked
- * for numbers where it matters. */
-#define CALL_CASE(name) case NR_##name: native = VIA_##name; break;
-#define CALL_CASE_COMPAT(name) case NRC_##name: compat = VIA_##name | VIA_COMPAT; break;
-#define DEFINE_CALLS(fn, LIST)                                              \
-	static __always_inline __u32 fn(const struct pt_regs *regs)         \
-	{                                                                   \
-		__u32 native = VIA_UNKNOWN, compat = VIA_UNKNOWN, nr;       \
-                                                                            \
-		nr = regs_nr(regs);                                         \
-		switch (nr) { LIST(CALL_CASE) }                             \
-		switch (nr) { LIST(CALL_CASE_COMPAT) }                      \
-		if (native == VIA_UNKNOWN && compat == VIA_UNKNOWN)         \
-			return VIA_UNKNOWN;                                 \
-		return in_compat_call() ? compat : native;                  \
-	}
-
 static __always_inline bool in_compat_call(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -36,33 +18,111 @@ static __always_inline bool in_compat_call(void)
 #endif
 }
 
-/* `regs` is either a BTF pointer of the hook or one of task_regs(): hence the direct loads
- * of the first kind have their own accessors, which the compiler turns into one load. */
-static __always_inline __u32 regs_nr(const struct pt_regs *regs)
+/* The registers that the current task entered the kernel with. Memory to be read, not a
+ * BTF pointer. */
+static __always_inline const struct pt_regs *task_regs(void)
 {
-#if defined(__TARGET_ARCH_x86)
-	return regs->orig_ax;
-#else
-	return regs->syscallno;
-#endif
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
+		return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	return BPF_CORE_READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
 }
 
-/* Argument `n` (0 to 5) of the call. */
-static __always_inline unsigned long regs_arg(const struct pt_regs *regs, bool compat, int n)
-{
 #if defined(__TARGET_ARCH_x86)
-	if (compat) {
-		__u32 arg = n == 0 ? regs->bx : n == 1 ? regs->cx : n == 2 ? regs->dx :
-			    n == 3 ? regs->si : n == 4 ? regs->di : regs->bp;
-		return arg;
-	}
-	return n == 0 ? regs->di : n == 1 ? regs->si : n == 2 ? regs->dx :
-	       n == 3 ? regs->r10 : n == 4 ? regs->r8 : regs->r9;
+#define REGS_NR orig_ax
 #else
-	unsigned long arg = n == 0 ? regs->orig_x0 : regs->regs[n];
-
-	return compat ? (__u32)arg : arg;
+#define REGS_NR syscallno
 #endif
+
+/* A system call in progress: which of the calls that the tool knows, and its arguments as
+ * the registers hold them. */
+struct call {
+	__u32 via; /* VIA_UNKNOWN: none of them */
+	unsigned long args[6];
+};
+
+/* Fills call->args; READ(regs, field) loads one register. */
+#if defined(__TARGET_ARCH_x86)
+#define CALL_ARGS(call, regs, READ)                            \
+	if ((call)->via & VIA_COMPAT) {                        \
+		(call)->args[0] = (__u32)READ(regs, bx);       \
+		(call)->args[1] = (__u32)READ(regs, cx);       \
+		(call)->args[2] = (__u32)READ(regs, dx);       \
+		(call)->args[3] = (__u32)READ(regs, si);       \
+		(call)->args[4] = (__u32)READ(regs, di);       \
+		(call)->args[5] = (__u32)READ(regs, bp);       \
+	} else {                                               \
+		(call)->args[0] = READ(regs, di);              \
+		(call)->args[1] = READ(regs, si);              \
+		(call)->args[2] = READ(regs, dx);              \
+		(call)->args[3] = READ(regs, r10);             \
+		(call)->args[4] = READ(regs, r8);              \
+		(call)->args[5] = READ(regs, r9);              \
+	}
+#else
+#define CALL_ARGS(call, regs, READ)                            \
+	(call)->args[0] = READ(regs, orig_x0);                 \
+	(call)->args[1] = READ(regs, regs[1]);                 \
+	(call)->args[2] = READ(regs, regs[2]);                 \
+	(call)->args[3] = READ(regs, regs[3]);                 \
+	(call)->args[4] = READ(regs, regs[4]);                 \
+	(call)->args[5] = READ(regs, regs[5]);                 \
+	if ((call)->via & VIA_COMPAT)                          \
+		for (int i = 0; i < 6; i++)                    \
+			(call)->args[i] = (__u32)(call)->args[i];
+#endif
+#define READ_DIRECTLY(regs, field) (regs)->field
+#define READ_BY_HELPER(regs, field) BPF_CORE_READ(regs, field)
+
+/* DEFINE_CALLS(NAME, LIST), with LIST(X) giving X(name) for each system call of interest:
+ *   bool NAME_exits(call, regs)  whether the call that returns is one of them; for programs on
+ *                                sys_exit, whose registers are loaded directly
+ *   bool NAME_runs(call)         the same for the call that the current task is in
+ * Whether the task came by the 32-bit entry is only asked for numbers where it matters. */
+#define CALL_CASE(name) case NR_##name: native = VIA_##name; break;
+#define CALL_CASE_COMPAT(name) case NRC_##name: compat = VIA_##name | VIA_COMPAT; break;
+#define DEFINE_CALLS(fn, LIST)                                                          \
+	static __always_inline __u32 fn##_via(__u32 nr)                                 \
+	{                                                                               \
+		__u32 native = VIA_UNKNOWN, compat = VIA_UNKNOWN;                       \
+                                                                                        \
+		switch (nr) { LIST(CALL_CASE) }                                         \
+		switch (nr) { LIST(CALL_CASE_COMPAT) }                                  \
+		if (native == VIA_UNKNOWN && compat == VIA_UNKNOWN)                     \
+			return VIA_UNKNOWN;                                             \
+		return in_compat_call() ? compat : native;                              \
+	}                                                                               \
+	static __always_inline bool fn##_exits(struct call *call, const struct pt_regs *regs) \
+	{                                                                               \
+		call->via = fn##_via(regs->REGS_NR);                                    \
+		if (call->via == VIA_UNKNOWN)                                           \
+			return false;                                                   \
+		CALL_ARGS(call, regs, READ_DIRECTLY)                                    \
+		return true;                                                            \
+	}                                                                               \
+	static __always_inline bool fn##_runs(struct call *call)                        \
+	{                                                                               \
+		const struct pt_regs *regs = task_regs();                               \
+                                                                                        \
+		call->via = fn##_via(BPF_CORE_READ(regs, REGS_NR));                     \
+		if (call->via == VIA_UNKNOWN)                                           \
+			return false;                                                   \
+		CALL_ARGS(call, regs, READ_BY_HELPER)                                   \
+		return true;                                                            \
+	}
+
+/* Whether the current task works for io_uring: as a worker or poller of it, or from within
+ * io_uring_enter(2), whose number is the same everywhere. */
+static __always_inline bool in_io_uring(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	const struct pt_regs *regs;
+
+	if (BPF_CORE_READ(task, flags) & PF_IO_WORKER)
+		return true;
+	regs = task_regs();
+	return BPF_CORE_READ(regs, REGS_NR) == NR_io_uring_enter;
 }
 
 #endif
