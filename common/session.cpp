@@ -45,11 +45,10 @@ void watch_signals() {
   stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   struct sigaction action {};
   action.sa_handler = on_stop;  // without SA_RESTART
-  for (const int s : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction old {};
-    sigaction(s, nullptr, &old);
-    if (old.sa_handler != SIG_IGN) sigaction(s, &action, nullptr);  // nohup means it
-  }
+  struct sigaction hangup {};
+  sigaction(SIGHUP, nullptr, &hangup);
+  for (const int s : {SIGINT, SIGTERM, SIGHUP})
+    if (s != SIGHUP || hangup.sa_handler != SIG_IGN) sigaction(s, &action, nullptr);  // nohup means it
   signal(SIGPIPE, SIG_IGN);
 }
 
