@@ -65,15 +65,14 @@ const std::string& trampoline_refusal(const btf* kernel, const std::string& func
 }
 
 // Why a program cannot work here, as far as that shows without loading it; empty: it may.
-std::string missing(const bpf_program* p) {
-  static const std::unique_ptr<btf, decltype(&btf__free)> kernel(btf__load_vmlinux_btf(), btf__free);
+std::string missing(const bpf_program* p, const btf* kernel) {
   const std::string section = bpf_program__section_name(p);
   const std::string kind = section.substr(0, section.find('/')), target = section.substr(section.find('/') + 1);
   if (kind == "fentry" || kind == "fexit") {
-    if (btf__find_by_name_kind(kernel.get(), target.c_str(), BTF_KIND_FUNC) < 0) return "this kernel has no function " + target;
-    return trampoline_refusal(kernel.get(), target);
+    if (btf__find_by_name_kind(kernel, target.c_str(), BTF_KIND_FUNC) < 0) return "this kernel has no function " + target;
+    return trampoline_refusal(kernel, target);
   }
-  if (kind == "tp_btf" && btf__find_by_name_kind(kernel.get(), ("btf_trace_" + target).c_str(), BTF_KIND_TYPEDEF) < 0)
+  if (kind == "tp_btf" && btf__find_by_name_kind(kernel, ("btf_trace_" + target).c_str(), BTF_KIND_TYPEDEF) < 0)
     return "this kernel has no tracepoint " + target;
   return {};
 }
@@ -124,7 +123,7 @@ void Hooks::choose(const Object& object) {
       for (bpf_program* p : mechanisms[mechanism]) {
         const std::string program = bpf_program__name(p);
         if (refused_programs_.contains(program) || refused_groups_.contains(parse(program).group())) continue;
-        if (const std::string reason = missing(p); !reason.empty()) refuse(program, reason);
+        if (const std::string reason = missing(p, kernel_.get()); !reason.empty()) refuse(program, reason);
       }
       if (refused_groups_.contains(what + "__" + mechanism)) continue;
       for (bpf_program* p : mechanisms[mechanism]) {
@@ -166,6 +165,7 @@ bool Hooks::refuse_unloadable(const std::function<void(const Object&)>& setup) {
 }
 
 Object Hooks::take(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded) {
+  kernel_.reset(btf__load_vmlinux_btf());
   for (;;) {
     const Object object = tool.open();
     if (!object.bpf) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
@@ -177,7 +177,10 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
       continue;
     }
     loaded(object);
-    if (attach(object)) return object;
+    if (attach(object)) {
+      kernel_.reset();  // some MiB
+      return object;
+    }
     detach();
     tool.close();
   }

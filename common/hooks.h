@@ -9,7 +9,10 @@
 
 #include "tool.h"
 
+#include <bpf/btf.h>
+
 #include <functional>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -39,6 +42,7 @@ class Hooks {
   void refuse(const std::string& program, const std::string& reason);
 
   std::string only_;
+  std::unique_ptr<btf, decltype(&btf__free)> kernel_{nullptr, btf__free};
   std::vector<bpf_link*> links_;
   std::set<std::string> refused_groups_;    // "WHAT__MECHANISM"
   std::set<std::string> refused_programs_;  // optional ones
