@@ -14,10 +14,17 @@
 namespace needle {
 namespace {
 
-bool verbose = false;
+// What libbpf has to say, the verifier's log included: shown by -v if the tool fails. Programs that
+// are merely tried fail as well.
+std::string libbpf_log;
 
-int print_libbpf(enum libbpf_print_level level, const char* format, va_list args) {
-  return verbose && level <= LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
+int keep_libbpf_log(enum libbpf_print_level level, const char* format, va_list args) {
+  char* line = nullptr;
+  if (level > LIBBPF_WARN || vasprintf(&line, format, args) < 0) return 0;
+  libbpf_log += line;
+  if (constexpr std::size_t kKept = 1u << 16; libbpf_log.size() > kKept) libbpf_log.erase(0, libbpf_log.size() - kKept);
+  free(line);
+  return 0;
 }
 
 // A descriptor 0 or 2 that is closed would be given to the next file opened; a closed 1 is an error.
@@ -38,10 +45,8 @@ void check_own_options(const Options& o) {
   tool.close();
 }
 
-int run(int argc, char** argv) {
-  Options options;
+int run(int argc, char** argv, Options& options) {
   if (const int status = parse_options(argc, argv, options); status >= 0) return status;
-  verbose = options.verbose;
   check_standard_files();
   if (!options.own.empty()) check_own_options(options);
   check_privileges();
@@ -54,13 +59,15 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace needle;
-  libbpf_set_print(print_libbpf);
+  libbpf_set_print(keep_libbpf_log);
+  Options options;
   try {
-    return run(argc, argv);
+    return run(argc, argv, options);
   } catch (const BadUsage& e) {
     fmt::print(stderr, "{}: {}\n", tool.name, e.what());
     return 2;
   } catch (const std::exception& e) {
+    if (options.verbose) fmt::print(stderr, "{}", libbpf_log);
     fmt::print(stderr, "{}: {}\n", tool.name, e.what());
     return 1;
   }
