@@ -77,6 +77,18 @@ std::string missing(const bpf_program* p, const btf* kernel) {
   return {};
 }
 
+// "  a: b\n  c: d\n" as "a: b; c: d".
+std::string one_line(std::string_view lines) {
+  std::string text;
+  while (!lines.empty()) {
+    const std::size_t end = lines.find('\n');
+    if (!text.empty()) text += "; ";
+    text += lines.substr(2, end - 2);
+    lines.remove_prefix(end + 1);
+  }
+  return text;
+}
+
 // Sees all processes: the programs of a cgroup run for those below it too. Null with errno.
 bpf_link* attach_to_root_cgroup(const bpf_program* p) {
   bpf_link* link = nullptr;
@@ -133,7 +145,7 @@ void Hooks::choose(const Object& object) {
       }
       taken = true;
     }
-    if (!taken) throw Error(fmt::format("there is no way to see {} on this kernel:\n{}", what, refusals_));
+    if (!taken) throw Error(fmt::format("there is no way to see {} on this kernel: {}", what, one_line(refusals_)));
   }
   report_ += refusals_;
 }
