@@ -167,7 +167,7 @@ bool Hooks::refuse_unloadable(const std::function<void(const Object&)>& setup) {
     const Object object = tool.open();
     setup(object);
     bpf_program__set_autoload(bpf_object__find_program_by_name(object.bpf, name.c_str()), true);
-    if (const int e = bpf_object__load(object.bpf)) {
+    if (const int e = object.load()) {
       refuse(name, fmt::format("the kernel refuses to load it: {}", std::strerror(-e)));
       any = true;
     }
@@ -183,7 +183,7 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
     if (!object.bpf) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
     setup(object);
     choose(object);
-    if (const int e = bpf_object__load(object.bpf)) {
+    if (const int e = object.load()) {
       tool.close();
       if (!refuse_unloadable(setup)) throw Error(fmt::format("cannot load the BPF programs: {}; -v shows why", std::strerror(-e)));
       continue;

@@ -81,6 +81,7 @@ struct Object {
   bpf_program* self;
   ::filter* filter;          // .rodata: writable until load
   ::event_stats* (*stats)(); // .bss: there after load
+  int (*load)();             // 0 or -errno; not bpf_object__load(), which does not map .rodata and .bss
 };
 
 // Binds a generated skeleton type.
@@ -93,7 +94,7 @@ template <class S> struct Skeleton {
     if (!s) return {};
     return {s->obj,           s->maps.events,      s->maps.scratch,       s->maps.filter_pids, s->maps.filter_tids,
             s->maps.filter_uids, s->maps.filter_cgroup, s->progs.self__run, &s->rodata->filter,
-            [] { return &s->bss->stats; }};
+            [] { return &s->bss->stats; }, [] { return S::load(s); }};
   }
   static void close() {
     S::destroy(s);
