@@ -253,8 +253,7 @@ struct {
 	__type(value, struct opened);
 } opened SEC(".maps");
 
-SEC("?fexit/do_filp_open")
-int BPF_PROG(open__fentry_filp, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+static __always_inline int opened_by_name(int dfd, struct filename *name, const struct open_flags *op, struct file *file)
 {
 	struct opened o = {.name = name};
 	__u32 tid = bpf_get_current_pid_tgid();
@@ -285,6 +284,18 @@ int BPF_PROG(open__fentry_filp, int dfd, struct filename *name, const struct ope
 	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY))
 		__sync_fetch_and_add(&stats.lost_map, 1);
 	return 0;
+}
+
+SEC("?fexit/do_filp_open")
+int BPF_PROG(open__fentry_alt_filp, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+{
+	return opened_by_name(dfd, name, op, file);
+}
+
+SEC("?fexit/do_file_open") /* its name since 7.0 or so */
+int BPF_PROG(open__fentry_alt_file, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+{
+	return opened_by_name(dfd, name, op, file);
 }
 
 static __always_inline int installed(struct file *file, int fd)

@@ -8,6 +8,7 @@
 #include <mntent.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -22,7 +23,7 @@ constexpr std::array<std::string_view, 2> kMechanisms{"fentry", "tp"};
 
 struct Name {
   std::string what, mechanism;
-  bool optional = false;
+  bool optional = false, alternative = false;
   std::string group() const { return what + "__" + mechanism; }
 };
 
@@ -32,7 +33,8 @@ Name parse(std::string_view program) {
   const std::string_view rest = program.substr(sep + 2);
   for (const std::string_view m : kMechanisms)
     if (rest == m || rest.starts_with(std::string(m) + "_"))
-      return {std::string(program.substr(0, sep)), std::string(m), rest.substr(m.size()).starts_with("_opt")};
+      return {std::string(program.substr(0, sep)), std::string(m), rest.substr(m.size()).starts_with("_opt"),
+              rest.substr(m.size()).starts_with("_alt")};
   return {};
 }
 
@@ -114,7 +116,7 @@ bpf_link* attach_to_root_cgroup(const bpf_program* p) {
 
 void Hooks::refuse(const std::string& program, const std::string& reason) {
   const Name name = parse(program);
-  (name.optional ? refused_programs_.insert(program) : refused_groups_.insert(name.group()));
+  (name.optional || name.alternative ? refused_programs_.insert(program) : refused_groups_.insert(name.group()));
   refusals_ += fmt::format("  {}: {}\n", program, reason);
 }
 
@@ -137,9 +139,17 @@ void Hooks::choose(const Object& object) {
         if (refused_programs_.contains(program) || refused_groups_.contains(parse(program).group())) continue;
         if (const std::string reason = missing(p, kernel_.get()); !reason.empty()) refuse(program, reason);
       }
+      const auto left = [this](bpf_program* p) { return !refused_programs_.contains(bpf_program__name(p)); };
+      const auto alternative = [](bpf_program* p) { return parse(bpf_program__name(p)).alternative; };
+      auto& programs = mechanisms[mechanism];
+      if (std::ranges::any_of(programs, alternative) &&
+          std::ranges::none_of(programs, [&](bpf_program* p) { return alternative(p) && left(p); }))
+        refused_groups_.insert(what + "__" + mechanism);
       if (refused_groups_.contains(what + "__" + mechanism)) continue;
-      for (bpf_program* p : mechanisms[mechanism]) {
-        if (refused_programs_.contains(bpf_program__name(p))) continue;
+      bool have_alternative = false;
+      for (bpf_program* p : programs) {
+        if (!left(p) || (alternative(p) && have_alternative)) continue;
+        have_alternative |= alternative(p);
         bpf_program__set_autoload(p, true);
         report_ += fmt::format("  {}: taken ({})\n", bpf_program__name(p), bpf_program__section_name(p));
       }

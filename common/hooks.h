@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Which programs of an object to use: decided here, by trying.
 //
-// A program is named WHAT__MECHANISM[_opt][_detail]. The programs of one WHAT and one mechanism
+// A program is named WHAT__MECHANISM[_opt|_alt][_detail]. The programs of one WHAT and one mechanism
 // belong together; of a WHAT's mechanisms the first in the order fentry, tp that loads and
 // attaches is taken. An _opt program covers a path that not every kernel has or lets us see: it
-// may be missing, which -v says.
+// may be missing, which -v says. Of the _alt programs, one and only one is taken: the first that works.
 #pragma once
 
 #include "tool.h"
@@ -45,7 +45,7 @@ class Hooks {
   std::unique_ptr<btf, decltype(&btf__free)> kernel_{nullptr, btf__free};
   std::vector<bpf_link*> links_;
   std::set<std::string> refused_groups_;    // "WHAT__MECHANISM"
-  std::set<std::string> refused_programs_;  // optional ones
+  std::set<std::string> refused_programs_;  // optional ones and alternatives
   std::string refusals_, report_;
 };
 
