@@ -9,9 +9,9 @@ complete_words() {
   COMP_WORDS=("$@")
   COMP_CWORD=$(($# - 1))
   "$function" "$1"
-  printf '%s\n' "${COMPREPLY[@]}" | sort -u | xargs
+  printf '%s\n' "${COMPREPLY[@]}" | sorted
 }
-sorted() { sort -u | xargs; }
+sorted() { sort -u | paste -sd ' '; }
 offers() {
   local word=$1
   shift
@@ -29,14 +29,14 @@ for tool in "${tools[@]}"; do
   path=$build_dir/bin/$tool
 
   columns=$(columns_of "$tool" | sorted)
-  check equal "$tool: all options" "$(complete_words "$path" '')" "$(options_of "$tool" | xargs -n1 | sorted)"
+  check equal "$tool: all options" "$(complete_words "$path" '')" "$(options_of "$tool" | tr ' ' '\n' | sorted)"
   for option in $(options_of "$tool"); do check offers "$option" "$path" "${option:0:-1}"; done
   check equal "$tool: behind an option without argument" \
-    "$(complete_words "$path" -x '')" "$(options_of "$tool" | xargs -n1 | sorted)"
+    "$(complete_words "$path" -x '')" "$(options_of "$tool" | tr ' ' '\n' | sorted)"
   for o in -o --columns; do
     check equal "$tool $o: all columns" "$(complete_words "$path" $o '')" "$columns"
     check equal "$tool $o: added" "$(complete_words "$path" $o +)" "$(printf '+%s\n' $columns | sorted)"
-    check equal "$tool $o: one more" "$(complete_words "$path" $o pid,ti)" "pid,$(columns_of "$tool" | grep ^ti)"
+    check equal "$tool $o: one more" "$(complete_words "$path" $o pid,ti)" "$(columns_of "$tool" | sed -n s/^ti/pid,ti/p | sorted)"
   done
   check offers root "$path" -u roo
   check offers "0,root" "$path" --uid 0,roo
