@@ -29,10 +29,10 @@ for tool in "${tools[@]}"; do
   path=$build_dir/bin/$tool
 
   columns=$(columns_of "$tool" | sorted)
-  check equal "$tool: all options" "$(complete_words "$path" '')" "$(options_of "$tool" | tr ' ' '\n' | sorted)"
+  check equal "$tool: all options" "$(complete_words "$path" '')" "$(options_of "$tool" | sorted)"
   for option in $(options_of "$tool"); do check offers "$option" "$path" "${option:0:-1}"; done
   check equal "$tool: behind an option without argument" \
-    "$(complete_words "$path" -x '')" "$(options_of "$tool" | tr ' ' '\n' | sorted)"
+    "$(complete_words "$path" -x '')" "$(options_of "$tool" | sorted)"
   for o in -o --columns; do
     check equal "$tool $o: all columns" "$(complete_words "$path" $o '')" "$columns"
     check equal "$tool $o: added" "$(complete_words "$path" $o +)" "$(printf '+%s\n' $columns | sorted)"
