@@ -12,11 +12,11 @@ no_warnings() {
   warnings=$(LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -E UTF-8 -l "$man_dir/$1" 2>&1 >/dev/null)
   [[ -z $warnings ]] || { echo "$warnings"; return 1; }
 }
-# That an entry of a list begins with the word: an option or a column.
-explains() {
-  grep -qE -- "^ +([^ ]+(, | \| ?| ))*$2([ ,|=]|$)" "$work/$1" || grep -qE -- "^ +$2([ ,]|$)" "$work/needle.7" ||
-    { echo "$1 does not explain $2"; return 1; }
+# That an entry of a list begins with the word: behind a blank line or a heading.
+has_entry() {
+  awk -v entry="^ +$2([ ,|=]|\$)" 'before !~ /^    / && $0 ~ entry { found = 1 } { before = $0 } END { exit !found }' "$1"
 }
+explains() { has_entry "$work/$1" "$2" || has_entry "$work/needle.7" "$2" || { echo "$1 does not explain $2"; return 1; }; }
 names_section() { grep -qE "^$2" "$work/$1" || { echo "$1 has no section $2"; return 1; }; }
 
 work=$(mktemp -d)
