@@ -256,8 +256,8 @@ int parse_options(int argc, char** argv, Options& o) {
     throw BadUsage(fmt::format("{}; see {} --help", what, tool.name));
   }
   if (help) {
-    fmt::print("{}\n\nUsage: {} [OPTIONS]\n{}{}{}\nMore: man {}, man needle\n", tool.about, tool.name, help_examples(),
-               help_options(app), help_columns(), tool.name);
+    fmt::print("{}\n\nUsage: {} [OPTIONS]\n{}{}{}\nMore: man {}, man needle\n", tool.about, tool.name, help_options(app),
+               help_examples(), help_columns(), tool.name);
     return 0;
   }
   if (version) {
