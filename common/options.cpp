@@ -154,10 +154,11 @@ std::string help_options(const CLI::App& app) {
     text += fmt::format("\n{}:\n", group);
     for (const CLI::Option* o : app.get_options()) {
       if (o->get_group() != group) continue;
-      std::string flags = o->get_snames().empty() ? "    " : fmt::format("-{}, ", o->get_snames()[0]);
-      for (const std::string& name : o->get_lnames()) flags += fmt::format("--{}", name);
-      if (!o->get_type_name().empty()) flags += fmt::format(" {}", o->get_type_name());
-      text += entry("  " + flags, 28, o->get_description());
+      std::string flags = "  ";
+      for (const std::string& letter : o->get_snames()) flags += "-" + letter;
+      for (const std::string& name : o->get_lnames()) flags += (o->get_snames().empty() ? "    --" : ", --") + name;
+      if (!o->get_type_name().empty()) flags += " " + o->get_type_name();
+      text += entry(flags, 28, o->get_description());
     }
   }
   return text;

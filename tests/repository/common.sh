@@ -26,5 +26,5 @@ finish() {
 }
 
 help_of() { "$build_dir/bin/$1" --help; }
-options_of() { help_of "$1" | sed -nE 's/^  (-., |    )(--[a-z0-9-]+).*/\1\2/p' | tr -d , | tr -s ' ' '\n' | grep .; }
+options_of() { help_of "$1" | grep -oE '^  (-.(, --[a-z0-9-]+)?|    --[a-z0-9-]+)' | tr -s ', ' '\n' | grep .; }
 columns_of() { help_of "$1" | sed -nE '/^Columns/,/^$/s/^  ([A-Za-z0-9_]+).*/\L\1/p'; }

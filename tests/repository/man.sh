@@ -31,7 +31,7 @@ for tool in "${tools[@]}"; do
   for section in NAME SYNOPSIS DESCRIPTION OPTIONS COLUMNS EXAMPLES 'EXIT STATUS' 'SEE ALSO'; do
     check names_section "$tool.8" "$section"
   done
-  for option in $(options_of "$tool" | grep -oE -- '--[a-z0-9-]+'); do
+  for option in $(options_of "$tool"); do
     check explains "$tool.8" "(-., )?$option"
   done
   for column in $(columns_of "$tool"); do check explains "$tool.8" "$column"; done
