@@ -118,52 +118,66 @@ Columns chosen_columns(const Words& words, bool all) {
   return columns;
 }
 
-std::string help_columns() {
-  std::string text = "Columns (those in capitals are shown unless -o says otherwise):\n";
-  for (const Column& c : tool.columns) {
-    std::string name(c.name);
-    if (c.shown) std::ranges::transform(name, name.begin(), [](unsigned char ch) { return static_cast<char>(std::toupper(ch)); });
-    std::string line = fmt::format("  {:<12}", name);
-    std::size_t width = line.size();
-    for (std::string_view rest = c.help; !rest.empty();) {
-      const std::size_t end = std::min(rest.find(' '), rest.size());
-      if (width + 1 + end > 79) line += fmt::format("\n{:14}", ""), width = 14;
-      line += fmt::format(" {}", rest.substr(0, end));
-      width += 1 + end;
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-    text += line + '\n';
+constexpr std::size_t kScreen = 80;
+
+// `left`, and `text` beside it from `indent` on, broken between words.
+std::string entry(std::string left, std::size_t indent, std::string_view text) {
+  std::size_t width = left.size();
+  const auto new_line = [&] { left += fmt::format("\n{:{}}", "", indent), width = indent; };
+  if (width + 2 > indent) new_line();
+  else left.resize(width = indent, ' ');
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (width > indent && width + 1 + end >= kScreen) new_line();
+    if (width > indent) left += ' ', width++;
+    left += text.substr(0, end);
+    width += end;
+    text.remove_prefix(std::min(end + 1, text.size()));
   }
-  return text;
+  return left + '\n';
 }
 
 std::string help_examples() {
-  std::string text = "Examples:\n";
+  std::string text = "\nExamples:\n";
   for (std::string_view rest = tool.examples; !rest.empty();) {
     const std::size_t tab = rest.find('\t'), end = rest.find('\n');
-    text += fmt::format("  {:<42} {}\n", rest.substr(0, tab), rest.substr(tab + 1, end - tab - 1));
+    text += entry(fmt::format("  {}", rest.substr(0, tab)), 42, rest.substr(tab + 1, end - tab - 1));
     rest.remove_prefix(end + 1);
   }
   return text;
 }
 
-// --help: usage, then the groups of options, examples, columns.
-class Help final : public CLI::Formatter {
- public:
-  Help() { column_width(27); }
-  std::string make_option_opts(const CLI::Option* o) const override {
-    return o->get_type_name().empty() ? "" : " " + o->get_type_name();
+// Also what completion/needle reads.
+std::string help_options(const CLI::App& app) {
+  std::string text;
+  for (const std::string& group : app.get_groups()) {
+    text += fmt::format("\n{}:\n", group);
+    for (const CLI::Option* o : app.get_options()) {
+      if (o->get_group() != group) continue;
+      std::string flags = "  ";
+      for (const std::string& letter : o->get_snames()) flags += "-" + letter;
+      for (const std::string& name : o->get_lnames()) flags += (o->get_snames().empty() ? "    --" : ", --") + name;
+      if (!o->get_type_name().empty()) flags += " " + o->get_type_name();
+      text += entry(flags, 28, o->get_description());
+    }
   }
-  std::string make_usage(const CLI::App*, std::string) const override {
-    return fmt::format("\nUsage: {} [OPTIONS]\n", tool.name);
+  return text;
+}
+
+std::string help_columns() {
+  std::string text = "\nColumns (those in capitals are shown unless -o says otherwise):\n";
+  for (const Column& c : tool.columns) {
+    std::string name(c.name);
+    if (c.shown) std::ranges::transform(name, name.begin(), [](unsigned char ch) { return static_cast<char>(std::toupper(ch)); });
+    text += entry("  " + name, 15, c.help);
   }
-};
+  return text;
+}
 
 }  // namespace
 
 int parse_options(int argc, char** argv, Options& o) {
   CLI::App app{std::string(tool.about), std::string(tool.name)};
-  app.formatter(std::make_shared<Help>());
   app.set_help_flag();
   bool help = false, version = false, extended = false;
   Words columns;
@@ -213,7 +227,7 @@ int parse_options(int argc, char** argv, Options& o) {
   app.add_flag_callback("-U,--show-uid", [&columns] { columns.emplace_back("+uid"); }, "add the user id: -o +uid")->group(kOutput);
   app.add_flag("-e,--extended", extended, "all columns")->group(kOutput);
   app.add_flag_callback("--no-heading", [&o] { o.heading = false; }, "no heading")->group(kOutput);
-  one("--color", "WHEN", "auto, always or never", kOutput, [&o](const std::string& v) {
+  one("--color", "auto|always|never", "whether to colour the table (default auto)", kOutput, [&o](const std::string& v) {
     if (v != "auto" && v != "always" && v != "never")
       throw BadUsage(fmt::format("--color: '{}'; give auto, always or never", v));
     o.colour = v == "auto" ? Colour::automatic : v == "always" ? Colour::always : Colour::never;
@@ -227,7 +241,7 @@ int parse_options(int argc, char** argv, Options& o) {
     if (!to_number(v, o.count) || o.count == 0) throw BadUsage(fmt::format("--count: '{}'; give a number above 0", v));
   });
   one("--buffer", "SIZE", "ring buffer: a power of two (default 4M)", kRun, [&o](const std::string& v) { o.buffer = buffer_size(v); });
-  one("--hook", "TIER", "only this kind of hook: fentry or tp", kRun, [&o](const std::string& v) {
+  one("--hook", "fentry|tp", "only this kind of hook, where there is one", kRun, [&o](const std::string& v) {
     if (v != "fentry" && v != "tp") throw BadUsage(fmt::format("--hook: '{}'; give fentry or tp", v));
     o.hook = v;
   });
@@ -243,7 +257,8 @@ int parse_options(int argc, char** argv, Options& o) {
     throw BadUsage(fmt::format("{}; see {} --help", what, tool.name));
   }
   if (help) {
-    fmt::print("{}\n{}\n{}", app.help(), help_examples(), help_columns());
+    fmt::print("{}\n\nUsage: {} [OPTIONS]\n{}{}{}\nMore: man {}, man needle\n", tool.about, tool.name, help_options(app),
+               help_examples(), help_columns(), tool.name);
     return 0;
   }
   if (version) {
