@@ -261,7 +261,9 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 	struct call call;
 
 	/* Neither the program of an exec, nor what the kernel opens for itself. */
-	if (flags & FMODE_EXEC || !BPF_CORE_READ(name, uptr) || filtered_out())
+	if (flags & FMODE_EXEC || filtered_out())
+		return 0;
+	if (bpf_core_field_exists(name->uptr) && !BPF_CORE_READ(name, uptr)) /* gone in 7.x */
 		return 0;
 	if (in_io_uring())
 		o.q = (struct request){.via = VIA_IO_URING, .flags = flags & ~O_LARGEFILE, .mode = BPF_CORE_READ(op, mode)};
