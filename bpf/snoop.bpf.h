@@ -16,7 +16,9 @@
 #define STR_MAX 4096
 #endif
 #define PATH_BYTES 8192 /* a path may be longer than PATH_MAX: that limits only what a call names */
+#ifndef SCRATCH_SLOTS
 #define SCRATCH_SLOTS 4 /* per CPU */
+#endif
 
 const volatile struct filter filter = {};
 struct event_stats stats = {};
