@@ -211,15 +211,17 @@ __noinline int read_args(__u32 slot, __u64 from, __u32 n)
 		n = RECORD_MAX - off;
 	if (n > ARGS_MAX)
 		n = ARGS_MAX;
-	if (!bpf_probe_read_user(&r->bytes[off & (RECORD_MAX - 1)], n, (void *)from))
+	if (!bpf_probe_read_user(record_at(r, off), n, (void *)from))
 		return n;
 	for (int i = 0; i <= ARGS_MAX / 4096; i++) {
 		__u32 some = 4096 - ((from + done) & 4095);
 
 		if (some > n - done)
 			some = n - done;
-		if (!some || off + done >= RECORD_MAX ||
-		    bpf_probe_read_user(&r->bytes[(off + done) & (RECORD_MAX - 1)], some & 8191, (void *)(from + done)))
+		if (!some || off + done >= RECORD_MAX)
+			break;
+		barrier_var(some); /* see record_at() */
+		if (bpf_probe_read_user(record_at(r, off + done), some & 8191, (void *)(from + done)))
 			break;
 		done += some;
 	}
@@ -263,7 +265,7 @@ __noinline int append_user_arg(__u32 slot, __u64 at, __u32 pointer_size)
 	off = r->len;
 	if (off >= RECORD_MAX)
 		return 1;
-	n = bpf_probe_read_user_str(&r->bytes[off & (RECORD_MAX - 1)], STR_MAX, (void *)word);
+	n = bpf_probe_read_user_str(record_at(r, off), STR_MAX, (void *)word);
 	if (n <= 0) {
 		e->args.s.mark++;
 		return 0;
