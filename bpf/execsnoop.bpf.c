@@ -266,10 +266,12 @@ __noinline int append_user_arg(__u32 slot, __u64 at, __u32 pointer_size)
 	if (off >= RECORD_MAX)
 		return 1;
 	n = bpf_probe_read_user_str(record_at(r, off), STR_MAX, (void *)word);
-	if (n <= 0) {
+	if (n < 0) {
 		e->args.s.mark++;
 		return 0;
 	}
+	if (!n) /* an empty string, before 6.x */
+		n = 1;
 	if (!e->args.s.mark && e->args.s.len < ARGS_MAX)
 		room = ARGS_MAX - e->args.s.len;
 	if (room > RECORD_MAX - off)
@@ -283,7 +285,7 @@ __noinline int append_user_arg(__u32 slot, __u64 at, __u32 pointer_size)
 	return 0;
 }
 
-/* Two loops of 64, as for paths. */
+/* Two loops of 64, as for paths. Beyond that, how many there are is not known. */
 #define ARG_TURNS 64
 __noinline int append_some_user_args(__u32 slot, __u64 at, __u32 pointer_size)
 {
@@ -297,8 +299,8 @@ __noinline int append_user_args(__u32 slot, __u64 argv, __u32 pointer_size)
 {
 	for (__u32 i = 0; i < ARG_TURNS; i++)
 		if (append_some_user_args(slot, argv + i * ARG_TURNS * pointer_size, pointer_size))
-			return 1;
-	return 0;
+			return 0;
+	return 1;
 }
 
 /* Inside begin_new_exec(): the new memory is there, the new credentials are not yet. A process
@@ -434,7 +436,10 @@ static __always_inline int failed(const struct call *call, long ret, const struc
 	append_context(r, e);
 	if (path) {
 		e->args.s.off = r->len;
-		append_user_args(r->slot, args[at + 1], via & VIA_COMPAT ? 4 : 8);
+		if (append_user_args(r->slot, args[at + 1], via & VIA_COMPAT ? 4 : 8)) {
+			e->args.count = EV_UNKNOWN;
+			e->args.s.mark++;
+		}
 	}
 	event_submit(r);
 	return 0;
