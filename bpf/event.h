@@ -33,6 +33,7 @@ EV_SCALAR(ev_ino, __u64);      /* 0: not known */
 EV_SCALAR(ev_caps, __u64);     /* capability bits; EV_NONE64: not known */
 EV_SCALAR(ev_bool, __u32);     /* 0, 1; EV_NONE: not known */
 EV_SCALAR(ev_count, __u64);
+EV_SCALAR(ev_argc, __u32);     /* EV_UNKNOWN: not known */
 EV_SCALAR(ev_port, __u16);     /* host byte order */
 EV_SCALAR(ev_family, __u16);   /* AF_* */
 EV_SCALAR(ev_proto, __u32);    /* enum proto in connectsnoop.h */
@@ -79,7 +80,7 @@ struct ev_str {
 /* The same bytes, but NUL-terminated words: an argv. */
 struct ev_strv {
 	struct ev_str s;
-	__u32 count;   /* words there were, EV_NONE: not known */
+	ev_argc count; /* words there were, also those that are missing */
 	__u32 unused;
 };
 

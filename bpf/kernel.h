@@ -17,12 +17,14 @@
 
 /* include/linux/err.h */
 #define MAX_ERRNO 4095
+#define ERESTARTNOINTR 513
 #define IS_ERR_OR_NULL(p) (!(p) || (unsigned long)(p) >= (unsigned long)-MAX_ERRNO)
 
 /* include/uapi/linux/stat.h, fcntl.h, magic.h */
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 #define S_IFREG 0100000
+#define S_IFCHR 0020000
 #define S_IFIFO 0010000
 #define S_ISUID 04000
 #define S_ISGID 02000
@@ -42,6 +44,8 @@
 #define AT_EMPTY_PATH 0x1000
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
 #define TMPFS_MAGIC 0x01021994
+#define RAMFS_MAGIC 0x858458f6
+#define HUGETLBFS_MAGIC 0x958458f6
 
 /* include/linux/fs.h, sched.h, arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
 #define FMODE_EXEC 0x20

@@ -103,7 +103,7 @@ static __always_inline void append_path(struct record *r, struct ev_str *s, cons
 	s->off = off;
 	if (pos > PATH_BYTES || off > RECORD_MAX - PATH_BYTES)
 		return;
-	if (bpf_probe_read_kernel(&r->bytes[off & (RECORD_MAX - 1)], n & (2 * PATH_BYTES - 1), &r->path[pos & (PATH_BYTES - 1)]))
+	if (bpf_probe_read_kernel(record_at(r, off), n & (2 * PATH_BYTES - 1), &r->path[pos & (PATH_BYTES - 1)]))
 		return;
 	s->len = n;
 	r->len = off + n;
@@ -195,7 +195,7 @@ static __always_inline bool path_wanted(struct record *r, const struct ev_str *s
 	if (n > PREFIX_BYTES)
 		n = PREFIX_BYTES;
 	key->bits = n * 8;
-	if (bpf_probe_read_kernel(key->bytes, n & 255, &r->bytes[s->off & (RECORD_MAX - 1)]))
+	if (bpf_probe_read_kernel(key->bytes, n & 255, record_at(r, s->off)))
 		return false;
 	return bpf_map_lookup_elem(&path_prefixes, key);
 }

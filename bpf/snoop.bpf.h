@@ -16,7 +16,9 @@
 #define STR_MAX 4096
 #endif
 #define PATH_BYTES 8192 /* a path may be longer than PATH_MAX: that limits only what a call names */
+#ifndef SCRATCH_SLOTS
 #define SCRATCH_SLOTS 4 /* per CPU */
+#endif
 
 const volatile struct filter filter = {};
 struct event_stats stats = {};
@@ -196,6 +198,15 @@ static __always_inline void record_release(struct record *r)
 	__sync_fetch_and_add(&r->busy, -1);
 }
 
+/* The record's bytes from `off`, less than RECORD_MAX, which is asserted again: the compiler would
+ * drop a mask that a check before makes needless, and kernels before 5.17 forget the check when
+ * they keep `off` on the stack. */
+static __always_inline void *record_at(struct record *r, __u32 off)
+{
+	barrier_var(off);
+	return &r->bytes[off & (RECORD_MAX - 1)];
+}
+
 static __always_inline struct record *event_begin_(__u32 size)
 {
 	struct record *r = record_claim();
@@ -257,7 +268,7 @@ static __always_inline void event_submit(struct record *r)
                                                                                                 \
 		if (n > STR_MAX - 1)                                                             \
 			n = STR_MAX - 1;                                                         \
-		if (off > RECORD_MAX - STR_MAX || read(&r->bytes[off & (RECORD_MAX - 1)], n, src)) \
+		if (off > RECORD_MAX - STR_MAX || read(record_at(r, off), n, src)) \
 			n = 0;                                                                   \
 		s->off = off;                                                                    \
 		s->len = n;                                                                      \
@@ -275,7 +286,7 @@ static __always_inline void event_submit(struct record *r)
                                                                                                 \
 		if (off > RECORD_MAX - STR_MAX)                                                  \
 			return -1;                                                               \
-		n = read(&r->bytes[off & (RECORD_MAX - 1)], STR_MAX, src);                       \
+		n = read(record_at(r, off), STR_MAX, src);                                              \
 		if (n <= 0)                                                                      \
 			return n;                                                                \
 		s->off = off;                                                                    \

@@ -468,15 +468,23 @@ void Format<ev_str>::json(Buffer& out, std::string_view key, const ev_str& s, Re
   put_json_marks(out, key, s);
 }
 
-void Format<ev_strv>::text(Buffer& out, const ev_strv& v, Record r, Blanks b) {
-  std::string_view rest = r.str(v.s);
-  Buffer words;
-  while (!rest.empty()) {
+// Each word ends with a NUL, but for one that is cut. Of that one there may be nothing left.
+template <class F> static void for_each_word(const ev_strv& v, Record r, F f) {
+  const std::string_view all = r.str(v.s);
+  for (std::string_view rest = all; !rest.empty();) {
     const std::size_t n = rest.find('\0');
-    if (!words.empty()) words.push_back(' ');
-    put_shell_word(words, rest.substr(0, n));
+    f(rest.substr(0, n));
     rest.remove_prefix(n == rest.npos ? rest.size() : n + 1);
   }
+  if (v.s.mark & EV_STR_MISSING && all.ends_with('\0')) f({});
+}
+
+void Format<ev_strv>::text(Buffer& out, const ev_strv& v, Record r, Blanks b) {
+  Buffer words;
+  for_each_word(v, r, [&words](std::string_view word) {
+    if (!words.empty()) words.push_back(' ');
+    put_shell_word(words, word);
+  });
   if (words.empty()) words.push_back('-');
   if (b == Blanks::single) out += words;
   else put_text(out, words, b);
@@ -484,20 +492,18 @@ void Format<ev_strv>::text(Buffer& out, const ev_strv& v, Record r, Blanks b) {
 }
 
 void Format<ev_strv>::json(Buffer& out, std::string_view key, const ev_strv& v, Record r) {
-  const std::string_view all = r.str(v.s);
   put_key(out, key);
   out.push_back('[');
-  bool valid = true;
-  for (std::string_view rest = all; !rest.empty();) {
-    const std::size_t n = rest.find('\0');
-    if (rest.data() != all.data()) out.push_back(',');
+  bool valid = true, first = true;
+  for_each_word(v, r, [&](std::string_view word) {
+    if (!first) out.push_back(',');
+    first = false;
     out.push_back('"');
-    valid &= put_json_body(out, rest.substr(0, n));
+    valid &= put_json_body(out, word);
     out.push_back('"');
-    rest.remove_prefix(n == rest.npos ? rest.size() : n + 1);
-  }
+  });
   out.push_back(']');
-  if (!valid) put_hex_member(out, key, all);
+  if (!valid) put_hex_member(out, key, r.str(v.s));
   put_json_marks(out, key, v.s);
 }
 

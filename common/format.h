@@ -125,6 +125,7 @@ template <> struct Format<ev_ns> : Integer<ev_ns, 10> {};
 template <> struct Format<ev_fd> : Integer<ev_fd, 3, true> {};
 template <> struct Format<ev_port> : Integer<ev_port, 5> {};
 template <> struct Format<ev_count> : Integer<ev_count, 6> {};
+template <> struct Format<ev_argc> : Integer<ev_argc, 4, true> {};
 
 template <> struct Format<ev_time> {
   static constexpr int width = 15;

@@ -8,6 +8,7 @@
 
 #include <bpf/libbpf.h>
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <string>
@@ -43,6 +44,15 @@ consteval std::array<Column, N + M> operator+(const std::array<Column, N>& a, co
   for (std::size_t i = 0; i < N; i++) all[i] = a[i];
   for (std::size_t i = 0; i < M; i++) all[N + i] = b[i];
   return all;
+}
+
+// The same columns with the one of this name shown, and last.
+template <std::size_t N>
+consteval std::array<Column, N> shown_last(std::array<Column, N> columns, std::string_view name) {
+  const auto found = std::ranges::find(columns, name, &Column::name);
+  std::rotate(found, found + 1, columns.end());
+  columns.back().shown = true;
+  return columns;
 }
 
 // Entries for a map of the BPF object, to be put there after it is loaded.

@@ -278,6 +278,7 @@ char* low(const void* bytes, std::size_t size) {
   void* p = mmap(nullptr, size + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | kLow, -1, 0);
   if (p == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
   std::memcpy(p, bytes, size);
+  static_cast<char*>(p)[size] = '\0';  // resident, even if there are no bytes
   return static_cast<char*>(p);
 }
 char* low(const std::string& s) { return low(s.data(), s.size()); }

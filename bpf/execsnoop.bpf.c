@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Records with long tails: arguments of 32 KiB behind four paths. Two a CPU do: the programs
+ * run in system calls, and are preempted by no more than one another. */
+#define RECORD_MAX 65536
+#define STR_MAX 32768
+#define SCRATCH_SLOTS 2
+
+#include "execsnoop.h"
+#include "path.bpf.h"
+#include "syscall.bpf.h"
+
+#define ARGS_MAX 32768
+#define NAME_MAX 4096
+
+#define EXEC_CALLS(X) X(execve) X(execveat)
+DEFINE_CALLS(exec, EXEC_CALLS)
+
+/* What an exec does away with. */
+struct before {
+	__u64 mm; /* the new one: to which exec this belongs */
+	__u64 caps;
+	__u32 uid, euid, gid, egid;
+	__u32 via;
+	__u32 unused;
+	struct ev_comm comm;
+};
+
+/* By thread, from the point of no return to the end of the exec. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct before);
+} befores SEC(".maps");
+
+/* The kernel's copy of the name, by thread, for as long as the exec may fail. */
+struct name {
+	char s[NAME_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct name);
+} names SEC(".maps");
+
+static __always_inline __u64 effective_caps(const struct cred *cred)
+{
+	__u64 caps = 0;
+
+	bpf_probe_read_kernel(&caps, sizeof(caps), (void *)cred + bpf_core_field_offset(struct cred, cap_effective));
+	return caps;
+}
+
+static __always_inline void fill_old(struct exec_event *e, const struct before *b)
+{
+	e->old_uid = b->uid;
+	e->old_euid = b->euid;
+	e->old_gid = b->gid;
+	e->old_egid = b->egid;
+	e->old_caps = b->caps;
+	e->old_comm = b->comm;
+}
+
+static __always_inline void fill_before(struct before *b)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+
+	b->mm = (__u64)BPF_CORE_READ(task, mm);
+	b->uid = BPF_CORE_READ(cred, uid.val);
+	b->euid = BPF_CORE_READ(cred, euid.val);
+	b->gid = BPF_CORE_READ(cred, gid.val);
+	b->egid = BPF_CORE_READ(cred, egid.val);
+	b->caps = effective_caps(cred);
+	bpf_get_current_comm(&b->comm, sizeof(b->comm));
+}
+
+/* ns since 1970. Newer kernels keep a flag of their own in the nanoseconds. */
+#define NS(sec, nsec) ((sec) * 1000000000 + ((nsec) & 0x3fffffff))
+#define TIMESPEC(inode, field) NS(BPF_CORE_READ(inode, field.tv_sec), BPF_CORE_READ(inode, field.tv_nsec))
+
+static __always_inline void fill_times(struct exec_event *e, const struct inode *inode)
+{
+	const struct inode___times *old = (void *)inode;
+	const struct inode___times2 *mid = (void *)inode;
+	const struct inode___times3 *new = (void *)inode;
+
+	if (bpf_core_field_exists(new->i_ctime_sec)) {
+		e->ctime = NS(BPF_CORE_READ(new, i_ctime_sec), BPF_CORE_READ(new, i_ctime_nsec));
+		e->mtime = NS(BPF_CORE_READ(new, i_mtime_sec), BPF_CORE_READ(new, i_mtime_nsec));
+		return;
+	}
+	if (bpf_core_field_exists(mid->__i_ctime))
+		e->ctime = TIMESPEC(mid, __i_ctime);
+	else
+		e->ctime = TIMESPEC(old, i_ctime);
+	if (bpf_core_field_exists(mid->__i_mtime))
+		e->mtime = TIMESPEC(mid, __i_mtime);
+	else
+		e->mtime = TIMESPEC(old, i_mtime);
+}
+
+/* Whether a file of an overlay is in its upper layer: struct ovl_inode, which a module may
+ * define, goes on behind the inode with its dentry there. */
+static __always_inline bool in_upper_layer(const struct inode *inode)
+{
+	void *upper = NULL;
+
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
+	return upper;
+}
+
+static __always_inline void append_program(struct record *r, struct exec_event *e, struct file *file)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	unsigned long magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	__u32 mode;
+
+	append_path(r, &e->exe.path, (void *)file + bpf_core_field_offset(struct file, f_path));
+	/* A memfd has no link either, but it never had a name in a directory. */
+	e->exe.deleted = unlinked(dentry) || (!BPF_CORE_READ(inode, i_nlink) && BPF_CORE_READ(dentry, d_parent) != dentry);
+	e->exe.memory = magic == TMPFS_MAGIC || magic == RAMFS_MAGIC || magic == HUGETLBFS_MAGIC;
+	if (!(filter.want & WANT_INODE))
+		return;
+	mode = BPF_CORE_READ(inode, i_mode);
+	e->setuid = !!(mode & S_ISUID);
+	e->setgid = !!(mode & S_ISGID);
+	e->perm = mode & 07777;
+	e->owner = BPF_CORE_READ(inode, i_uid.val);
+	e->group = BPF_CORE_READ(inode, i_gid.val);
+	e->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	e->ino = BPF_CORE_READ(inode, i_ino);
+	e->upper = magic == OVERLAYFS_SUPER_MAGIC ? in_upper_layer(inode) : EV_NONE;
+	fill_times(e, inode);
+}
+
+static __always_inline void fill_no_program(struct exec_event *e)
+{
+	e->exe.deleted = e->exe.memory = EV_UNKNOWN;
+	e->setuid = e->setgid = e->upper = EV_UNKNOWN;
+	e->perm = e->owner = e->group = EV_UNKNOWN;
+}
+
+/* TTY_MAJOR, TTYAUX_MAJOR and the pseudo terminals of include/uapi/linux/major.h */
+static __always_inline bool tty_device(__u32 dev)
+{
+	__u32 major = dev >> 20;
+
+	return major == 4 || major == 5 || (major >= 136 && major <= 143);
+}
+
+static __always_inline __u32 stdin_kind(void)
+{
+	struct file *file = fd_file(0);
+	struct inode *inode;
+	__u32 type;
+
+	if (!file)
+		return EV_NONE;
+	inode = BPF_CORE_READ(file, f_inode);
+	type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
+	return type == S_IFCHR && tty_device(BPF_CORE_READ(inode, i_rdev)) ? STDIN_TTY : type;
+}
+
+/* Where and for whom it runs. */
+static __always_inline void append_context(struct record *r, struct exec_event *e)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+
+	if (filter.want & WANT_CREDS) {
+		e->egid = BPF_CORE_READ(cred, egid.val);
+		e->caps = effective_caps(cred);
+	}
+	if (filter.want & WANT_CWD) {
+		struct fs_struct *fs = BPF_CORE_READ(task, fs);
+
+		append_path(r, &e->cwd, (void *)fs + bpf_core_field_offset(struct fs_struct, pwd));
+	}
+	if (filter.want & WANT_SESSION) {
+		struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+
+		if (tty)
+			append_kernel_str(r, &e->tty.name, (void *)tty + bpf_core_field_offset(struct tty_struct, name));
+		e->input = stdin_kind();
+		e->session = BPF_CORE_READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr);
+		e->login_uid = e->audit_session = EV_NONE;
+		if (bpf_core_field_exists(task->loginuid)) { /* CONFIG_AUDIT */
+			e->login_uid = BPF_CORE_READ(task, loginuid.val);
+			e->audit_session = BPF_CORE_READ(task, sessionid);
+		}
+	}
+}
+
+/* Copies `n` bytes of user memory to the record's end, or as much as is there and fits.
+ * Returns how much: in one go, or page by page up to one that is not resident. */
+__noinline int read_args(__u32 slot, __u64 from, __u32 n)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	__u32 off, done = 0;
+
+	if (!r)
+		return 0;
+	off = r->len;
+	if (off >= RECORD_MAX)
+		return 0;
+	if (n > RECORD_MAX - off)
+		n = RECORD_MAX - off;
+	if (n > ARGS_MAX)
+		n = ARGS_MAX;
+	if (!bpf_probe_read_user(record_at(r, off), n, (void *)from))
+		return n;
+	for (int i = 0; i <= ARGS_MAX / 4096; i++) {
+		__u32 some = 4096 - ((from + done) & 4095);
+
+		if (some > n - done)
+			some = n - done;
+		if (!some || off + done >= RECORD_MAX)
+			break;
+		barrier_var(some); /* see record_at() */
+		if (bpf_probe_read_user(record_at(r, off + done), some & 8191, (void *)(from + done)))
+			break;
+		done += some;
+	}
+	return done;
+}
+
+/* The arguments that the new program was given, where it will find them itself. */
+static __always_inline void append_args(struct record *r, struct exec_event *e, struct mm_struct *mm, __u32 argc)
+{
+	__u64 from = BPF_CORE_READ(mm, arg_start), len = BPF_CORE_READ(mm, arg_end) - from;
+	__u32 n = read_args(r->slot, from, len > ARGS_MAX ? ARGS_MAX : len);
+
+	e->args.count = argc;
+	e->args.s.off = r->len;
+	e->args.s.len = n;
+	e->args.s.mark = len - n;
+	r->len += n;
+}
+
+/* The next argument of an exec that failed: the string that the pointer at `at` leads to.
+ * What is cut is counted, as far as it can be read. Nonzero: that was the last. */
+__noinline int append_user_arg(__u32 slot, __u64 at, __u32 pointer_size)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct exec_event *e;
+	__u64 word = 0;
+	__u32 off, room = 0;
+	long n;
+
+	if (!r)
+		return 1;
+	e = event_of(r, exec_event);
+	if (bpf_probe_read_user(&word, pointer_size == 4 ? 4 : 8, (void *)at)) {
+		e->args.count = EV_UNKNOWN;
+		e->args.s.mark++;
+		return 1;
+	}
+	if (!word)
+		return 1;
+	e->args.count++;
+	off = r->len;
+	if (off >= RECORD_MAX)
+		return 1;
+	n = bpf_probe_read_user_str(record_at(r, off), STR_MAX, (void *)word);
+	if (n < 0) {
+		e->args.s.mark++;
+		return 0;
+	}
+	if (!n) /* an empty string, before 6.x */
+		n = 1;
+	if (!e->args.s.mark && e->args.s.len < ARGS_MAX)
+		room = ARGS_MAX - e->args.s.len;
+	if (room > RECORD_MAX - off)
+		room = RECORD_MAX - off;
+	if (n > room) {
+		e->args.s.mark += n - room;
+		n = room;
+	}
+	e->args.s.len += n;
+	r->len = off + n;
+	return 0;
+}
+
+/* Two loops of 64, as for paths. Beyond that, how many there are is not known. */
+#define ARG_TURNS 64
+__noinline int append_some_user_args(__u32 slot, __u64 at, __u32 pointer_size)
+{
+	for (__u32 i = 0; i < ARG_TURNS; i++)
+		if (append_user_arg(slot, at + i * pointer_size, pointer_size))
+			return 1;
+	return 0;
+}
+
+__noinline int append_user_args(__u32 slot, __u64 argv, __u32 pointer_size)
+{
+	for (__u32 i = 0; i < ARG_TURNS; i++)
+		if (append_some_user_args(slot, argv + i * ARG_TURNS * pointer_size, pointer_size))
+			return 0;
+	return 1;
+}
+
+/* Inside begin_new_exec(): the new memory is there, the new credentials are not yet. A process
+ * that only changes its name has arguments already. */
+SEC("?tp_btf/task_rename")
+int BPF_PROG(exec__tp_rename, struct task_struct *task)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct before b = {};
+	struct call call;
+
+	if (!mm || BPF_CORE_READ(mm, arg_start))
+		return 0;
+	fill_before(&b);
+	if (exec_runs(&call))
+		b.via = call.via;
+	else if (!BPF_CORE_READ(task_regs(), REGS_NR)) /* it came by no system call */
+		b.via = VIA_KERNEL;
+	bpf_map_update_elem(&befores, &tid, &b, BPF_ANY);
+	return 0;
+}
+
+SEC("?tp_btf/sched_process_exec")
+int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_binprm *bprm)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct before *b = bpf_map_lookup_elem(&befores, &tid);
+	struct exec_event *e;
+	struct record *r;
+
+	bpf_map_delete_elem(&names, &old_tid);
+	if (filter.set & FILTER_FAILED || filtered_out())
+		goto out;
+	r = event_begin(exec_event);
+	if (!r)
+		goto out;
+	e = event_of(r, exec_event);
+	append_program(r, e, BPF_CORE_READ(mm, exe_file));
+	if (!path_wanted(r, &e->exe.path)) {
+		event_drop(r);
+		goto out;
+	}
+	fill_header(&e->h);
+	e->h.src = SRC_KERNEL;
+	e->old_tid = old_tid;
+	if (b && b->mm == (__u64)mm) {
+		e->h.via = b->via;
+		fill_old(e, b);
+	} else {
+		e->old_uid = e->old_euid = e->old_gid = e->old_egid = EV_UNKNOWN;
+		e->old_caps = EV_NONE64;
+	}
+	if (filter.want & WANT_NAMES) {
+		const char *name = BPF_CORE_READ(bprm, filename), *interp = BPF_CORE_READ(bprm, interp);
+
+		if (interp == name) {
+			append_kernel_str(r, &e->requested, name);
+		} else {
+			append_name(r, &e->script, &e->requested, AT_FDCWD, name, true);
+			append_kernel_str(r, &e->interpreter, interp);
+		}
+	}
+	append_context(r, e);
+	append_args(r, e, mm, BPF_CORE_READ(bprm, argc));
+	event_submit(r);
+out:
+	bpf_map_delete_elem(&befores, &tid);
+	return 0;
+}
+
+/* An exec that failed, when the call returns. `name`: the kernel's copy of the name, or NULL. */
+static __always_inline int failed(const struct call *call, long ret, const struct name *name)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct before *b = bpf_map_lookup_elem(&befores, &tid);
+	const unsigned long *args = call->args;
+	bool at = (call->via & ~VIA_COMPAT) == VIA_execveat;
+	const char *path = (void *)args[at];
+	__u32 via = call->via, src = SRC_USER;
+	struct exec_event *e;
+	struct before now;
+	struct record *r;
+
+	if (filtered_out())
+		return 0;
+	r = event_begin(exec_event);
+	if (!r)
+		return 0;
+	e = event_of(r, exec_event);
+	if (b && b->mm == (__u64)mm) { /* beyond the point of no return: the caller's memory is gone */
+		append_program(r, e, BPF_CORE_READ(mm, exe_file));
+		fill_old(e, b);
+		via = b->via;
+		src = SRC_KERNEL;
+		e->args.count = EV_UNKNOWN;
+		e->args.s.mark = 1;
+		path = NULL;
+	} else {
+		struct file *file = NULL;
+		char first = 1;
+
+		if (at && args[4] & AT_EMPTY_PATH)
+			bpf_probe_read_user(&first, 1, path);
+		if (!first)
+			file = fd_file(args[0]);
+		if (file) {
+			append_program(r, e, file);
+			src = SRC_FD;
+		} else {
+			fill_no_program(e);
+			if (name) {
+				append_name(r, &e->exe.path, &e->requested, at ? args[0] : AT_FDCWD, name->s, true);
+				src = SRC_KERNEL;
+			} else {
+				append_name(r, &e->exe.path, &e->requested, at ? args[0] : AT_FDCWD, path, false);
+			}
+		}
+		__builtin_memset(&now, 0, sizeof(now));
+		fill_before(&now);
+		fill_old(e, &now);
+	}
+	if (!path_wanted(r, &e->exe.path))
+		return event_drop(r), 0;
+	fill_header(&e->h);
+	e->h.via = via;
+	e->h.src = src;
+	e->err = -ret;
+	e->old_tid = e->h.tid;
+	append_context(r, e);
+	if (path) {
+		e->args.s.off = r->len;
+		if (append_user_args(r->slot, args[at + 1], via & VIA_COMPAT ? 4 : 8)) {
+			e->args.count = EV_UNKNOWN;
+			e->args.s.mark++;
+		}
+	}
+	event_submit(r);
+	return 0;
+}
+
+/* A call that a signal interrupts while it waits is made again by itself: nothing has failed. */
+static __always_inline bool has_failed(long ret)
+{
+	return ret < 0 && ret != -ERESTARTNOINTR;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(fail__tp_sys_exit, struct pt_regs *regs, long ret)
+{
+	struct call call;
+
+	if (!has_failed(ret) || !exec_exits(&call, regs))
+		return 0;
+	return failed(&call, ret, NULL);
+}
+
+/* ---- Kernel tier: the same, with the kernel's copy of the name, which alloc_bprm() is the
+ * first to get. */
+SEC("?fentry/alloc_bprm")
+int BPF_PROG(fail__fentry_alloc_bprm, int dfd, struct filename *filename)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct record *r;
+
+	if (filtered_out())
+		return 0;
+	r = record_claim();
+	if (!r)
+		return 0;
+	/* If there is no room, the caller's copy has to do. */
+	if (bpf_probe_read_kernel_str(r->path, NAME_MAX, BPF_CORE_READ(filename, name)) > 0)
+		bpf_map_update_elem(&names, &tid, r->path, BPF_ANY);
+	record_release(r);
+	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(fail__fentry_sys_exit, struct pt_regs *regs, long ret)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct call call;
+
+	if (ret >= 0 || !exec_exits(&call, regs))
+		return 0;
+	if (has_failed(ret))
+		failed(&call, ret, bpf_map_lookup_elem(&names, &tid));
+	bpf_map_delete_elem(&names, &tid);
+	return 0;
+}
