@@ -56,6 +56,40 @@
 #define TS_COMPAT 0x0002
 #define TIF_32BIT 22
 
+/* include/linux/socket.h, net.h, include/uapi/linux/in.h, include/net/tcp_states.h */
+#define AF_UNSPEC 0
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define AF_NETLINK 16
+#define AF_PACKET 17
+#define AF_VSOCK 40
+#define SOCK_STREAM 1
+#define SOCK_DGRAM 2
+#define SOCK_RAW 3
+#define IPPROTO_ICMP 1
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define IPPROTO_DCCP 33
+#define IPPROTO_ICMPV6 58
+#define IPPROTO_SCTP 132
+#define IPPROTO_UDPLITE 136
+#define IPPROTO_MPTCP 262
+#define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT 2
+#define TCP_SYN_RECV 3
+#define TCP_CLOSE 7
+
+/* include/uapi/linux/net.h: socketcall(2) */
+#define SYS_CONNECT 3
+#define SYS_SENDTO 11
+#define SYS_SENDMSG 16
+#define SYS_SENDMMSG 20
+
+/* include/uapi/linux/io_uring.h, include/linux/io_uring_types.h */
+#define IORING_OP_CONNECT 16
+#define REQ_F_CQE_SKIP (1 << 6)
+
 /* include/linux/pid.h, include/uapi/linux/capability.h */
 #define PIDTYPE_SID 3
 
@@ -210,10 +244,19 @@ struct open_how {
 struct io_cmd_data {
 	__u8 data[56];
 };
+struct io_cqe {
+	__s32 res;
+	int fd; /* before the file is looked up */
+};
 struct io_kiocb {
-	struct io_cmd_data cmd;
+	union {
+		struct file *file;
+		struct io_cmd_data cmd;
+	};
 	__u8 opcode;
 	__u64 flags;
+	struct io_cqe cqe;
+	void *async_data;
 };
 struct io_open { /* io_uring/openclose.c: what io_kiocb.cmd holds for an open */
 	int dfd;
@@ -262,6 +305,94 @@ struct linux_binprm {
 	struct file *file;
 	int argc;
 	const char *filename, *interp, *fdpath;
+};
+
+
+/* Sockets. */
+typedef struct {
+	struct net *net;
+} possible_net_t;
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+struct in6_addr {
+	union {
+		__u8 u6_addr8[16];
+	} in6_u;
+};
+struct sock_common {
+	__u32 skc_daddr, skc_rcv_saddr;
+	__u16 skc_dport, skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	int skc_bound_dev_if;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
+};
+struct socket;
+struct sock {
+	struct sock_common __sk_common;
+	int sk_err;
+	struct socket *sk_socket;
+	__u16 sk_protocol, sk_type;
+	struct pid *sk_peer_pid;
+};
+struct socket {
+	struct file *file;
+	struct sock *sk;
+};
+struct ipv6_pinfo {
+	struct in6_addr saddr;
+};
+struct inet_sock {
+	struct sock sk;
+	struct ipv6_pinfo *pinet6;
+	__u32 inet_saddr;
+	__u16 inet_sport;
+};
+struct inet_connection_sock {
+	void *icsk_ulp_data;
+};
+struct tcp_sock {
+	bool is_mptcp; /* since 5.6 (eda7acddf808) */
+};
+struct mptcp_subflow_context {
+	struct sock *conn; /* the socket of the application */
+};
+struct sockaddr_un {
+	__u16 sun_family;
+	char sun_path[108];
+};
+struct unix_address {
+	int len;
+	struct sockaddr_un name[0];
+};
+struct unix_sock {
+	struct unix_address *addr;
+	struct path path;
+	struct sock *peer;
+};
+struct netlink_sock {
+	__u32 portid, dst_portid;
+};
+struct sockaddr_vm {
+	unsigned int svm_port, svm_cid;
+};
+struct vsock_sock {
+	struct sockaddr_vm local_addr, remote_addr;
+};
+struct io_connect {
+	int addr_len;
+};
+struct __kernel_sockaddr_storage {
+	__u16 ss_family;
+};
+struct io_async_connect { /* until 6.10 (a9460dee6a4b) */
+	struct __kernel_sockaddr_storage address;
+};
+struct io_async_msghdr {
+	struct __kernel_sockaddr_storage addr;
 };
 
 #pragma clang attribute pop

@@ -117,13 +117,13 @@ template <class T, class F, int Width, Align Side = Align::left> struct Word {
   }
 };
 
-template <> struct Format<ev_pid> : Integer<ev_pid, 7> {};
+template <> struct Format<ev_pid> : Integer<ev_pid, 7, true> {};
 template <> struct Format<ev_uid> : Integer<ev_uid, 5, true> {};
 template <> struct Format<ev_gid> : Integer<ev_gid, 5, true> {};
 template <> struct Format<ev_cgroup> : Integer<ev_cgroup, 10> {};
-template <> struct Format<ev_ns> : Integer<ev_ns, 10> {};
+template <> struct Format<ev_ns> : Integer<ev_ns, 10, true> {};
 template <> struct Format<ev_fd> : Integer<ev_fd, 3, true> {};
-template <> struct Format<ev_port> : Integer<ev_port, 5> {};
+template <> struct Format<ev_port> : Integer<ev_port, 5, true> {};
 template <> struct Format<ev_count> : Integer<ev_count, 6> {};
 template <> struct Format<ev_argc> : Integer<ev_argc, 4, true> {};
 

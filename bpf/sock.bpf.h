@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a socket is, and the addresses of its two ends. */
+#ifndef NEEDLE_SOCK_BPF_H
+#define NEEDLE_SOCK_BPF_H
+
+#include "connectsnoop.h"
+#include "path.bpf.h"
+
+#include <bpf/bpf_endian.h>
+
+/* struct sockaddr_* of include/uapi, as user space and the kernel pass them. */
+union sockaddr_any {
+	__u16 family;
+	struct {
+		__u16 family, port;
+		__u32 ip;
+	} in;
+	struct {
+		__u16 family, port;
+		__u32 flow;
+		__u8 ip[16];
+		__u32 scope;
+	} in6;
+	struct {
+		__u16 family;
+		char path[108];
+	} un;
+	struct {
+		__u16 family, pad;
+		__u32 portid;
+	} nl;
+	struct {
+		__u16 family, reserved;
+		__u32 port, cid;
+	} vm;
+	__u8 bytes[256]; /* a sockaddr_storage, and room for reads with a masked length */
+};
+#define SOCKADDR_MAX 128
+
+/* The socket behind a file, or NULL. */
+static __always_inline struct socket *file_socket(struct file *file)
+{
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	return BPF_CORE_READ(file, private_data);
+}
+
+static __always_inline bool ip_is_v4(const __u8 *ip)
+{
+	const __u32 *word = (const __u32 *)ip;
+
+	return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline void set_v4(struct ev_addr *a, __u32 ip)
+{
+	__u32 *word = (__u32 *)a->ip;
+
+	word[0] = word[1] = 0;
+	word[2] = bpf_htonl(0xffff);
+	word[3] = ip;
+	a->kind = ADDR_IP;
+}
+
+static __always_inline bool ip_is_any(const __u8 *ip)
+{
+	const __u64 *word = (const __u64 *)ip;
+
+	return !word[0] && !word[1];
+}
+
+static __always_inline __u32 sock_proto(struct sock *sk, __u32 family, __u32 type)
+{
+	__u32 protocol = BPF_CORE_READ(sk, sk_protocol);
+
+	switch (family) {
+	case AF_UNIX: return PROTO_UNIX;
+	case AF_NETLINK: return PROTO_NETLINK;
+	case AF_PACKET: return PROTO_PACKET;
+	case AF_VSOCK: return PROTO_VSOCK;
+	case AF_INET:
+	case AF_INET6: break;
+	default: return PROTO_FAMILY | family;
+	}
+	if (type == SOCK_RAW)
+		return PROTO_RAW;
+	switch (protocol) {
+	case IPPROTO_TCP: return BPF_CORE_READ((struct tcp_sock *)sk, is_mptcp) ? PROTO_MPTCP : PROTO_TCP;
+	case IPPROTO_MPTCP: return PROTO_MPTCP;
+	case IPPROTO_UDP: return PROTO_UDP;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6: return PROTO_ICMP;
+	case IPPROTO_SCTP: return PROTO_SCTP;
+	case IPPROTO_DCCP: return PROTO_DCCP;
+	case IPPROTO_UDPLITE: return PROTO_UDPLITE;
+	default: return PROTO_RAW;
+	}
+}
+
+static __always_inline __u64 sock_cookie(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+}
+
+static __always_inline __u32 sock_net_ns(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+}
+
+/* As getsockname(2) sees it. */
+static __always_inline void inet_local(struct sock *sk, struct ev_addr *a, ev_port *port)
+{
+	struct inet_sock *inet = (void *)sk;
+	__u32 bound = bpf_ntohs(BPF_CORE_READ(inet, inet_sport));
+
+	*port = bound ?: EV_NONE;
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+		__u32 ip = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+
+		set_v4(a, ip ?: BPF_CORE_READ(inet, inet_saddr));
+		return;
+	}
+	BPF_CORE_READ_INTO(&a->ip, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
+	if (ip_is_any(a->ip))
+		BPF_CORE_READ_INTO(&a->ip, inet, pinet6, saddr.in6_u.u6_addr8);
+	a->kind = ADDR_IP;
+	if (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80)
+		a->scope = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+}
+
+/* As getpeername(2) would see it. */
+static __always_inline void inet_remote(struct sock *sk, struct ev_addr *a, ev_port *port)
+{
+	*port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	a->kind = ADDR_IP;
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+		set_v4(a, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+		return;
+	}
+	BPF_CORE_READ_INTO(&a->ip, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+	if (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80)
+		a->scope = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+}
+
+/* The full path of the file that a UNIX socket is bound to, or its abstract name. */
+static __always_inline void append_unix(struct record *r, struct ev_addr *a, struct unix_sock *u)
+{
+	struct unix_address *addr = BPF_CORE_READ(u, addr);
+	int len = BPF_CORE_READ(addr, len) - (int)sizeof(__u16);
+	char first = 0;
+
+	if (!addr || len <= 0)
+		return;
+	if (BPF_CORE_READ(u, path.dentry)) {
+		append_path(r, &a->str, (void *)u + bpf_core_field_offset(struct unix_sock, path));
+		a->kind = ADDR_PATH;
+		return;
+	}
+	BPF_CORE_READ_INTO(&first, addr, name[0].sun_path[0]);
+	if (first)
+		return;
+	append_kernel(r, &a->str,
+		      (void *)addr + bpf_core_field_offset(struct unix_address, name) + sizeof(__u16) + 1, (len - 1) & 127);
+	a->kind = ADDR_ABSTRACT;
+}
+
+/* Where a caller wants to go: the address in `s`, of `len` bytes, as far as it is one that
+ * `family` can have. The path of a UNIX socket is made absolute. */
+static __always_inline void append_sockaddr(struct record *r, struct ev_addr *a, ev_port *port,
+					    const union sockaddr_any *s, __u32 len)
+{
+	struct ev_str name = {};
+	__u32 start = r->len;
+
+	*port = EV_NONE;
+	if (len < sizeof(s->family))
+		return;
+	switch (s->family) {
+	case AF_INET:
+		if (len < sizeof(s->in))
+			return;
+		set_v4(a, s->in.ip);
+		*port = bpf_ntohs(s->in.port);
+		return;
+	case AF_INET6:
+		if (len < 24) /* SIN6_LEN_RFC2133: without the scope */
+			return;
+		__builtin_memcpy(a->ip, s->in6.ip, sizeof(a->ip));
+		a->kind = ADDR_IP;
+		if (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80)
+			a->scope = s->in6.scope;
+		*port = bpf_ntohs(s->in6.port);
+		return;
+	case AF_UNIX:
+		if (len <= sizeof(s->family))
+			return;
+		if (!s->un.path[0]) {
+			append_kernel(r, &a->str, s->un.path + 1, (len - 3) & 127);
+			a->kind = ADDR_ABSTRACT;
+			return;
+		}
+		a->kind = ADDR_PATH;
+		append_base(r, &a->str, AT_FDCWD, s->un.path[0]);
+		append_kernel_str(r, &name, s->un.path);
+		a->str.off = start;
+		a->str.len = r->len - start;
+		return;
+	case AF_NETLINK:
+		if (len >= sizeof(s->nl))
+			*port = s->nl.portid;
+		return;
+	case AF_VSOCK:
+		if (len < sizeof(s->vm))
+			return;
+		a->scope = s->vm.cid;
+		a->kind = ADDR_NUMBER;
+		*port = s->vm.port;
+		return;
+	}
+}
+
+#endif
