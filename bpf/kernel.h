@@ -34,6 +34,7 @@
 #define O_WRONLY 01
 #define O_CREAT 0100
 #define O_TRUNC 01000
+#define O_NONBLOCK 04000
 #define O_TMPFILE 020000000
 #if defined(__TARGET_ARCH_x86)
 #define O_LARGEFILE 0100000
@@ -338,7 +339,11 @@ struct sock {
 	__u16 sk_protocol, sk_type;
 	struct pid *sk_peer_pid;
 };
+typedef enum {
+	SS_UNCONNECTED = 1,
+} socket_state;
 struct socket {
+	socket_state state;
 	struct file *file;
 	struct sock *sk;
 };
@@ -394,6 +399,8 @@ struct io_async_connect { /* until 6.10 (a9460dee6a4b) */
 struct io_async_msghdr {
 	struct __kernel_sockaddr_storage addr;
 };
+typedef void (*btf_trace_io_uring_submit_req)(void *, struct io_kiocb *); /* since 6.2 (2ad57931db64) */
+typedef void (*btf_trace_sock_send_length)(void *, struct sock *, int, int); /* since 6.3 (6e6eda44b939) */
 
 #pragma clang attribute pop
 

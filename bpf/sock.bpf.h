@@ -45,6 +45,11 @@ static __always_inline struct socket *file_socket(struct file *file)
 	return BPF_CORE_READ(file, private_data);
 }
 
+static __always_inline struct sock *sock_of(struct socket *sock)
+{
+	return BPF_CORE_READ(sock, sk);
+}
+
 static __always_inline bool ip_is_v4(const __u8 *ip)
 {
 	const __u32 *word = (const __u32 *)ip;
@@ -52,13 +57,18 @@ static __always_inline bool ip_is_v4(const __u8 *ip)
 	return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff);
 }
 
-static __always_inline void set_v4(struct ev_addr *a, __u32 ip)
+static __always_inline void copy_v4(__u8 *ip, __u32 v4)
 {
-	__u32 *word = (__u32 *)a->ip;
+	__u32 *word = (__u32 *)ip;
 
 	word[0] = word[1] = 0;
 	word[2] = bpf_htonl(0xffff);
-	word[3] = ip;
+	word[3] = v4;
+}
+
+static __always_inline void set_v4(struct ev_addr *a, __u32 ip)
+{
+	copy_v4(a->ip, ip);
 	a->kind = ADDR_IP;
 }
 

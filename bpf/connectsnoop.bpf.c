@@ -1,0 +1,967 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "sock.bpf.h"
+#include "syscall.bpf.h"
+
+#include <asm-generic/errno.h>
+
+const volatile __u32 only_protos = 0;   /* --proto: bit n for enum proto n; 0: all */
+const volatile __u32 only_versions = 0; /* -4, -6: enum ip_version; 0: all families */
+const volatile bool port_filter = false, dest_filter = false;
+const volatile bool udp_all = false;
+
+LIST_MAP(only_ports);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ip_prefix);
+	__type(value, __u8);
+} only_dests SEC(".maps");
+
+/* A TCP attempt that has begun, by its struct sock. */
+struct start {
+	struct connect_event e;
+	__u32 failing; /* ended by the call that began it, whose result is to come */
+	__u32 unused;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct start);
+} starts SEC(".maps");
+
+/* What a socket is, taken while it is certain to be there. */
+struct facts {
+	__u64 cookie;
+	__u32 proto, family, type, net_ns;
+};
+
+/* What the hooks inside a call have learned for its end, by thread. Oldest first out: a call of
+ * io_uring has no end of its own. */
+struct call {
+	__u64 started; /* the struct sock whose attempt began in this call */
+	__u64 cookie;  /* the cgroup hooks: the socket whose attempt they were handed, and where to */
+	__u8 ip[16];
+	__u32 port;
+	__u32 len;  /* the kernel tier: the struct socket, and the kernel's copy of the address */
+	__u64 sock;
+	struct facts facts;
+	union sockaddr_any addr;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct call);
+} calls SEC(".maps");
+
+static const struct call no_call = {};
+
+/* A datagram on its way, by thread: written by the cgroup hooks, taken when its send returns. */
+struct datagram {
+	__u64 cookie;
+	__u8 ip[16];
+	__u32 port;
+	__u32 unused;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct datagram);
+} sends SEC(".maps");
+
+/* The destinations that a process has sent to. */
+struct destination {
+	struct datagram to;
+	__u64 pid;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct destination);
+	__type(value, __u8);
+} sent SEC(".maps");
+
+/* A connect of io_uring that has been submitted, by its struct io_kiocb. */
+struct submission {
+	struct event_header h;
+	__u64 sock;
+	__u64 len;
+	union sockaddr_any addr;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct submission);
+} submissions SEC(".maps");
+
+/* Whether the cgroup hooks run: set by them, so true before the end of any call they saw. */
+__u32 connects_seen = 0, sends_seen = 0;
+
+#define CALLS(X) X(connect) X(sendto) X(sendmsg) X(sendmmsg) X(socketcall)
+DEFINE_CALLS(socket_call, CALLS)
+#define TASK_CALLS(X) CALLS(X) X(io_uring_enter)
+DEFINE_CALLS(task_call, TASK_CALLS)
+
+/* How the current task came to do what it does. */
+static __always_inline __u32 task_via(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u32 flags = BPF_CORE_READ(task, flags), via;
+
+	if (flags & PF_IO_WORKER)
+		return VIA_IO_URING;
+	if (flags & PF_KTHREAD)
+		return VIA_KERNEL;
+	via = task_call_nr(task_nr());
+	if ((via & ~VIA_COMPAT) == VIA_io_uring_enter)
+		return VIA_IO_URING;
+	return via ?: VIA_KERNEL;
+}
+
+static __always_inline bool proto_wanted(__u32 proto)
+{
+	__u32 bit = proto & PROTO_FAMILY ? PROTO_OTHER : proto;
+
+	return !only_protos || only_protos >> bit & 1;
+}
+
+static __always_inline bool dest_wanted(const struct ev_addr *a, __u32 port)
+{
+	if (only_versions) {
+		if (a->kind != ADDR_IP || !(only_versions & (ip_is_v4(a->ip) ? IP_V4 : IP_V6)))
+			return false;
+	}
+	if (port_filter && !listed(&only_ports, port))
+		return false;
+	if (dest_filter) {
+		struct ip_prefix key = {.bits = 128};
+
+		__builtin_memcpy(key.ip, a->ip, sizeof(key.ip));
+		if (a->kind != ADDR_IP || !bpf_map_lookup_elem(&only_dests, &key))
+			return false;
+	}
+	return true;
+}
+
+static __always_inline void facts_of(struct facts *f, struct sock *sk)
+{
+	f->cookie = sock_cookie(sk);
+	f->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	f->type = BPF_CORE_READ(sk, sk_type);
+	f->proto = sock_proto(sk, f->family, f->type);
+	f->net_ns = sock_net_ns(sk);
+}
+
+static __always_inline void fill_facts(struct connect_event *e, const struct facts *f)
+{
+	e->cookie = f->cookie;
+	e->proto = f->proto;
+	e->family = f->family;
+	e->type = f->type;
+	e->net_ns = f->net_ns;
+}
+
+/* What is on the wire: IPv4, where an IPv6 socket goes to a v4-mapped address. */
+static __always_inline void fill_mapped(struct connect_event *e)
+{
+	e->mapped = EV_NONE;
+	if (e->family != AF_INET6 || e->raddr.kind != ADDR_IP)
+		return;
+	e->mapped = ip_is_v4(e->raddr.ip);
+	if (e->mapped)
+		e->family = AF_INET;
+}
+
+static __always_inline struct call *this_call(__u64 tid)
+{
+	struct call *call = bpf_map_lookup_elem(&calls, &tid);
+
+	if (call)
+		return call;
+	bpf_map_update_elem(&calls, &tid, &no_call, BPF_ANY);
+	return bpf_map_lookup_elem(&calls, &tid);
+}
+
+/* TCP, of whatever origin: from the first packet that is to be sent to the handshake's end. */
+
+static __always_inline __u32 tcp_start(struct sock *sk)
+{
+	__u64 tid = bpf_get_current_pid_tgid(), key = (__u64)sk;
+	struct connect_event *e;
+	struct start *s;
+	struct record *r;
+	struct call *call;
+	struct facts facts;
+	__u32 via;
+
+	/* The socket of MPTCP itself has subflows, which are TCP. */
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	via = task_via();
+	if (via != VIA_KERNEL && via != VIA_IO_URING) { /* its end will know that this was an attempt */
+		call = this_call(tid);
+		if (call)
+			call->started = key;
+	}
+	if (!proto_wanted(sock_proto(sk, AF_INET, SOCK_STREAM)) || filtered_out())
+		return 0;
+	r = event_begin(start);
+	if (!r)
+		return 0;
+	s = event_of(r, start);
+	e = &s->e;
+	inet_remote(sk, &e->raddr, &e->rport);
+	if (!dest_wanted(&e->raddr, e->rport))
+		return event_drop(r), 0;
+	fill_header(&e->h);
+	e->h.via = via;
+	e->h.src = SRC_KERNEL;
+	facts_of(&facts, sk);
+	fill_facts(e, &facts);
+	if (facts.proto == PROTO_MPTCP && bpf_core_type_exists(struct mptcp_subflow_context)) {
+		struct mptcp_subflow_context *subflow = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_ulp_data);
+		struct sock *whole = BPF_CORE_READ(subflow, conn);
+
+		if (whole)
+			e->cookie = sock_cookie(whole);
+	}
+	e->fd = -1;
+	if ((via & ~VIA_COMPAT) != VIA_socketcall && via != VIA_KERNEL && via != VIA_IO_URING)
+		e->fd = task_arg0(via & VIA_COMPAT);
+	e->peer_pid = EV_NONE;
+	if (bpf_map_update_elem(&starts, &key, s, BPF_ANY))
+		__sync_fetch_and_add(&stats.lost_map, 1);
+	event_drop(r);
+	return 0;
+}
+
+/* Sends the line of a start, and forgets it. */
+static __always_inline void tcp_done(__u64 key, struct start *s, int err)
+{
+	s->e.err = err;
+	if (err || !(filter.set & FILTER_FAILED))
+		submit_bytes(&s->e, sizeof(s->e));
+	bpf_map_delete_elem(&starts, &key);
+}
+
+/* Whether an attempt without an error of the network ends by the call that began it, which is
+ * about to fail (there was no free port, for example), and not by its owner's closing it. */
+static __always_inline bool gives_up(struct sock *sk, __u64 key, __u32 via)
+{
+	struct socket *sock = BPF_CORE_READ(sk, sk_socket);
+	__u64 tid = bpf_get_current_pid_tgid();
+	struct call *call;
+
+	if (via == VIA_IO_URING || via == VIA_KERNEL)
+		return sock && sock_of(sock) == sk && BPF_CORE_READ(sock, state) == SS_UNCONNECTED;
+	call = bpf_map_lookup_elem(&calls, &tid);
+	return call && call->started == key;
+}
+
+/* Whether some hook is going to see what that call returns. */
+static __always_inline bool result_follows(__u32 via)
+{
+	return via != VIA_KERNEL && (via != VIA_IO_URING || bpf_core_type_exists(btf_trace_io_uring_submit_req));
+}
+
+static __always_inline int tcp_end(struct sock *sk, int state)
+{
+	__u64 key = (__u64)sk;
+	struct start *s = bpf_map_lookup_elem(&starts, &key);
+	struct connect_event *e;
+	int err = 0;
+
+	if (!s)
+		return 0;
+	e = &s->e;
+	e->ms = bpf_ktime_get_boot_ns() - e->h.time;
+	inet_local(sk, &e->laddr, &e->lport);
+	inet_remote(sk, &e->raddr, &e->rport);
+	fill_mapped(e);
+	if (state == TCP_CLOSE) {
+		err = BPF_CORE_READ(sk, sk_err);
+		if (!err && !gives_up(sk, key, e->h.via))
+			err = ECANCELED;
+		else if (!err && result_follows(e->h.via))
+			return s->failing = 1, 0;
+		else if (!err)
+			err = EV_ERRNO_UNKNOWN;
+	}
+	tcp_done(key, s, err);
+	return 0;
+}
+
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp__tp_start, struct sock *sk, int old, int new)
+{
+	return old == TCP_CLOSE && new == TCP_SYN_SENT ? tcp_start(sk) : 0;
+}
+
+static __always_inline bool ends(int old, int new)
+{
+	return (old == TCP_SYN_SENT || old == TCP_SYN_RECV) && (new == TCP_ESTABLISHED || new == TCP_CLOSE);
+}
+
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp__tp_end, struct sock *sk, int old, int new)
+{
+	return ends(old, new) ? tcp_end(sk, new) : 0;
+}
+
+/* The kernel does not run a program inside of itself: an end in an interrupt of the first is
+ * left to this one. Whoever is second finds nothing to do. */
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp__tp_end_again, struct sock *sk, int old, int new)
+{
+	return ends(old, new) ? tcp_end(sk, new) : 0;
+}
+
+/* The rest, when the call returns: connects that failed before a packet was sent, and those of
+ * other families. */
+
+/* Whether the end of a call on a stream socket that began no attempt is one all the same: it
+ * may also tell of an earlier one. A hook of the attempt itself knows; without one, by what
+ * only the network says. */
+static __always_inline bool tcp_tried(int ret, bool hooked)
+{
+	switch (-ret) {
+	case 0:
+	case EINTR:
+	case EALREADY:
+	case EISCONN:
+	case EINPROGRESS:
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case ECONNABORTED:
+	case ETIMEDOUT:
+	case EPIPE:
+	case 512: /* ERESTARTSYS */
+		return false;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ENETDOWN:
+	case EHOSTDOWN:
+	case ENONET:
+	case EPROTO:
+	case ENOPROTOOPT:
+	case EOPNOTSUPP:
+		return !hooked;
+	}
+	return true;
+}
+
+/* Fills what the socket itself knows of its connection, or returns false if it has none: the
+ * call dissolved one. */
+static __always_inline bool fill_connected(struct record *r, struct connect_event *e, struct sock *sk)
+{
+	if (e->family == AF_INET || e->family == AF_INET6) {
+		inet_remote(sk, &e->raddr, &e->rport);
+		return BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_CLOSE;
+	}
+	if (e->family == AF_UNIX) {
+		struct unix_sock *u = (void *)sk, *peer = (void *)BPF_CORE_READ(u, peer);
+		struct pid *pid = BPF_CORE_READ(sk, sk_peer_pid);
+
+		append_unix(r, &e->raddr, peer);
+		e->peer_pid = pid ? BPF_CORE_READ(pid, numbers[0].nr) : EV_UNKNOWN;
+		return peer;
+	}
+	if (e->family == AF_NETLINK) {
+		e->rport = BPF_CORE_READ((struct netlink_sock *)sk, dst_portid);
+		return BPF_CORE_READ(sk, __sk_common.skc_state); /* NETLINK_CONNECTED */
+	}
+	if (e->family == AF_VSOCK && bpf_core_type_exists(struct vsock_sock)) {
+		e->raddr.kind = ADDR_NUMBER;
+		e->raddr.scope = BPF_CORE_READ((struct vsock_sock *)sk, remote_addr.svm_cid);
+		e->rport = BPF_CORE_READ((struct vsock_sock *)sk, remote_addr.svm_port);
+	}
+	return true;
+}
+
+static __always_inline void fill_local(struct record *r, struct connect_event *e, struct sock *sk)
+{
+	if (e->family == AF_INET || e->family == AF_INET6)
+		inet_local(sk, &e->laddr, &e->lport);
+	if (e->family == AF_UNIX)
+		append_unix(r, &e->laddr, (void *)sk);
+	if (e->family == AF_NETLINK)
+		e->lport = BPF_CORE_READ((struct netlink_sock *)sk, portid);
+	if (e->family == AF_VSOCK && bpf_core_type_exists(struct vsock_sock)) {
+		e->laddr.kind = ADDR_NUMBER;
+		e->laddr.scope = BPF_CORE_READ((struct vsock_sock *)sk, local_addr.svm_cid);
+		e->lport = BPF_CORE_READ((struct vsock_sock *)sk, local_addr.svm_port);
+	}
+}
+
+/* The record's room for a caller's address: behind all that is sent. */
+static __always_inline union sockaddr_any *sockaddr_of(struct record *r)
+{
+	return (void *)&r->bytes[RECORD_MAX];
+}
+
+/* Fills both ends: of the socket `at` if it is connected, else of the caller's address, `len`
+ * bytes of sockaddr_of(). Nonzero if the call was none to connect. Global: verified once. */
+__noinline int fill_ends(__u32 slot, __u64 at, __u32 len, int ret)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct sock *sk = (void *)at;
+	struct connect_event *e;
+
+	if (!r)
+		return 1;
+	e = event_of(r, connect_event);
+	e->lport = e->rport = e->peer_pid = EV_NONE;
+	e->ms = EV_NONE64;
+	if (sk)
+		fill_local(r, e, sk);
+	if (sk && ret == 0) {
+		if (!fill_connected(r, e, sk))
+			return 1;
+	} else {
+		append_sockaddr(r, &e->raddr, &e->rport, sockaddr_of(r), len);
+	}
+	fill_mapped(e);
+	return !dest_wanted(&e->raddr, e->rport);
+}
+
+/* A connect that has returned. */
+struct ending {
+	struct socket *sock; /* NULL: the descriptor was none of a socket, or is no more */
+	const struct facts *facts;
+	const void *addr;
+	const struct event_header *h; /* who did it; NULL: the current task */
+	__u32 len;
+	__u32 via;
+	int fd, ret;
+	bool kernel; /* the hook was handed all of this, addr is the kernel's copy */
+};
+
+static __always_inline int connect_end(const struct ending *end, const struct call *call)
+{
+	const struct facts *f = end->facts;
+	bool stream = f->proto == PROTO_TCP || f->proto == PROTO_MPTCP;
+	bool tried = call && call->cookie && call->cookie == f->cookie; /* the cgroup hooks saw it */
+	struct sock *sk = end->sock ? sock_of(end->sock) : NULL;
+	__u32 len = end->len, src = end->kernel ? SRC_KERNEL : end->ret ? SRC_USER : SRC_FD;
+	union sockaddr_any *addr;
+	struct connect_event *e;
+	struct record *r;
+
+	if (filter.set & FILTER_FAILED && !end->ret)
+		return 0;
+	if (stream && (end->ret >= 0 || !(tried || tcp_tried(end->ret, connects_seen && f->proto == PROTO_TCP))))
+		return 0;
+	if (!proto_wanted(f->proto))
+		return 0;
+	r = event_begin(connect_event);
+	if (!r)
+		return 0;
+	e = event_of(r, connect_event);
+	fill_facts(e, f);
+	addr = sockaddr_of(r);
+	__builtin_memset(addr, 0, sizeof(*addr));
+	if (len > SOCKADDR_MAX)
+		len = SOCKADDR_MAX;
+	barrier_var(len); /* or the compiler takes the masks below for idle; the verifier does not */
+	if (end->kernel) {
+		if (bpf_probe_read_kernel(addr, len & 255, end->addr))
+			len = 0;
+	} else if (tried && end->ret) {
+		src = SRC_KERNEL;
+		len = sizeof(addr->in6);
+		addr->in6.family = AF_INET6;
+		addr->in6.port = bpf_htons(call->port);
+		__builtin_memcpy(addr->in6.ip, call->ip, sizeof(call->ip));
+	} else if (bpf_probe_read_user(addr, len & 255, end->addr)) {
+		len = 0;
+	}
+	if (!end->sock)
+		e->family = len >= sizeof(addr->family) ? addr->family : EV_NONE;
+	if (fill_ends(r->slot, (__u64)sk, len, end->ret))
+		return event_drop(r), 0;
+	if (end->h)
+		e->h = *end->h;
+	else
+		fill_header(&e->h);
+	e->h.via = end->via;
+	e->h.src = src;
+	e->fd = end->fd;
+	e->err = -end->ret;
+	event_submit(r);
+	return 0;
+}
+
+/* A datagram for an address of its own. Whether it was the first of this process to there was
+ * looked up when it set out. */
+static __always_inline int datagram_end(struct sock *sk, const struct facts *f, const struct datagram *to, int ret,
+					__u32 via, int fd, __u32 src)
+{
+	struct connect_event *e;
+	struct record *r;
+
+	if (filter.set & FILTER_FAILED && ret >= 0)
+		return 0;
+	if (!proto_wanted(f->proto) || filtered_out())
+		return 0;
+	r = event_begin(connect_event);
+	if (!r)
+		return 0;
+	e = event_of(r, connect_event);
+	__builtin_memcpy(e->raddr.ip, to->ip, sizeof(to->ip));
+	e->raddr.kind = ADDR_IP;
+	e->rport = to->port;
+	if (!dest_wanted(&e->raddr, e->rport))
+		return event_drop(r), 0;
+	fill_facts(e, f);
+	inet_local(sk, &e->laddr, &e->lport);
+	fill_mapped(e);
+	fill_header(&e->h);
+	e->h.via = via;
+	e->h.src = src;
+	e->fd = fd;
+	e->ms = EV_NONE64;
+	e->peer_pid = EV_NONE;
+	e->err = ret < 0 ? -ret : 0;
+	event_submit(r);
+	return 0;
+}
+
+/* Whether this datagram is to be shown: the first of the process to its destination, or all. */
+static __always_inline bool first_sent(const struct datagram *to)
+{
+	struct destination d = {.to = *to, .pid = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), tgid)};
+	__u8 yes = 1;
+
+	if (udp_all || filter.set & FILTER_FAILED)
+		return true;
+	/* Two threads that both find nothing: only one adds it. */
+	return !bpf_map_update_elem(&sent, &d, &yes, BPF_NOEXIST);
+}
+
+/* The arguments of a call on a socket, of socketcall(2) too. */
+struct socket_args {
+	__u32 op; /* SYS_* */
+	int fd;
+	unsigned long arg[6];
+};
+
+static __always_inline bool args_of(struct socket_args *a, const struct pt_regs *regs, __u32 via)
+{
+	bool compat = via & VIA_COMPAT;
+	__u32 args[6] = {};
+
+	switch (via & ~VIA_COMPAT) {
+	case VIA_socketcall:
+		a->op = regs_arg(regs, compat, 0);
+		bpf_probe_read_user(args, a->op == SYS_CONNECT ? 12 : a->op == SYS_SENDTO ? 24 : 16,
+				    (void *)regs_arg(regs, compat, 1));
+		for (int i = 0; i < 6; i++)
+			a->arg[i] = args[i];
+		break;
+	case VIA_connect: a->op = SYS_CONNECT; goto registers;
+	case VIA_sendto: a->op = SYS_SENDTO; goto registers;
+	case VIA_sendmsg: a->op = SYS_SENDMSG; goto registers;
+	case VIA_sendmmsg: a->op = SYS_SENDMMSG; goto registers;
+	registers:
+		for (int i = 0; i < 6; i++)
+			a->arg[i] = regs_arg(regs, compat, i);
+	}
+	a->fd = a->arg[0];
+	return a->op == SYS_CONNECT || a->op == SYS_SENDTO || a->op == SYS_SENDMSG || a->op == SYS_SENDMMSG;
+}
+
+/* Where the cgroup hooks cannot be attached: a datagram by the caller's memory. Global: verified once. */
+__noinline int user_datagram(__u64 sock, __u64 addr, __u32 len, __u32 via, __u64 fd_and_ret)
+{
+	struct sock *sk = (void *)sock;
+	struct datagram to = {.cookie = sock};
+	struct facts facts;
+	struct {
+		__u16 family, port;
+		__u32 ip4;
+		__u8 ip6[16];
+	} s = {};
+
+	if (!addr || bpf_probe_read_user(&s, len < sizeof(s) ? len & 31 : sizeof(s), (void *)addr))
+		return 0;
+	to.port = bpf_ntohs(s.port);
+	if (s.family == AF_INET)
+		copy_v4(to.ip, s.ip4);
+	else if (s.family == AF_INET6)
+		__builtin_memcpy(to.ip, s.ip6, sizeof(to.ip));
+	else
+		return 0;
+	facts_of(&facts, sk);
+	if (first_sent(&to))
+		datagram_end(sk, &facts, &to, fd_and_ret, via, fd_and_ret >> 32, SRC_USER);
+	return 0;
+}
+
+/* The same of a struct msghdr in user space. */
+static __always_inline void user_message(struct sock *sk, unsigned long message, __u32 via, __u64 fd_and_ret)
+{
+	__u32 words[4] = {};
+
+	if (bpf_probe_read_user(words, sizeof(words), (void *)message))
+		return;
+	if (via & VIA_COMPAT)
+		user_datagram((__u64)sk, words[0], words[1], via, fd_and_ret);
+	else
+		user_datagram((__u64)sk, words[0] | (__u64)words[1] << 32, words[2], via, fd_and_ret);
+}
+
+static __always_inline void user_datagrams(const struct socket_args *a, __u32 via, long ret)
+{
+	__u32 size = via & VIA_COMPAT ? 32 : 64; /* of struct mmsghdr */
+	__u64 fd_and_ret = (__u64)a->fd << 32 | (__u32)ret;
+	struct socket *sock;
+	struct sock *sk;
+
+	if (a->op == SYS_SENDTO && !a->arg[4])
+		return;
+	sock = file_socket(fd_file(a->fd));
+	if (!sock)
+		return;
+	sk = sock_of(sock);
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_UDP || BPF_CORE_READ(sk, sk_type) != SOCK_DGRAM)
+		return;
+	if (a->op == SYS_SENDTO)
+		user_datagram((__u64)sk, a->arg[4], a->arg[5], via, fd_and_ret);
+	if (a->op == SYS_SENDMSG)
+		user_message(sk, a->arg[1], via, fd_and_ret);
+	if (a->op == SYS_SENDMMSG)
+		for (int i = 0; i < 1024 && (!i || i < ret); i++) /* UIO_MAXIOV */
+			user_message(sk, a->arg[1] + i * size, via, fd_and_ret);
+}
+
+static __always_inline int call_end(const struct pt_regs *regs, long ret)
+{
+	__u32 via = socket_call(regs);
+	struct ending end = {.via = via, .ret = ret};
+	struct facts facts = {.family = EV_NONE, .type = EV_NONE, .net_ns = EV_NONE};
+	struct socket_args args = {};
+	struct call *call;
+	__u64 tid;
+
+	if (via == VIA_UNKNOWN || !args_of(&args, regs, via))
+		return 0;
+	tid = bpf_get_current_pid_tgid();
+	call = bpf_map_lookup_elem(&calls, &tid);
+	if (call && call->started) { /* begun in this call: what remains is a failure that only it knows */
+		__u64 key = call->started;
+		struct start *s = bpf_map_lookup_elem(&starts, &key);
+
+		if (s && s->failing)
+			tcp_done(key, s, ret < 0 ? -ret : EV_ERRNO_UNKNOWN);
+	} else if (args.op == SYS_CONNECT || (call && call->cookie && ret < 0)) { /* the latter: Fast Open */
+		if (filtered_out())
+			goto out;
+		end.fd = args.fd;
+		end.sock = file_socket(fd_file(args.fd));
+		end.facts = &facts;
+		if (call && call->sock) {
+			if ((__u64)end.sock != call->sock)
+				end.sock = NULL;
+			end.facts = &call->facts;
+			end.kernel = true;
+			end.addr = &call->addr;
+			end.len = call->len;
+		} else {
+			if (end.sock)
+				facts_of(&facts, sock_of(end.sock));
+			end.addr = (void *)args.arg[1];
+			end.len = args.op == SYS_CONNECT ? args.arg[2] : 0;
+		}
+		connect_end(&end, call);
+	}
+	if (args.op != SYS_CONNECT) {
+		struct datagram *to = sends_seen ? bpf_map_lookup_elem(&sends, &tid) : NULL;
+
+		if (to) { /* only before 6.3: see udp__tp_opt_send_length */
+			struct datagram copy = *to;
+
+			bpf_map_delete_elem(&sends, &tid);
+			end.sock = file_socket(fd_file(args.fd));
+			if (end.sock) {
+				struct sock *sk = sock_of(end.sock);
+
+				facts_of(&facts, sk);
+				if (facts.cookie == copy.cookie)
+					datagram_end(sk, &facts, &copy, ret, via, args.fd, SRC_KERNEL);
+			}
+		} else if (!sends_seen) {
+			user_datagrams(&args, via, ret);
+		}
+	}
+out:
+	if (call)
+		bpf_map_delete_elem(&calls, &tid);
+	return 0;
+}
+
+static __always_inline void ring_end(const struct submission *s, int ret)
+{
+	struct ending end = {.sock = (void *)s->sock, .addr = &s->addr, .h = &s->h, .len = s->len,
+			     .via = VIA_IO_URING, .fd = -1, .ret = ret, .kernel = true};
+	struct facts facts = {.family = EV_NONE, .type = EV_NONE, .net_ns = EV_NONE};
+
+	end.facts = &facts;
+	if (end.sock)
+		facts_of(&facts, sock_of(end.sock));
+	connect_end(&end, NULL);
+}
+
+/* Sends the line of an attempt that waits for the result of the call which began it. */
+static __always_inline bool failed_start(struct socket *sock, int ret)
+{
+	__u64 key = (__u64)sock_of(sock);
+	struct start *s = bpf_map_lookup_elem(&starts, &key);
+
+	if (!s || !s->failing)
+		return false;
+	tcp_done(key, s, -ret);
+	return true;
+}
+
+static __always_inline bool ring_stream(struct socket *sock)
+{
+	__u32 protocol = BPF_CORE_READ(sock, sk, sk_protocol);
+
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(connect__tp_sys_exit, struct pt_regs *regs, long ret)
+{
+	return call_end(regs, ret);
+}
+
+/* A connect through io_uring that is not TCP, or fails before it gets there: the request holds
+ * the kernel's copy of the address from its preparation on. TCP's attempts were seen as such. */
+SEC("?tp_btf/io_uring_submit_req")
+int BPF_PROG(connect__tp_opt_ring_submit, struct io_kiocb *req)
+{
+	struct submission *s;
+	struct socket *sock;
+	struct record *r;
+	__u64 key = (__u64)req;
+	void *data;
+
+	if (BPF_CORE_READ(req, opcode) != IORING_OP_CONNECT || filtered_out())
+		return 0;
+	sock = file_socket(BPF_CORE_READ(req, file));
+	r = event_begin(submission);
+	if (!r)
+		return 0;
+	s = event_of(r, submission);
+	fill_header(&s->h);
+	s->sock = (__u64)sock;
+	data = BPF_CORE_READ(req, async_data);
+	data += bpf_core_type_exists(struct io_async_connect) ? bpf_core_field_offset(struct io_async_connect, address) :
+								bpf_core_field_offset(struct io_async_msghdr, addr);
+	s->len = BPF_CORE_READ((struct io_connect *)req, addr_len);
+	if (s->len > SOCKADDR_MAX || bpf_probe_read_kernel(&s->addr, SOCKADDR_MAX, data))
+		s->len = 0;
+	if (!(BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP)) {
+		if (bpf_map_update_elem(&submissions, &key, s, BPF_ANY))
+			__sync_fetch_and_add(&stats.lost_map, 1);
+	} else if (!sock || !ring_stream(sock)) { /* its completion will only be seen if it fails */
+		ring_end(s, -EV_ERRNO_UNKNOWN);
+	}
+	event_drop(r);
+	return 0;
+}
+
+SEC("?tp_btf/io_uring_complete")
+int BPF_PROG(connect__tp_opt_ring_complete, void *ring, struct io_kiocb *req)
+{
+	__u64 key = (__u64)req;
+	struct submission *s;
+	struct socket *sock;
+
+	if (BPF_CORE_READ(req, opcode) != IORING_OP_CONNECT)
+		return 0;
+	sock = file_socket(BPF_CORE_READ(req, file));
+	s = bpf_map_lookup_elem(&submissions, &key);
+	if (!(sock && failed_start(sock, BPF_CORE_READ(req, cqe.res))) && s)
+		ring_end(s, BPF_CORE_READ(req, cqe.res));
+	bpf_map_delete_elem(&submissions, &key);
+	return 0;
+}
+
+/* The kernel tier: every connect of a process, with the kernel's own copy of the address. */
+SEC("?fentry/security_socket_connect")
+int BPF_PROG(connect__fentry_socket_connect, struct socket *sock, void *address, int addrlen)
+{
+	__u64 tid = bpf_get_current_pid_tgid();
+	struct call *call = this_call(tid);
+
+	if (!call)
+		return 0;
+	call->sock = (__u64)sock;
+	call->started = call->cookie = 0;
+	call->len = addrlen;
+	facts_of(&call->facts, sock_of(sock));
+	if (bpf_probe_read_kernel(&call->addr, addrlen & 255, address))
+		call->len = 0;
+	return 0;
+}
+
+/* For io_uring alone, to which no call's end belongs. */
+SEC("?fexit/__sys_connect_file")
+int BPF_PROG(connect__fentry_connect_file, struct file *file, void *address, int addrlen, int flags, int ret)
+{
+	__u64 tid = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&calls, &tid);
+	struct ending end = {.via = VIA_IO_URING, .fd = -1, .ret = ret, .kernel = true};
+	__u64 key;
+
+	if (!call || !call->sock || task_via() != VIA_IO_URING)
+		return 0;
+	if (flags & O_NONBLOCK && (ret == -EAGAIN || ret == -EINPROGRESS))
+		goto out; /* it will be tried again, or waited for */
+	end.sock = (void *)call->sock;
+	end.facts = &call->facts;
+	end.addr = &call->addr;
+	end.len = call->len;
+	key = call->started;
+	if (key) {
+		struct start *s = bpf_map_lookup_elem(&starts, &key);
+
+		if (s && s->failing)
+			tcp_done(key, s, -ret);
+	} else if (!filtered_out()) {
+		connect_end(&end, call);
+	}
+out:
+	bpf_map_delete_elem(&calls, &tid);
+	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(connect__fentry_sys_exit, struct pt_regs *regs, long ret)
+{
+	return call_end(regs, ret);
+}
+
+/* The kernel's copy of an address, before it is used, and only if it is going to be: unlike a
+ * call, which may also ask how an earlier attempt went. Few helpers are to be had here. */
+static __always_inline __u64 task_id(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return (__u64)BPF_CORE_READ(task, tgid) << 32 | (__u32)BPF_CORE_READ(task, pid);
+}
+
+static __always_inline void copy_v6(__u8 *ip, struct bpf_sock_addr *ctx)
+{
+	__u32 *word = (__u32 *)ip;
+
+	word[0] = ctx->user_ip6[0];
+	word[1] = ctx->user_ip6[1];
+	word[2] = ctx->user_ip6[2];
+	word[3] = ctx->user_ip6[3];
+}
+
+SEC("?cgroup/connect4")
+int address__tp_opt_connect4(struct bpf_sock_addr *ctx)
+{
+	struct call *call = this_call(task_id());
+
+	connects_seen = 1;
+	if (!call)
+		return 1;
+	call->started = 0;
+	call->cookie = bpf_get_socket_cookie(ctx);
+	call->port = bpf_ntohs(ctx->user_port);
+	copy_v4(call->ip, ctx->user_ip4);
+	return 1;
+}
+
+SEC("?cgroup/connect6")
+int address__tp_opt_connect6(struct bpf_sock_addr *ctx)
+{
+	struct call *call = this_call(task_id());
+
+	connects_seen = 1;
+	if (!call)
+		return 1;
+	call->started = 0;
+	call->cookie = bpf_get_socket_cookie(ctx);
+	call->port = bpf_ntohs(ctx->user_port);
+	copy_v6(call->ip, ctx);
+	return 1;
+}
+
+/* Datagrams with an address of their own. */
+static __always_inline void datagram_begin(struct datagram *to)
+{
+	struct ev_addr a = {.kind = ADDR_IP};
+	__u64 tid = task_id();
+
+	sends_seen = 1;
+	__builtin_memcpy(a.ip, to->ip, sizeof(a.ip));
+	if (!proto_wanted(PROTO_UDP) || !dest_wanted(&a, to->port) || !first_sent(to))
+		return;
+	/* Without the tracepoint below, only the first of sendmmsg(2) is known to be the call's. */
+	if (!bpf_core_type_exists(btf_trace_sock_send_length) && bpf_map_lookup_elem(&sends, &tid))
+		__sync_fetch_and_add(&stats.lost_map, 1);
+	else if (bpf_map_update_elem(&sends, &tid, to, BPF_ANY))
+		__sync_fetch_and_add(&stats.lost_map, 1);
+}
+
+SEC("?cgroup/sendmsg4")
+int udp__tp_opt_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct datagram to = {.cookie = bpf_get_socket_cookie(ctx), .port = bpf_ntohs(ctx->user_port)};
+
+	copy_v4(to.ip, ctx->user_ip4);
+	datagram_begin(&to);
+	return 1;
+}
+
+SEC("?cgroup/sendmsg6")
+int udp__tp_opt_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct datagram to = {.cookie = bpf_get_socket_cookie(ctx), .port = bpf_ntohs(ctx->user_port)};
+
+	copy_v6(to.ip, ctx);
+	datagram_begin(&to);
+	return 1;
+}
+
+/* Its result: of each datagram, of every origin. Since 6.3 (6e6eda44b939). */
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(udp__tp_opt_send_length, struct sock *sk, int ret, int flags)
+{
+	__u64 tid = bpf_get_current_pid_tgid();
+	struct datagram *to, copy;
+	struct facts facts;
+	__u32 via;
+	int fd = -1;
+
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_UDP)
+		return 0;
+	to = bpf_map_lookup_elem(&sends, &tid);
+	if (!to)
+		return 0;
+	copy = *to;
+	bpf_map_delete_elem(&sends, &tid);
+	facts_of(&facts, sk);
+	if (facts.cookie != copy.cookie)
+		return 0;
+	via = task_via();
+	if (via != VIA_KERNEL && via != VIA_IO_URING && (via & ~VIA_COMPAT) != VIA_socketcall)
+		fd = task_arg0(via & VIA_COMPAT);
+	return datagram_end(sk, &facts, &copy, ret, via, fd, SRC_KERNEL);
+}
