@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "net.h"
+
+#include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <linux/net.h>
+#include <linux/vm_sockets.h>
+#include <poll.h>
+
+using namespace harness;
+
+namespace {
+
+// What all lines of an actor say of a connect of `fd`.
+void state(Json& t, int fd, const Address& to, int error, const char* proto) {
+  const Address local = local_of(fd);
+  const bool v4 = to.ip().find(':') == std::string::npos, socket6 = local.storage.ss_family == AF_INET6;
+  t["pid"] = getpid();
+  t["tid"] = gettid();
+  t["fd"] = fd;
+  t["proto"] = proto;
+  t["family"] = v4 ? "inet" : "inet6";
+  t["mapped"] = socket6 ? Json(v4) : Json();
+  t["errno"] = error;
+  t["net_ns"] = net_ns();
+  t["laddr"] = local.ip();
+  t["lport"] = local.port() ? Json(local.port()) : Json();
+  t["raddr"] = to.ip();
+  t["rport"] = to.port();
+}
+
+int try_connect(int fd, const Address& to) { return connect(fd, to.get(), to.size) == 0 ? 0 : errno; }
+
+// Waits for the end of a handshake; returns its errno.
+int outcome(int fd) {
+  pollfd p{fd, POLLOUT, 0};
+  check(poll(&p, 1, -1), "poll");
+  int error = 0;
+  socklen_t size = sizeof error;
+  check(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size), "SO_ERROR");
+  return error;
+}
+
+void compare(const Json& e, const Json& truth) {
+  for (const auto& [key, value] : truth.items()) {
+    INFO(key);
+    CHECK(e[key] == value);
+  }
+}
+
+// Runs `deed` in each tier; it must give one line, which says what the deed states. `tp_src` and
+// `fentry_src`: what the tiers must say of how they know.
+void one_line(std::function<void(Json&)> deed, const char* tp_src, const char* fentry_src, const Args& args = {}) {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Args all{"--hook", tier};
+    all.insert(all.end(), args.begin(), args.end());
+    Json truth;
+    const auto events = trace("connectsnoop", all, deed, &truth);
+    INFO(Json(events).dump());
+    REQUIRE(events.size() == 1);
+    compare(events[0], truth);
+    CHECK(events[0]["src"] == (tier == "tp" ? tp_src : fentry_src));
+    CHECK(events[0]["error"].is_null() == (events[0]["errno"] == 0));
+  }
+}
+
+void tcp_ok(Json& t, const char* listen_at, const char* to_ip, int protocol = 0) {
+  const int l = server(ip_address(listen_at, 0), SOCK_STREAM, protocol);
+  const Address to = ip_address(to_ip, local_of(l).port());
+  const int fd = new_socket(to.storage.ss_family, SOCK_STREAM, protocol);
+  check(connect(fd, to.get(), to.size), "connect");
+  state(t, fd, to, 0, protocol ? "mptcp" : "tcp");
+  t["type"] = "stream";
+  t["via"] = "connect";
+}
+
+}  // namespace
+
+TEST_CASE("TCP over IPv4: every field") {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Json truth;
+    const auto events = trace("connectsnoop", {"--hook", tier}, [](Json& t) {
+      tcp_ok(t, "127.0.0.1", "127.0.0.1");
+      unsigned long long cookie = 0;
+      socklen_t size = sizeof cookie;
+      check(getsockopt(t["fd"], SOL_SOCKET, SO_COOKIE, &cookie, &size), "SO_COOKIE");
+      t["cookie"] = cookie;
+      t["ppid"] = getppid();
+      t["uid"] = getuid();
+      t["kthread"] = false;
+    }, &truth);
+    REQUIRE(events.size() == 1);
+    compare(events[0], truth);
+    CHECK(events[0]["src"] == "kernel");
+    CHECK(events[0]["error"].is_null());
+    CHECK(events[0]["peer_pid"].is_null());
+    CHECK(events[0]["ms"].get<double>() > 0);
+    CHECK(events[0]["ms"].get<double>() < 60000);
+  }
+}
+TEST_CASE("TCP over IPv6") {
+  one_line([](Json& t) { tcp_ok(t, "::1", "::1"); }, "kernel", "kernel");
+}
+TEST_CASE("TCP to a v4-mapped address") {
+  one_line([](Json& t) { tcp_ok(t, "127.0.0.1", "::ffff:127.0.0.1"); }, "kernel", "kernel");
+}
+TEST_CASE("MPTCP is one line") {
+  const int fd = socket(AF_INET, SOCK_STREAM, 262);
+  if (fd < 0) {
+    WARN("this kernel has no MPTCP: not tested");
+    return;
+  }
+  close(fd);
+  one_line([](Json& t) { tcp_ok(t, "127.0.0.1", "127.0.0.1", 262); }, "kernel", "kernel");
+  one_line([](Json& t) {
+    const Address to = closed_port();
+    const int s = new_socket(AF_INET, SOCK_STREAM, 262);
+    t = {{"errno", try_connect(s, to)}, {"proto", "mptcp"}, {"rport", to.port()}, {"raddr", "127.0.0.1"}};
+  }, "kernel", "kernel");
+}
+TEST_CASE("TCP refused") {
+  one_line([](Json& t) {
+    const Address to = closed_port();
+    const int fd = new_socket(AF_INET, SOCK_STREAM);
+    const int error = try_connect(fd, to);
+    t = {{"errno", error}, {"error", "ECONNREFUSED"}, {"raddr", to.ip()}, {"rport", to.port()}, {"laddr", "127.0.0.1"}, {"fd", fd}};
+  }, "kernel", "kernel", {"-x"});
+}
+TEST_CASE("a non-blocking connect has its final outcome, and repeated calls are no attempts") {
+  one_line([](Json& t) {
+    const int l = server(ip_address("127.0.0.1", 0));
+    const Address to = local_of(l);
+    const int fd = new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+    if (try_connect(fd, to) != EINPROGRESS) throw std::runtime_error("EINPROGRESS expected");
+    if (outcome(fd) != 0) throw std::runtime_error("success expected");
+    try_connect(fd, to);
+    try_connect(fd, to);  // EISCONN
+    state(t, fd, to, 0, "tcp");
+  }, "kernel", "kernel");
+  one_line([](Json& t) {
+    const Address to = closed_port();
+    const int fd = new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+    const int port = (try_connect(fd, to), local_of(fd).port());
+    pollfd p{fd, POLLOUT, 0};
+    poll(&p, 1, -1);
+    if (try_connect(fd, to) != ECONNREFUSED) throw std::runtime_error("ECONNREFUSED expected");  // of the first
+    t = {{"errno", ECONNREFUSED}, {"raddr", to.ip()}, {"rport", to.port()}, {"lport", port}, {"fd", fd}};
+  }, "kernel", "kernel");
+}
+TEST_CASE("TCP timed out") {
+  one_line([](Json& t) {
+    own_network(true);
+    const int l = server(ip_address("127.0.0.1", 0), SOCK_STREAM, 0, 0);  // room for one, which nobody accepts
+    const Address to = local_of(l);
+    {
+      const int first = new_socket(AF_INET, SOCK_STREAM);
+      check(connect(first, to.get(), to.size), "connect");
+    }
+    const int fd = new_socket(AF_INET, SOCK_STREAM), once = 1, ms = 300;
+    setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &once, sizeof once);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+    t = {{"errno", try_connect(fd, to)}, {"error", "ETIMEDOUT"}, {"raddr", to.ip()}, {"rport", to.port()}, {"fd", fd}, {"net_ns", net_ns()}};
+  }, "kernel", "kernel", {"-x"});
+}
+TEST_CASE("TCP without a route, without a packet") {
+  one_line([](Json& t) {
+    own_network(false);
+    const Address to = ip_address("10.1.2.3", 80);
+    const int fd = new_socket(AF_INET, SOCK_STREAM);
+    const int error = try_connect(fd, to);
+    state(t, fd, to, error, "tcp");
+    t["error"] = "ENETUNREACH";
+    t["ms"] = nullptr;
+  }, "kernel", "kernel");
+}
+TEST_CASE("TCP: no free port") {
+  one_line([](Json& t) {
+    const int l = server(ip_address("127.0.0.1", 0));
+    const Address to = local_of(l);
+    const int first = new_socket(AF_INET, SOCK_STREAM), second = new_socket(AF_INET, SOCK_STREAM), on = 1;
+    for (const int s : {first, second}) setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    Address from = ip_address("127.0.0.1", 0);
+    check(bind(first, from.get(), from.size), "bind");
+    from = local_of(first);
+    check(bind(second, from.get(), from.size), "bind");
+    check(connect(first, to.get(), to.size), "connect");
+    t = {{"errno", try_connect(second, to)}, {"error", "EADDRNOTAVAIL"}, {"raddr", to.ip()}, {"rport", to.port()}, {"fd", second}};
+  }, "kernel", "kernel", {"-x"});
+}
+TEST_CASE("bad calls: no socket, no descriptor, a bad pointer, a short address") {
+  one_line([](Json& t) {
+    const Address to = ip_address("192.0.2.1", 8080);
+    t = {{"errno", try_connect(STDOUT_FILENO, to)}, {"error", "ENOTSOCK"}, {"proto", nullptr}, {"raddr", "192.0.2.1"}, {"rport", 8080}};
+  }, "user", "user");
+  one_line([](Json& t) {
+    t = {{"errno", try_connect(987, ip_address("2001:db8::1", 8080))}, {"error", "EBADF"}, {"proto", nullptr}, {"fd", 987},
+         {"raddr", "2001:db8::1"}, {"family", "inet6"}};
+  }, "user", "user");
+  one_line([](Json& t) {
+    const int fd = new_socket(AF_INET, SOCK_STREAM);
+    connect(fd, reinterpret_cast<sockaddr*>(8), sizeof(sockaddr_in));
+    t = {{"errno", errno}, {"error", "EFAULT"}, {"proto", "tcp"}, {"raddr", nullptr}, {"rport", nullptr}};
+  }, "user", "user");
+}
+TEST_CASE("Fast Open: a sendto that connects, and one that fails to") {
+  one_line([](Json& t) {
+    const int l = server(ip_address("127.0.0.1", 0));
+    const Address to = local_of(l);
+    const int fd = new_socket(AF_INET, SOCK_STREAM);
+    check(sendto(fd, "x", 1, MSG_FASTOPEN, to.get(), to.size), "sendto");
+    state(t, fd, to, 0, "tcp");
+    t["via"] = "sendto";
+  }, "kernel", "kernel");
+  one_line([](Json& t) {
+    own_network(false);
+    const Address to = ip_address("10.1.2.3", 80);
+    const int fd = new_socket(AF_INET, SOCK_STREAM);
+    if (sendto(fd, "x", 1, MSG_FASTOPEN, to.get(), to.size) >= 0) throw std::runtime_error("a failure expected");
+    state(t, fd, to, errno, "tcp");
+    t["via"] = "sendto";
+  }, "kernel", "kernel");
+}
+TEST_CASE("io_uring") {
+  if (!have_io_uring()) {
+    WARN("this kernel has no io_uring: not tested");
+    return;
+  }
+  one_line([](Json& t) {
+    const int l = server(ip_address("127.0.0.1", 0));
+    const Address to = local_of(l);
+    const int fd = new_socket(AF_INET, SOCK_STREAM);
+    if (ring_connect(fd, to) != 0) throw std::runtime_error("connect");
+    state(t, fd, to, 0, "tcp");
+    t["fd"] = nullptr;
+    t.erase("tid");  // a worker may do it
+    t["via"] = "io_uring";
+  }, "kernel", "kernel");
+  one_line([](Json& t) {
+    const Address to = closed_port();
+    const int fd = new_socket(AF_INET, SOCK_STREAM);
+    t = {{"errno", -ring_connect(fd, to)}, {"error", "ECONNREFUSED"}, {"raddr", to.ip()}, {"rport", to.port()}, {"via", "io_uring"}};
+  }, "kernel", "kernel");
+  one_line([](Json& t) {
+    own_network(false);
+    const int fd = new_socket(AF_INET, SOCK_STREAM);
+    t = {{"errno", -ring_connect(fd, ip_address("10.1.2.3", 80))}, {"error", "ENETUNREACH"}, {"raddr", "10.1.2.3"}, {"rport", 80}, {"via", "io_uring"}};
+  }, "kernel", "kernel");
+  one_line([](Json& t) {
+    const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM);
+    const Address to = local_of(s);
+    const int fd = new_socket(AF_INET, SOCK_DGRAM);
+    if (ring_connect(fd, to) != 0) throw std::runtime_error("connect");
+    state(t, fd, to, 0, "udp");
+    t["fd"] = nullptr;
+    t.erase("tid");
+    t["via"] = "io_uring";
+  }, "kernel", "kernel");
+  TempDir dir;
+  one_line([&](Json& t) {
+    const std::string path = dir / "ring.sock";
+    unlink(path.c_str());
+    const int l = server(unix_address(path));
+    const int fd = new_socket(AF_UNIX, SOCK_STREAM);
+    t = {{"errno", -ring_connect(fd, unix_address(path))}, {"raddr", path}, {"proto", "unix"}, {"peer_pid", getpid()}, {"via", "io_uring"}};
+    close(l);
+  }, "kernel", "kernel");
+  one_line([&](Json& t) {
+    check(chdir(dir.path().c_str()), "chdir");
+    const int fd = new_socket(AF_UNIX, SOCK_STREAM);
+    t = {{"errno", -ring_connect(fd, unix_address("absent"))}, {"error", "ENOENT"}, {"raddr", dir / "absent"}, {"via", "io_uring"}};
+  }, "kernel", "kernel");
+}
+TEST_CASE("32-bit entry: connect and socketcall") {
+  if (!have_int80()) {
+    WARN("no int $0x80 here: the 32-bit entry is not tested");
+    return;
+  }
+  for (const bool multiplexed : {false, true}) {
+    INFO(multiplexed);
+    one_line([multiplexed](Json& t) {
+      const int l = server(ip_address("127.0.0.1", 0));
+      const Address to = local_of(l);
+      const int fd = new_socket(AF_INET, SOCK_STREAM);
+      const auto at = static_cast<unsigned>(reinterpret_cast<unsigned long>(low(&to.storage, to.size)));
+      const unsigned args[3] = {static_cast<unsigned>(fd), at, to.size};
+      check(multiplexed ? int80(102, SYS_CONNECT, reinterpret_cast<long>(low(args, sizeof args))) : int80(362, fd, at, to.size), "int80");
+      state(t, fd, to, 0, "tcp");
+      if (multiplexed) t["fd"] = nullptr;
+      t["via"] = multiplexed ? "compat:socketcall" : "compat:connect";
+    }, "kernel", "kernel");
+    TempDir dir;
+    one_line([&](Json& t) {
+      const Address to = unix_address(dir / "absent");
+      const int fd = new_socket(AF_UNIX, SOCK_STREAM);
+      const auto at = static_cast<unsigned>(reinterpret_cast<unsigned long>(low(&to.storage, to.size)));
+      const unsigned args[3] = {static_cast<unsigned>(fd), at, to.size};
+      t["errno"] = -(multiplexed ? int80(102, SYS_CONNECT, reinterpret_cast<long>(low(args, sizeof args))) : int80(362, fd, at, to.size));
+      t["error"] = "ENOENT";
+      t["raddr"] = dir / "absent";
+      t["fd"] = fd;
+      t["via"] = multiplexed ? "compat:socketcall" : "compat:connect";
+    }, "user", "kernel");
+  }
+}
+TEST_CASE("UDP connect; dissolving it is none") {
+  for (const char* ip : {"127.0.0.1", "::1", "::ffff:127.0.0.1"})
+    one_line([ip](Json& t) {
+      const Address to = ip_address(ip, 53);
+      const int fd = new_socket(to.storage.ss_family, SOCK_DGRAM);
+      check(connect(fd, to.get(), to.size), "connect");
+      state(t, fd, to, 0, "udp");
+      t["type"] = "dgram";
+      t["ms"] = nullptr;
+      sockaddr none{};
+      check(connect(fd, &none, sizeof none), "connect to AF_UNSPEC");
+    }, "fd", "kernel");
+  one_line([](Json& t) {  // broadcast without SO_BROADCAST
+    own_network(true);
+    const Address to = ip_address("127.255.255.255", 9);
+    const int fd = new_socket(AF_INET, SOCK_DGRAM);
+    const int error = try_connect(fd, to);
+    state(t, fd, to, error, "udp");
+    t["error"] = "EACCES";
+  }, "kernel", "kernel");
+}
+TEST_CASE("UDP datagrams with an address: the first to each destination") {
+  const auto deed = [](Json& t) {
+    const int fd = new_socket(AF_INET, SOCK_DGRAM);
+    const Address a = ip_address("127.0.0.1", 40001), b = ip_address("127.0.0.1", 40002);
+    const int sa = server(a, SOCK_DGRAM), sb = server(b, SOCK_DGRAM);
+    for (int i = 0; i < 3; i++) check(sendto(fd, "x", 1, 0, a.get(), a.size), "sendto");
+    check(sendto(fd, "x", 1, 0, b.get(), b.size), "sendto");
+    state(t, fd, a, 0, "udp");
+    t["via"] = "sendto";
+    close(sa), close(sb);
+  };
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Json truth;
+    auto events = trace("connectsnoop", {"--hook", tier}, deed, &truth);
+    REQUIRE(events.size() == 2);
+    compare(events[0], truth);
+    CHECK(events[0]["src"] == "kernel");
+    CHECK(events[1]["rport"] == 40002);
+    events = trace("connectsnoop", {"--hook", tier, "--udp-all"}, deed, &truth);
+    REQUIRE(events.size() == 4);
+    compare(events[2], truth);
+  }
+}
+TEST_CASE("UDP: sendmmsg, sendmsg to a v4-mapped address, a failed sendto") {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    const auto events = trace("connectsnoop", {"--hook", tier}, [](Json&) {
+      const int fd = new_socket(AF_INET6, SOCK_DGRAM);
+      Address to[3] = {ip_address("::1", 40001), ip_address("::1", 40002), ip_address("::ffff:127.0.0.1", 40003)};
+      char byte = 'x';
+      iovec data{&byte, 1};
+      mmsghdr messages[3]{};
+      for (int i = 0; i < 3; i++) {
+        messages[i].msg_hdr.msg_name = to[i].get();
+        messages[i].msg_hdr.msg_namelen = to[i].size;
+        messages[i].msg_hdr.msg_iov = &data;
+        messages[i].msg_hdr.msg_iovlen = 1;
+      }
+      if (sendmmsg(fd, messages, 2, 0) != 2) throw std::runtime_error("sendmmsg");
+      check(sendmsg(fd, &messages[2].msg_hdr, 0), "sendmsg");
+      const int v4 = new_socket(AF_INET, SOCK_DGRAM);
+      const Address all = ip_address("255.255.255.255", 9);
+      if (sendto(v4, "x", 1, 0, all.get(), all.size) == 0) throw std::runtime_error("a failure expected");
+    });
+    REQUIRE(events.size() == 4);
+    CHECK(events[0]["via"] == "sendmmsg");
+    CHECK(events[0]["raddr"] == "::1");
+    CHECK(events[0]["rport"] == 40001);
+    CHECK(events[1]["via"] == "sendmmsg");
+    CHECK(events[1]["rport"] == 40002);
+    CHECK(events[2]["via"] == "sendmsg");
+    CHECK(events[2]["raddr"] == "127.0.0.1");
+    CHECK(events[2]["mapped"] == true);
+    CHECK(events[3]["raddr"] == "255.255.255.255");
+    CHECK(events[3]["errno"] != 0);
+  }
+}
+TEST_CASE("UNIX sockets: real paths, abstract names, and who listens") {
+  TempDir dir;
+  one_line([&](Json& t) {  // by a relative name, through a symlink
+    const std::string path = dir / "a socket";
+    unlink(path.c_str());
+    unlink((dir / "link").c_str());
+    const int l = server(unix_address(path));
+    check(symlink("a socket", (dir / "link").c_str()), "symlink");
+    check(chdir(dir.path().c_str()), "chdir");
+    const int fd = new_socket(AF_UNIX, SOCK_STREAM);
+    check(connect(fd, unix_address("link").get(), unix_address("link").size), "connect");
+    t = {{"errno", 0}, {"raddr", path}, {"proto", "unix"}, {"family", "unix"}, {"type", "stream"}, {"fd", fd}, {"laddr", nullptr},
+         {"rport", nullptr}, {"lport", nullptr}, {"peer_pid", getpid()}, {"net_ns", net_ns()}, {"mapped", nullptr}, {"ms", nullptr}};
+    close(l);
+  }, "fd", "kernel");
+  one_line([](Json& t) {
+    const std::string name = std::string("\0needle-test", 12) + std::to_string(getpid());
+    const int s = server(unix_address(name), SOCK_DGRAM);
+    const int fd = server(unix_address(name + "-client"), SOCK_DGRAM);
+    check(connect(fd, unix_address(name).get(), unix_address(name).size), "connect");
+    t = {{"errno", 0}, {"raddr", "@" + name.substr(1)}, {"laddr", "@" + name.substr(1) + "-client"}, {"type", "dgram"}, {"peer_pid", nullptr}};
+    close(s);
+  }, "fd", "kernel");
+  one_line([&](Json& t) {
+    check(chdir(dir.path().c_str()), "chdir");
+    const int fd = new_socket(AF_UNIX, SOCK_SEQPACKET);
+    t = {{"errno", try_connect(fd, unix_address("absent"))}, {"error", "ENOENT"}, {"raddr", dir / "absent"}, {"type", "seqpacket"}};
+  }, "user", "kernel");
+}
+TEST_CASE("netlink, packet, vsock") {
+  one_line([](Json& t) {
+    const int fd = new_socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+    sockaddr_nl to{};
+    to.nl_family = AF_NETLINK;
+    check(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), "connect");
+    sockaddr_nl local{};
+    socklen_t size = sizeof local;
+    getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size);
+    t = {{"errno", 0}, {"proto", "netlink"}, {"rport", 0}, {"lport", local.nl_pid}, {"raddr", nullptr}};
+  }, "fd", "kernel");
+  one_line([](Json& t) {
+    const int fd = new_socket(AF_PACKET, SOCK_RAW);
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to);
+    t = {{"errno", errno}, {"error", "EOPNOTSUPP"}, {"proto", "packet"}};
+  }, "user", "kernel");
+  const int v = socket(AF_VSOCK, SOCK_STREAM, 0);
+  if (v < 0) {
+    WARN("this kernel has no vsock: not tested");
+    return;
+  }
+  close(v);
+  one_line([](Json& t) {
+    const int fd = new_socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK);
+    sockaddr_vm to{};
+    to.svm_family = AF_VSOCK;
+    to.svm_cid = VMADDR_CID_LOCAL;
+    to.svm_port = 70000;
+    connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to);
+    t = {{"errno", errno}, {"proto", "vsock"}, {"raddr", "1"}, {"rport", 70000}};
+  }, "user", "kernel");
+}
+TEST_CASE("filters") {
+  const int l = server(ip_address("127.0.0.1", 0)), l6 = server(ip_address("::1", 0));
+  const Address four = local_of(l), six = local_of(l6);
+  const auto deed = [&](Json&) {
+    for (const Address* to : {&four, &six}) {
+      const int fd = new_socket(to->storage.ss_family, SOCK_STREAM);
+      check(connect(fd, to->get(), to->size), "connect");
+    }
+    const Address mapped = ip_address("::ffff:127.0.0.2", 53);
+    const int u = new_socket(AF_INET6, SOCK_DGRAM);
+    check(connect(u, mapped.get(), mapped.size), "connect");
+    try_connect(new_socket(AF_UNIX, SOCK_STREAM), unix_address("/absent"));
+  };
+  const auto seen = [&](const Args& args) {
+    std::string all;
+    for (const Json& e : trace("connectsnoop", args, deed)) all += (all.empty() ? "" : " ") + e["raddr"].get<std::string>();
+    return all;
+  };
+  CHECK(seen({}) == "127.0.0.1 ::1 127.0.0.2 /absent");
+  CHECK(seen({"-4"}) == "127.0.0.1 127.0.0.2");
+  CHECK(seen({"-6"}) == "::1");
+  CHECK(seen({"-4", "-6"}) == "127.0.0.1 ::1 127.0.0.2");
+  CHECK(seen({"--port", "53"}) == "127.0.0.2");
+  CHECK(seen({"--port", "53," + std::to_string(six.port())}) == "::1 127.0.0.2");
+  CHECK(seen({"--dest", "127.0.0.0/31"}) == "127.0.0.1");
+  CHECK(seen({"--dest", "127.0.0.2", "--dest", "::1/128"}) == "::1 127.0.0.2");
+  CHECK(seen({"--dest", "::/0"}) == "127.0.0.1 ::1 127.0.0.2");
+  CHECK(seen({"--proto", "udp,unix"}) == "127.0.0.2 /absent");
+  CHECK(seen({"-x"}) == "/absent");
+}
+TEST_CASE("bad values are refused with one line") {
+  for (const auto& [option, value] : std::vector<std::pair<std::string, std::string>>{
+           {"--dest", "10.0.0.0/33"}, {"--dest", "::/129"}, {"--dest", "abc"}, {"--dest", "10.0.0.0/"}, {"--dest", "10.0.0.0/8x"},
+           {"--dest", ""}, {"--port", "65536"}, {"--port", "80,"}, {"--port", "http"}, {"--port", "-1"}, {"--proto", "tcp,foo"}}) {
+    INFO(option << " " << value);
+    const Result r = run_tool("connectsnoop", {option + "=" + value});
+    CHECK(r.status == 2);
+    CHECK(r.out.empty());
+    CHECK(std::count(r.err.begin(), r.err.end(), '\n') == 1);
+    CHECK(r.err.find(option) != std::string::npos);
+  }
+}
+TEST_CASE("the table: one field a column, 80 characters for IPv4, the longest IPv6 address whole") {
+  const std::string longest = "2001:db8:1111:2222:3333:4444:5555:6666";
+  Actor actor([&](Json& t) {
+    own_network(true);
+    struct { in6_addr addr; unsigned prefix; int index; } r{};
+    inet_pton(AF_INET6, longest.c_str(), &r.addr);
+    r.prefix = 128, r.index = 1;
+    check(ioctl(new_socket(AF_INET6, SOCK_DGRAM), SIOCSIFADDR, &r), "SIOCSIFADDR");
+    Json ignored;
+    tcp_ok(t, "127.0.0.1", "127.0.0.1");
+    tcp_ok(ignored, longest.c_str(), longest.c_str());
+  });
+  Tracer tracer("connectsnoop", {"-p", actor.id()});
+  const Json truth = actor.act();
+  tracer.stop();
+  const auto lines = tracer.lines();
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].size() <= 80);
+  CHECK(lines[0].find(" 127.0.0.1 ") != std::string::npos);
+  CHECK(lines[1].find(" " + longest + " ") != std::string::npos);
+  for (const std::string& line : lines) {
+    std::istringstream words(line);
+    CHECK(std::distance(std::istream_iterator<std::string>(words), {}) >= 9);
+  }
+}
