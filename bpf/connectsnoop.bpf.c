@@ -41,7 +41,7 @@ struct facts {
 
 /* What the hooks inside a call have learned for its end, by thread. Oldest first out: a call of
  * io_uring has no end of its own. */
-struct call {
+struct inside {
 	__u64 started; /* the struct sock whose attempt began in this call */
 	__u64 cookie;  /* the cgroup hooks: the socket whose attempt they were handed, and where to */
 	__u8 ip[16];
@@ -56,10 +56,10 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
 	__type(key, __u64);
-	__type(value, struct call);
+	__type(value, struct inside);
 } calls SEC(".maps");
 
-static const struct call no_call = {};
+static const struct inside nothing = {};
 
 /* A datagram on its way, by thread: written by the cgroup hooks, taken when its send returns. */
 struct datagram {
@@ -107,25 +107,23 @@ struct {
 /* Whether the cgroup hooks run: set by them, so true before the end of any call they saw. */
 __u32 connects_seen = 0, sends_seen = 0;
 
-#define CALLS(X) X(connect) X(sendto) X(sendmsg) X(sendmmsg) X(socketcall)
-DEFINE_CALLS(socket_call, CALLS)
-#define TASK_CALLS(X) CALLS(X) X(io_uring_enter)
-DEFINE_CALLS(task_call, TASK_CALLS)
+#define SOCKET_CALLS(X) X(connect) X(sendto) X(sendmsg) X(sendmmsg) X(socketcall)
+DEFINE_CALLS(socket_call, SOCKET_CALLS)
 
-/* How the current task came to do what it does. */
-static __always_inline __u32 task_via(void)
+/* How the current task came to do what it does, and with which descriptor. */
+static __always_inline __u32 task_via(ev_fd *fd)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	__u32 flags = BPF_CORE_READ(task, flags), via;
+	struct call call;
 
-	if (flags & PF_IO_WORKER)
+	*fd = -1;
+	if (in_io_uring())
 		return VIA_IO_URING;
-	if (flags & PF_KTHREAD)
+	if (BPF_CORE_READ(task, flags) & PF_KTHREAD || !socket_call_runs(&call))
 		return VIA_KERNEL;
-	via = task_call_nr(task_nr());
-	if ((via & ~VIA_COMPAT) == VIA_io_uring_enter)
-		return VIA_IO_URING;
-	return via ?: VIA_KERNEL;
+	if ((call.via & ~VIA_COMPAT) != VIA_socketcall)
+		*fd = call.args[0];
+	return call.via;
 }
 
 static __always_inline bool proto_wanted(__u32 proto)
@@ -182,13 +180,13 @@ static __always_inline void fill_mapped(struct connect_event *e)
 		e->family = AF_INET;
 }
 
-static __always_inline struct call *this_call(__u64 tid)
+static __always_inline struct inside *this_call(__u64 tid)
 {
-	struct call *call = bpf_map_lookup_elem(&calls, &tid);
+	struct inside *inside = bpf_map_lookup_elem(&calls, &tid);
 
-	if (call)
-		return call;
-	bpf_map_update_elem(&calls, &tid, &no_call, BPF_ANY);
+	if (inside)
+		return inside;
+	bpf_map_update_elem(&calls, &tid, &nothing, BPF_ANY);
 	return bpf_map_lookup_elem(&calls, &tid);
 }
 
@@ -200,18 +198,19 @@ static __always_inline __u32 tcp_start(struct sock *sk)
 	struct connect_event *e;
 	struct start *s;
 	struct record *r;
-	struct call *call;
+	struct inside *inside;
 	struct facts facts;
+	ev_fd fd;
 	__u32 via;
 
 	/* The socket of MPTCP itself has subflows, which are TCP. */
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	via = task_via();
+	via = task_via(&fd);
 	if (via != VIA_KERNEL && via != VIA_IO_URING) { /* its end will know that this was an attempt */
-		call = this_call(tid);
-		if (call)
-			call->started = key;
+		inside = this_call(tid);
+		if (inside)
+			inside->started = key;
 	}
 	if (!proto_wanted(sock_proto(sk, AF_INET, SOCK_STREAM)) || filtered_out())
 		return 0;
@@ -235,9 +234,7 @@ static __always_inline __u32 tcp_start(struct sock *sk)
 		if (whole)
 			e->cookie = sock_cookie(whole);
 	}
-	e->fd = -1;
-	if ((via & ~VIA_COMPAT) != VIA_socketcall && via != VIA_KERNEL && via != VIA_IO_URING)
-		e->fd = task_arg0(via & VIA_COMPAT);
+	e->fd = fd;
 	e->peer_pid = EV_NONE;
 	if (bpf_map_update_elem(&starts, &key, s, BPF_ANY))
 		__sync_fetch_and_add(&stats.lost_map, 1);
@@ -260,12 +257,12 @@ static __always_inline bool gives_up(struct sock *sk, __u64 key, __u32 via)
 {
 	struct socket *sock = BPF_CORE_READ(sk, sk_socket);
 	__u64 tid = bpf_get_current_pid_tgid();
-	struct call *call;
+	struct inside *inside;
 
 	if (via == VIA_IO_URING || via == VIA_KERNEL)
 		return sock && sock_of(sock) == sk && BPF_CORE_READ(sock, state) == SS_UNCONNECTED;
-	call = bpf_map_lookup_elem(&calls, &tid);
-	return call && call->started == key;
+	inside = bpf_map_lookup_elem(&calls, &tid);
+	return inside && inside->started == key;
 }
 
 /* Whether some hook is going to see what that call returns. */
@@ -446,11 +443,11 @@ struct ending {
 	bool kernel; /* the hook was handed all of this, addr is the kernel's copy */
 };
 
-static __always_inline int connect_end(const struct ending *end, const struct call *call)
+static __always_inline int connect_end(const struct ending *end, const struct inside *inside)
 {
 	const struct facts *f = end->facts;
 	bool stream = f->proto == PROTO_TCP || f->proto == PROTO_MPTCP;
-	bool tried = call && call->cookie && call->cookie == f->cookie; /* the cgroup hooks saw it */
+	bool tried = inside && inside->cookie && inside->cookie == f->cookie; /* the cgroup hooks saw it */
 	struct sock *sk = end->sock ? sock_of(end->sock) : NULL;
 	__u32 len = end->len, src = end->kernel ? SRC_KERNEL : end->ret ? SRC_USER : SRC_FD;
 	union sockaddr_any *addr;
@@ -459,7 +456,9 @@ static __always_inline int connect_end(const struct ending *end, const struct ca
 
 	if (filter.set & FILTER_FAILED && !end->ret)
 		return 0;
-	if (stream && (end->ret >= 0 || !(tried || tcp_tried(end->ret, connects_seen && f->proto == PROTO_TCP))))
+	/* They run for neither MPTCP, nor for io_uring where its end could find what they say. */
+	if (stream && (end->ret >= 0 ||
+		       !(tried || tcp_tried(end->ret, connects_seen && f->proto == PROTO_TCP && !end->h))))
 		return 0;
 	if (!proto_wanted(f->proto))
 		return 0;
@@ -480,8 +479,8 @@ static __always_inline int connect_end(const struct ending *end, const struct ca
 		src = SRC_KERNEL;
 		len = sizeof(addr->in6);
 		addr->in6.family = AF_INET6;
-		addr->in6.port = bpf_htons(call->port);
-		__builtin_memcpy(addr->in6.ip, call->ip, sizeof(call->ip));
+		addr->in6.port = bpf_htons(inside->port);
+		__builtin_memcpy(addr->in6.ip, inside->ip, sizeof(inside->ip));
 	} else if (bpf_probe_read_user(addr, len & 255, end->addr)) {
 		len = 0;
 	}
@@ -555,29 +554,27 @@ struct socket_args {
 	unsigned long arg[6];
 };
 
-static __always_inline bool args_of(struct socket_args *a, const struct pt_regs *regs, __u32 via)
+static __always_inline bool args_of(struct socket_args *a, const struct call *call)
 {
-	bool compat = via & VIA_COMPAT;
 	__u32 args[6] = {};
 
-	switch (via & ~VIA_COMPAT) {
+	switch (call->via & ~VIA_COMPAT) {
+	case VIA_connect: a->op = SYS_CONNECT; break;
+	case VIA_sendto: a->op = SYS_SENDTO; break;
+	case VIA_sendmsg: a->op = SYS_SENDMSG; break;
+	case VIA_sendmmsg: a->op = SYS_SENDMMSG; break;
 	case VIA_socketcall:
-		a->op = regs_arg(regs, compat, 0);
-		bpf_probe_read_user(args, a->op == SYS_CONNECT ? 12 : a->op == SYS_SENDTO ? 24 : 16,
-				    (void *)regs_arg(regs, compat, 1));
+		a->op = call->args[0];
+		bpf_probe_read_user(args, a->op == SYS_CONNECT ? 12 : a->op == SYS_SENDTO ? 24 : 16, (void *)call->args[1]);
 		for (int i = 0; i < 6; i++)
 			a->arg[i] = args[i];
-		break;
-	case VIA_connect: a->op = SYS_CONNECT; goto registers;
-	case VIA_sendto: a->op = SYS_SENDTO; goto registers;
-	case VIA_sendmsg: a->op = SYS_SENDMSG; goto registers;
-	case VIA_sendmmsg: a->op = SYS_SENDMMSG; goto registers;
-	registers:
-		for (int i = 0; i < 6; i++)
-			a->arg[i] = regs_arg(regs, compat, i);
+		a->fd = args[0];
+		return a->op == SYS_CONNECT || a->op == SYS_SENDTO || a->op == SYS_SENDMSG || a->op == SYS_SENDMMSG;
 	}
-	a->fd = a->arg[0];
-	return a->op == SYS_CONNECT || a->op == SYS_SENDTO || a->op == SYS_SENDMSG || a->op == SYS_SENDMMSG;
+	for (int i = 0; i < 6; i++)
+		a->arg[i] = call->args[i];
+	a->fd = call->args[0];
+	return true;
 }
 
 /* Where the cgroup hooks cannot be attached: a datagram by the caller's memory. Global: verified once. */
@@ -646,43 +643,45 @@ static __always_inline void user_datagrams(const struct socket_args *a, __u32 vi
 
 static __always_inline int call_end(const struct pt_regs *regs, long ret)
 {
-	__u32 via = socket_call(regs);
-	struct ending end = {.via = via, .ret = ret};
+	struct ending end = {.ret = ret};
 	struct facts facts = {.family = EV_NONE, .type = EV_NONE, .net_ns = EV_NONE};
 	struct socket_args args = {};
-	struct call *call;
+	struct inside *inside;
+	struct call call;
+	__u32 via;
 	__u64 tid;
 
-	if (via == VIA_UNKNOWN || !args_of(&args, regs, via))
+	if (!socket_call_exits(&call, regs) || !args_of(&args, &call))
 		return 0;
+	via = end.via = call.via;
 	tid = bpf_get_current_pid_tgid();
-	call = bpf_map_lookup_elem(&calls, &tid);
-	if (call && call->started) { /* begun in this call: what remains is a failure that only it knows */
-		__u64 key = call->started;
+	inside = bpf_map_lookup_elem(&calls, &tid);
+	if (inside && inside->started) { /* begun in this call: what remains is a failure that only it knows */
+		__u64 key = inside->started;
 		struct start *s = bpf_map_lookup_elem(&starts, &key);
 
 		if (s && s->failing)
 			tcp_done(key, s, ret < 0 ? -ret : EV_ERRNO_UNKNOWN);
-	} else if (args.op == SYS_CONNECT || (call && call->cookie && ret < 0)) { /* the latter: Fast Open */
+	} else if (args.op == SYS_CONNECT || (inside && inside->cookie && ret < 0)) { /* the latter: Fast Open */
 		if (filtered_out())
 			goto out;
 		end.fd = args.fd;
 		end.sock = file_socket(fd_file(args.fd));
 		end.facts = &facts;
-		if (call && call->sock) {
-			if ((__u64)end.sock != call->sock)
+		if (inside && inside->sock) {
+			if ((__u64)end.sock != inside->sock)
 				end.sock = NULL;
-			end.facts = &call->facts;
+			end.facts = &inside->facts;
 			end.kernel = true;
-			end.addr = &call->addr;
-			end.len = call->len;
+			end.addr = &inside->addr;
+			end.len = inside->len;
 		} else {
 			if (end.sock)
 				facts_of(&facts, sock_of(end.sock));
 			end.addr = (void *)args.arg[1];
 			end.len = args.op == SYS_CONNECT ? args.arg[2] : 0;
 		}
-		connect_end(&end, call);
+		connect_end(&end, inside);
 	}
 	if (args.op != SYS_CONNECT) {
 		struct datagram *to = sends_seen ? bpf_map_lookup_elem(&sends, &tid) : NULL;
@@ -704,7 +703,7 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 		}
 	}
 out:
-	if (call)
+	if (inside)
 		bpf_map_delete_elem(&calls, &tid);
 	return 0;
 }
@@ -754,28 +753,30 @@ int BPF_PROG(connect__tp_opt_ring_submit, struct io_kiocb *req)
 	struct submission *s;
 	struct socket *sock;
 	struct record *r;
-	__u64 key = (__u64)req;
+	__u64 key = (__u64)req, flags;
 	void *data;
 
 	if (BPF_CORE_READ(req, opcode) != IORING_OP_CONNECT || filtered_out())
 		return 0;
-	sock = file_socket(BPF_CORE_READ(req, file));
 	r = event_begin(submission);
 	if (!r)
 		return 0;
 	s = event_of(r, submission);
 	fill_header(&s->h);
-	s->sock = (__u64)sock;
 	data = BPF_CORE_READ(req, async_data);
 	data += bpf_core_type_exists(struct io_async_connect) ? bpf_core_field_offset(struct io_async_connect, address) :
 								bpf_core_field_offset(struct io_async_msghdr, addr);
 	s->len = BPF_CORE_READ((struct io_connect *)req, addr_len);
 	if (s->len > SOCKADDR_MAX || bpf_probe_read_kernel(&s->addr, SOCKADDR_MAX, data))
 		s->len = 0;
-	if (!(BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP)) {
+	/* The file is looked up later: here there is only its number. */
+	flags = BPF_CORE_READ(req, flags);
+	sock = flags & REQ_F_FIXED_FILE ? NULL : file_socket(fd_file(BPF_CORE_READ(req, cqe.fd)));
+	s->sock = (__u64)sock;
+	if (!(flags & REQ_F_CQE_SKIP)) {
 		if (bpf_map_update_elem(&submissions, &key, s, BPF_ANY))
 			__sync_fetch_and_add(&stats.lost_map, 1);
-	} else if (!sock || !ring_stream(sock)) { /* its completion will only be seen if it fails */
+	} else if (sock && !ring_stream(sock)) { /* its completion will only be seen if it fails */
 		ring_end(s, -EV_ERRNO_UNKNOWN);
 	}
 	event_drop(r);
@@ -793,8 +794,10 @@ int BPF_PROG(connect__tp_opt_ring_complete, void *ring, struct io_kiocb *req)
 		return 0;
 	sock = file_socket(BPF_CORE_READ(req, file));
 	s = bpf_map_lookup_elem(&submissions, &key);
-	if (!(sock && failed_start(sock, BPF_CORE_READ(req, cqe.res))) && s)
+	if (!(sock && failed_start(sock, BPF_CORE_READ(req, cqe.res))) && s) {
+		s->sock = (__u64)sock;
 		ring_end(s, BPF_CORE_READ(req, cqe.res));
+	}
 	bpf_map_delete_elem(&submissions, &key);
 	return 0;
 }
@@ -804,16 +807,16 @@ SEC("?fentry/security_socket_connect")
 int BPF_PROG(connect__fentry_socket_connect, struct socket *sock, void *address, int addrlen)
 {
 	__u64 tid = bpf_get_current_pid_tgid();
-	struct call *call = this_call(tid);
+	struct inside *inside = this_call(tid);
 
-	if (!call)
+	if (!inside)
 		return 0;
-	call->sock = (__u64)sock;
-	call->started = call->cookie = 0;
-	call->len = addrlen;
-	facts_of(&call->facts, sock_of(sock));
-	if (bpf_probe_read_kernel(&call->addr, addrlen & 255, address))
-		call->len = 0;
+	inside->sock = (__u64)sock;
+	inside->started = inside->cookie = 0;
+	inside->len = addrlen;
+	facts_of(&inside->facts, sock_of(sock));
+	if (bpf_probe_read_kernel(&inside->addr, addrlen & 255, address))
+		inside->len = 0;
 	return 0;
 }
 
@@ -822,26 +825,26 @@ SEC("?fexit/__sys_connect_file")
 int BPF_PROG(connect__fentry_connect_file, struct file *file, void *address, int addrlen, int flags, int ret)
 {
 	__u64 tid = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&calls, &tid);
+	struct inside *inside = bpf_map_lookup_elem(&calls, &tid);
 	struct ending end = {.via = VIA_IO_URING, .fd = -1, .ret = ret, .kernel = true};
 	__u64 key;
 
-	if (!call || !call->sock || task_via() != VIA_IO_URING)
+	if (!inside || !inside->sock || !in_io_uring())
 		return 0;
 	if (flags & O_NONBLOCK && (ret == -EAGAIN || ret == -EINPROGRESS))
 		goto out; /* it will be tried again, or waited for */
-	end.sock = (void *)call->sock;
-	end.facts = &call->facts;
-	end.addr = &call->addr;
-	end.len = call->len;
-	key = call->started;
+	end.sock = (void *)inside->sock;
+	end.facts = &inside->facts;
+	end.addr = &inside->addr;
+	end.len = inside->len;
+	key = inside->started;
 	if (key) {
 		struct start *s = bpf_map_lookup_elem(&starts, &key);
 
 		if (s && s->failing)
 			tcp_done(key, s, -ret);
 	} else if (!filtered_out()) {
-		connect_end(&end, call);
+		connect_end(&end, inside);
 	}
 out:
 	bpf_map_delete_elem(&calls, &tid);
@@ -876,30 +879,30 @@ static __always_inline void copy_v6(__u8 *ip, struct bpf_sock_addr *ctx)
 SEC("?cgroup/connect4")
 int address__tp_opt_connect4(struct bpf_sock_addr *ctx)
 {
-	struct call *call = this_call(task_id());
+	struct inside *inside = this_call(task_id());
 
 	connects_seen = 1;
-	if (!call)
+	if (!inside)
 		return 1;
-	call->started = 0;
-	call->cookie = bpf_get_socket_cookie(ctx);
-	call->port = bpf_ntohs(ctx->user_port);
-	copy_v4(call->ip, ctx->user_ip4);
+	inside->started = 0;
+	inside->cookie = bpf_get_socket_cookie(ctx);
+	inside->port = bpf_ntohs(ctx->user_port);
+	copy_v4(inside->ip, ctx->user_ip4);
 	return 1;
 }
 
 SEC("?cgroup/connect6")
 int address__tp_opt_connect6(struct bpf_sock_addr *ctx)
 {
-	struct call *call = this_call(task_id());
+	struct inside *inside = this_call(task_id());
 
 	connects_seen = 1;
-	if (!call)
+	if (!inside)
 		return 1;
-	call->started = 0;
-	call->cookie = bpf_get_socket_cookie(ctx);
-	call->port = bpf_ntohs(ctx->user_port);
-	copy_v6(call->ip, ctx);
+	inside->started = 0;
+	inside->cookie = bpf_get_socket_cookie(ctx);
+	inside->port = bpf_ntohs(ctx->user_port);
+	copy_v6(inside->ip, ctx);
 	return 1;
 }
 
@@ -948,7 +951,7 @@ int BPF_PROG(udp__tp_opt_send_length, struct sock *sk, int ret, int flags)
 	struct datagram *to, copy;
 	struct facts facts;
 	__u32 via;
-	int fd = -1;
+	ev_fd fd;
 
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_UDP)
 		return 0;
@@ -960,8 +963,6 @@ int BPF_PROG(udp__tp_opt_send_length, struct sock *sk, int ret, int flags)
 	facts_of(&facts, sk);
 	if (facts.cookie != copy.cookie)
 		return 0;
-	via = task_via();
-	if (via != VIA_KERNEL && via != VIA_IO_URING && (via & ~VIA_COMPAT) != VIA_socketcall)
-		fd = task_arg0(via & VIA_COMPAT);
+	via = task_via(&fd);
 	return datagram_end(sk, &facts, &copy, ret, via, fd, SRC_KERNEL);
 }

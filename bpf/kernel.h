@@ -89,6 +89,7 @@
 
 /* include/uapi/linux/io_uring.h, include/linux/io_uring_types.h */
 #define IORING_OP_CONNECT 16
+#define REQ_F_FIXED_FILE (1 << 0)
 #define REQ_F_CQE_SKIP (1 << 6)
 
 /* include/linux/pid.h, include/uapi/linux/capability.h */

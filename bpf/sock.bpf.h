@@ -179,8 +179,7 @@ static __always_inline void append_unix(struct record *r, struct ev_addr *a, str
 static __always_inline void append_sockaddr(struct record *r, struct ev_addr *a, ev_port *port,
 					    const union sockaddr_any *s, __u32 len)
 {
-	struct ev_str name = {};
-	__u32 start = r->len;
+	struct ev_str given = {};
 
 	*port = EV_NONE;
 	if (len < sizeof(s->family))
@@ -210,10 +209,7 @@ static __always_inline void append_sockaddr(struct record *r, struct ev_addr *a,
 			return;
 		}
 		a->kind = ADDR_PATH;
-		append_base(r, &a->str, AT_FDCWD, s->un.path[0]);
-		append_kernel_str(r, &name, s->un.path);
-		a->str.off = start;
-		a->str.len = r->len - start;
+		append_name(r, &a->str, &given, AT_FDCWD, s->un.path, true);
 		return;
 	case AF_NETLINK:
 		if (len >= sizeof(s->nl))

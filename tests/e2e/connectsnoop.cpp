@@ -6,6 +6,7 @@
 #include <linux/net.h>
 #include <linux/vm_sockets.h>
 #include <poll.h>
+#include <sys/prctl.h>
 
 using namespace harness;
 
@@ -492,6 +493,7 @@ TEST_CASE("the table: one field a column, 80 characters for IPv4, the longest IP
   const std::string longest = "2001:db8:1111:2222:3333:4444:5555:6666";
   Actor actor([&](Json& t) {
     own_network(true);
+    prctl(PR_SET_NAME, "client");
     struct { in6_addr addr; unsigned prefix; int index; } r{};
     inet_pton(AF_INET6, longest.c_str(), &r.addr);
     r.prefix = 128, r.index = 1;
