@@ -747,6 +747,20 @@ int BPF_PROG(connect__tp_sys_exit, struct pt_regs *regs, long ret)
 
 /* A connect through io_uring that is not TCP, or fails before it gets there: the request holds
  * the kernel's copy of the address from its preparation on. TCP's attempts were seen as such. */
+/* Where the data of a connect hold the address: in a message until some version after 6.14, then
+ * alone. A message begins with a pointer of the kernel or NULL, an address with its family. */
+static __always_inline void *ring_address(void *data)
+{
+	__u64 first = 0;
+
+	if (bpf_core_type_exists(struct io_async_connect))
+		return data + bpf_core_field_offset(struct io_async_connect, address);
+	bpf_probe_read_kernel(&first, sizeof(first), data);
+	if (bpf_core_field_exists(struct io_async_msghdr, vec) && first && (first & 7 || first >> 48 != 0xffff))
+		return data;
+	return data + bpf_core_field_offset(struct io_async_msghdr, addr);
+}
+
 SEC("?tp_btf/io_uring_submit_req")
 int BPF_PROG(connect__tp_opt_ring_submit, struct io_kiocb *req)
 {
@@ -763,9 +777,7 @@ int BPF_PROG(connect__tp_opt_ring_submit, struct io_kiocb *req)
 		return 0;
 	s = event_of(r, submission);
 	fill_header(&s->h);
-	data = BPF_CORE_READ(req, async_data);
-	data += bpf_core_type_exists(struct io_async_connect) ? bpf_core_field_offset(struct io_async_connect, address) :
-								bpf_core_field_offset(struct io_async_msghdr, addr);
+	data = ring_address(BPF_CORE_READ(req, async_data));
 	s->len = BPF_CORE_READ((struct io_connect *)req, addr_len);
 	if (s->len > SOCKADDR_MAX || bpf_probe_read_kernel(&s->addr, SOCKADDR_MAX, data))
 		s->len = 0;

@@ -397,7 +397,11 @@ struct __kernel_sockaddr_storage {
 struct io_async_connect { /* until 6.10 (a9460dee6a4b) */
 	struct __kernel_sockaddr_storage address;
 };
+struct iou_vec {
+	unsigned int nr;
+};
 struct io_async_msghdr {
+	struct iou_vec vec; /* since 6.15 */
 	struct __kernel_sockaddr_storage addr;
 };
 typedef void (*btf_trace_io_uring_submit_req)(void *, struct io_kiocb *); /* since 6.2 (2ad57931db64) */

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "net.h"
+
+#include <poll.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <map>
+
+using namespace harness;
+
+namespace {
+
+constexpr int kCalls = 3000;
+
+// Changes the port in an address between two for as long as it lives.
+class Flipper {
+ public:
+  Flipper(Address& a, int one, int other) : thread_([this, &a, one, other] {
+    auto* port = &reinterpret_cast<sockaddr_in*>(&a.storage)->sin_port;
+    while (!done_) {
+      __atomic_store_n(port, htons(static_cast<uint16_t>(one)), __ATOMIC_RELAXED);
+      __atomic_store_n(port, htons(static_cast<uint16_t>(other)), __ATOMIC_RELAXED);
+    }
+  }) {}
+  ~Flipper() {
+    done_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> done_{false};
+  std::thread thread_;
+};
+
+int peer_port(int fd) {
+  Address a;
+  a.size = sizeof a.storage;
+  check(getpeername(fd, a.get(), &a.size), "getpeername");
+  return a.port();
+}
+
+// Local port -> remote port, of all events.
+std::map<int, int> pairs(const std::vector<Json>& events) {
+  std::map<int, int> all;
+  for (const Json& e : events) all[e["lport"].get<int>()] = e["rport"].get<int>();
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("a thread flips the port while the kernel copies the address: TCP") {
+  const auto deed = [](Json& t) {
+    own_network(true);
+    const int l = server(ip_address("127.0.0.1", 0));
+    Address to = local_of(l);
+    const int open_port = to.port(), shut = closed_port().port();
+    Flipper flipper(to, open_port, shut);
+    t["pairs"] = Json::array();
+    for (int i = 0; i < kCalls; i++) {
+      const int fd = new_socket(AF_INET, SOCK_STREAM);
+      const Address any = ip_address("127.0.0.1", 0);
+      check(bind(fd, any.get(), any.size), "bind");
+      const int local = local_of(fd).port();
+      // Whether it was refused says where it went.
+      const bool refused = connect(fd, to.get(), to.size) != 0;
+      t["pairs"].push_back({local, refused ? shut : peer_port(fd), refused ? ECONNREFUSED : 0});
+      const linger reset{1, 0};
+      setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+      close(fd);
+      if (!refused) close(accept(l, nullptr, nullptr));
+    }
+  };
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Json truth;
+    const auto events = trace("connectsnoop", {"--hook", tier, "--buffer", "16M"}, deed, &truth);
+    REQUIRE(events.size() == kCalls);
+    int refused = 0;
+    for (int i = 0; i < kCalls; i++) {
+      const Json& said = truth["pairs"][static_cast<std::size_t>(i)];
+      const Json& e = events[static_cast<std::size_t>(i)];
+      REQUIRE(e["lport"] == said[0]);
+      REQUIRE(e["rport"] == said[1]);
+      REQUIRE(e["errno"] == said[2]);
+      REQUIRE(e["src"] == "kernel");
+      refused += said[2] != 0;
+    }
+    CHECK(refused > 0);  // else nothing was flipped
+    CHECK(refused < kCalls);
+  }
+}
+
+TEST_CASE("a thread flips the port while the kernel copies the address: UDP") {
+  const auto deed = [](Json& t) {
+    own_network(true);
+    Address to = ip_address("127.0.0.1", 1001);
+    Flipper flipper(to, 1001, 1002);
+    t["ports"] = Json::array();
+    for (int i = 0; i < kCalls; i++) {
+      const int fd = new_socket(AF_INET, SOCK_DGRAM);
+      check(connect(fd, to.get(), to.size), "connect");
+      t["ports"].push_back(peer_port(fd));
+      close(fd);
+    }
+  };
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Json truth;
+    const auto events = trace("connectsnoop", {"--hook", tier, "--buffer", "16M"}, deed, &truth);
+    REQUIRE(events.size() == kCalls);
+    std::map<int, int> ports;
+    for (int i = 0; i < kCalls; i++) {
+      REQUIRE(events[static_cast<std::size_t>(i)]["rport"] == truth["ports"][static_cast<std::size_t>(i)]);
+      ports[events[static_cast<std::size_t>(i)]["rport"].get<int>()]++;
+    }
+    CHECK(ports.size() == 2);
+  }
+}
+
+TEST_CASE("a thread flips the port of datagrams") {
+  const auto deed = [](Json& t) {
+    own_network(true);
+    const int a = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), b = server(ip_address("127.0.0.1", 0), SOCK_DGRAM);
+    Address to = local_of(a);
+    const int pa = to.port(), pb = local_of(b).port();
+    Flipper flipper(to, pa, pb);
+    const int fd = new_socket(AF_INET, SOCK_DGRAM);
+    t["ports"] = Json::array();
+    for (int i = 0; i < kCalls; i++) {
+      check(sendto(fd, "x", 1, 0, to.get(), to.size), "sendto");
+      char byte;
+      const bool at_a = recv(a, &byte, 1, MSG_DONTWAIT) == 1;
+      if (!at_a && recv(b, &byte, 1, MSG_DONTWAIT) != 1) throw std::runtime_error("the datagram is nowhere");
+      t["ports"].push_back(at_a ? pa : pb);
+    }
+  };
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Json truth;
+    const auto events = trace("connectsnoop", {"--hook", tier, "--udp-all", "--buffer", "16M"}, deed, &truth);
+    REQUIRE(events.size() == kCalls);
+    for (int i = 0; i < kCalls; i++)
+      REQUIRE(events[static_cast<std::size_t>(i)]["rport"] == truth["ports"][static_cast<std::size_t>(i)]);
+  }
+}
+
+TEST_CASE("a failed connect of UDP names the address of the kernel's copy") {
+  const auto deed = [](Json& t) {
+    own_network(false);
+    Address to = ip_address("192.0.2.1", 1);
+    Flipper flipper(to, 1001, 1002);
+    for (int i = 0; i < 500; i++) {
+      const int fd = new_socket(AF_INET, SOCK_DGRAM);
+      if (connect(fd, to.get(), to.size) == 0) throw std::runtime_error("a failure expected");
+      close(fd);
+    }
+    t = {};
+  };
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    const auto events = trace("connectsnoop", {"--hook", tier, "-x"}, deed);
+    REQUIRE(events.size() == 500);
+    for (const Json& e : events) REQUIRE(e["src"] == "kernel");
+  }
+}
+
+TEST_CASE("abstract names of hostile bytes stay one line, in text and in JSON") {
+  const std::string name("\0a\x1b[2J\n\0b \xff\\", 12);
+  Actor actor([&](Json&) {
+    const int l = server(unix_address(name));
+    const int fd = new_socket(AF_UNIX, SOCK_STREAM);
+    check(connect(fd, unix_address(name).get(), unix_address(name).size), "connect");
+    close(l);
+  });
+  Tracer text("connectsnoop", {"-p", actor.id()}), json("connectsnoop", {"-j", "-p", actor.id()});
+  actor.act();
+  text.stop(), json.stop();
+  REQUIRE(text.lines().size() == 1);
+  CHECK(text.lines()[0].find(R"( @a\x1b[2J\n\x00b\x20\xff\\ )") != std::string::npos);
+  CHECK(text.out().find('\x1b') == std::string::npos);
+  REQUIRE(json.events().size() == 1);
+  CHECK(json.events()[0]["raddr_hex"] == "40611b5b324a0a006220ff5c");
+}
+
+TEST_CASE("a socket closed before its handshake ends, a process gone before it does") {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    for (const bool gone : {false, true}) {
+      INFO(gone);
+      Json truth;
+      const auto events = trace("connectsnoop", {"--hook", tier}, [gone](Json& t) {
+        own_network(true);
+        const int l = server(ip_address("127.0.0.1", 0), SOCK_STREAM, 0, 0);  // room for one
+        const Address to = local_of(l);
+        t = {{"rport", to.port()}, {"pid", getpid()}};
+        const int first = new_socket(AF_INET, SOCK_STREAM);
+        check(connect(first, to.get(), to.size), "connect");
+        const int fd = new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+        connect(fd, to.get(), to.size);
+        if (!gone) close(fd);  // else the end of the process does
+      }, &truth);
+      REQUIRE(events.size() == 2);
+      CHECK(events[1]["error"] == "ECANCELED");
+      CHECK(events[1]["rport"] == truth["rport"]);
+      CHECK(events[1]["pid"] == truth["pid"]);
+      CHECK(events[1]["comm"] == events[0]["comm"]);
+    }
+  }
+}
+
+TEST_CASE("the process is gone, its child holds the socket: the line names who began") {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Json truth;
+    Actor actor([](Json& t) {
+      own_network(true);
+      const int l = server(ip_address("127.0.0.1", 0), SOCK_STREAM, 0, 0);
+      const Address to = local_of(l);
+      const int first = new_socket(AF_INET, SOCK_STREAM);
+      check(connect(first, to.get(), to.size), "connect");
+      const int fd = new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+      connect(fd, to.get(), to.size);
+      t = {{"pid", getpid()}, {"rport", to.port()}};
+      if (fork() == 0) {  // lets the handshake through, after its parent's end
+        const pid_t parent = t["pid"];
+        while (getppid() == parent) usleep(1000);
+        accept(l, nullptr, nullptr);
+        pollfd p{fd, POLLOUT, 0};
+        poll(&p, 1, 20000);
+        _exit(0);
+      }
+    });
+    Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-p", actor.id(), "--count", "2", "-d", "30"});
+    truth = actor.act();
+    tracer.wait();
+    const auto events = tracer.events();
+    REQUIRE(events.size() == 2);
+    CHECK(events[1]["pid"] == truth["pid"]);
+    CHECK(events[1]["rport"] == truth["rport"]);
+    CHECK(events[1]["errno"] == 0);
+    CHECK(events[1]["ms"].get<double>() > 100);  // the SYN was sent once more
+  }
+}
+
+TEST_CASE("from a thread: the line names the process and the thread") {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Json truth;
+    const auto events = trace("connectsnoop", {"--hook", tier}, [](Json& t) {
+      const int l = server(ip_address("127.0.0.1", 0));
+      std::thread([&] {
+        pthread_setname_np(pthread_self(), "sneaky");
+        const Address to = local_of(l);
+        const int fd = new_socket(AF_INET, SOCK_STREAM);
+        check(connect(fd, to.get(), to.size), "connect");
+        t = {{"pid", getpid()}, {"tid", gettid()}, {"thread", "sneaky"}};
+      }).join();
+    }, &truth);
+    REQUIRE(events.size() == 1);
+    for (const auto& [key, value] : truth.items()) CHECK(events[0][key] == value);
+    CHECK(events[0]["comm"] != "sneaky");
+  }
+}
+
+TEST_CASE("conservation: a flood of connects into a small buffer") {
+  constexpr int kEach = 4000, kWriters = 4;
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Actor actor([](Json&) {
+      own_network(true);
+      const int port = closed_port().port();
+      std::vector<std::thread> threads;
+      for (int w = 0; w < kWriters; w++)
+        threads.emplace_back([port, w] {
+          const Address to = ip_address("127.0.0." + std::to_string(w + 1), port);
+          for (int i = 0; i < kEach; i++) {
+            const int fd = new_socket(AF_INET, SOCK_STREAM);
+            if (connect(fd, to.get(), to.size) == 0) std::abort();
+            close(fd);
+          }
+        });
+      for (auto& t : threads) t.join();
+    });
+    Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-p", actor.id(), "--buffer", "4K"});
+    actor.act();
+    tracer.stop();
+    CHECK(tracer.events().size() + tracer.lost() == kEach * kWriters);
+  }
+}
