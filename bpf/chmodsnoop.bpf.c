@@ -251,6 +251,8 @@ static __always_inline int node_ends(const struct request *q, const struct chang
 		struct task_struct *task = (void *)bpf_get_current_task();
 
 		c.mode = q->mode & ~BPF_CORE_READ(task, fs, umask);
+		if (!(c.mode & S_IFMT)) /* mknod's default */
+			c.mode |= S_IFREG;
 	}
 	return created(q, &c, SRC_KERNEL);
 }
@@ -398,7 +400,8 @@ int BPF_PROG(mode__tp_opt_sys_enter, struct pt_regs *regs)
 	if (!fd_exits(&call, regs) || filtered_out())
 		return 0;
 	request_of(&q, &call);
-	file = q.by_fd ? fd_file(q.dfd) : NULL;
+	/* The name's page may not be there yet; if it is not empty, another file will change. */
+	file = q.by_fd || q.flags & AT_EMPTY_PATH ? fd_file(q.dfd) : NULL;
 	if (!file)
 		return 0;
 	change_of_file(&c, file);
