@@ -129,16 +129,14 @@ static __always_inline void request_of(struct request *q, const struct call *cal
 	q->mode &= S_IFMT | 07777;
 }
 
-/* Whether that name is one of the file (NULL: of any). On overlayfs the inode that changes is one
- * of the file system beneath. */
-static __always_inline bool has_name(struct vfsmount *mnt, struct dentry *dentry, struct inode *inode)
+/* The inode that goes by that name now, or NULL. */
+static __always_inline struct inode *named(struct vfsmount *mnt, struct dentry *dentry)
 {
 	struct super_block *sb = BPF_CORE_READ(dentry, d_sb);
-	struct inode *named = BPF_CORE_READ(dentry, d_inode);
 
-	if (!named || !sb || BPF_CORE_READ(mnt, mnt_sb) != sb)
-		return false;
-	return !inode || named == inode || BPF_CORE_READ(sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
+	if (!sb || BPF_CORE_READ(mnt, mnt_sb) != sb)
+		return NULL;
+	return BPF_CORE_READ(dentry, d_inode);
 }
 
 /* Sends the line. `c` is what is known of the file. */
@@ -208,7 +206,7 @@ static __always_inline int chmod_ends(const struct request *q, const struct chan
 
 	if (seen->mode) {
 		c = *seen;
-		if (c.dentry && !has_name(c.mnt, c.dentry, c.inode))
+		if (c.dentry && named(c.mnt, c.dentry) != c.inode)
 			c.dentry = NULL; /* gone since */
 	} else if (q->by_fd && (file = fd_file(q->dfd))) {
 		change_of_file(&c, file);
@@ -241,12 +239,12 @@ static __always_inline int open_ends(const struct request *q, int fd)
 
 static __always_inline int node_ends(const struct request *q, const struct change *seen)
 {
-	struct dentry *dentry = seen->dentry;
+	struct inode *inode = seen->dentry ? named(seen->mnt, seen->dentry) : NULL;
 	struct change c = {};
 
-	if (dentry && has_name(seen->mnt, dentry, NULL)) {
+	if (inode) {
 		c = *seen;
-		change_of(&c, BPF_CORE_READ(dentry, d_inode));
+		change_of(&c, inode);
 	} else { /* as the caller asked for it; a default ACL of the directory may know better */
 		struct task_struct *task = (void *)bpf_get_current_task();
 
@@ -298,12 +296,17 @@ static __always_inline int call_ends(const struct pt_regs *regs, long ret)
 __noinline int points_to_path(unsigned long at, unsigned long top, unsigned long inode, int by_fd)
 {
 	struct path *path = NULL;
+	struct inode *found;
 
 	if (bpf_probe_read_kernel(&path, sizeof(path), (void *)at) || (long)path >= 0)
 		return 0;
 	if (((unsigned long)path > at && (unsigned long)path < top) == !!by_fd)
 		return 0;
-	return has_name(BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry), (void *)inode);
+	found = named(BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry));
+	if (!found)
+		return 0;
+	/* The inode that overlayfs changes is one of the file system beneath. */
+	return (unsigned long)found == inode || BPF_CORE_READ(found, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
 }
 
 /* A typed pointer as a number, which is all that a global function takes. */
@@ -337,25 +340,26 @@ static __always_inline int inode_changes(struct inode *inode)
 	struct request q;
 	struct path *path;
 	struct call call;
+	__u32 mode;
 
 	if (!chmod_runs(&call) || filtered_out())
 		return 0;
 	request_of(&q, &call);
-	change_of(&c, inode);
+	mode = BPF_CORE_READ(inode, i_mode);
 	/* Not the access time of a symlink on the way. Setgid may have been refused. */
-	if ((c.mode & S_IFMT) == S_IFLNK || (c.mode ^ q.mode) & 07777 & ~S_ISGID)
+	if ((mode & S_IFMT) == S_IFLNK || (mode ^ q.mode) & 07777 & ~S_ISGID)
 		return 0;
 	seen = bpf_map_lookup_elem(&changes, &tid);
-	if (seen && seen->inode == inode) {
-		if (seen->mode)
-			return 0;
-		c.before = seen->before;
-	}
+	if (seen && seen->mode && seen->inode == inode)
+		return 0;
 	path = changed_path(inode, q.by_fd && !q.name);
-	if (path) {
-		c.mnt = BPF_CORE_READ(path, mnt);
-		c.dentry = BPF_CORE_READ(path, dentry);
-	}
+	if (path)
+		change_of_path(&c, path);
+	else
+		change_of(&c, inode);
+	c.mode = mode;
+	if (seen && seen->inode == c.inode)
+		c.before = seen->before;
 	bpf_map_update_elem(&changes, &tid, &c, BPF_ANY);
 	return 0;
 }

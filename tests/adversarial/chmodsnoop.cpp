@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <atomic>
 #include <map>
@@ -46,16 +47,18 @@ TEST_CASE("a thread flips the path while the kernel copies it") {
       std::string path = name(0, 'a');
       std::atomic<char*> flipped{path.data() + path.size() - 1};
       std::atomic<bool> stop{false};
+      std::atomic<unsigned> flips{0};
       std::thread flipper([&] {
         while (!stop) {
-          std::atomic_ref<char>(*flipped.load()).store('b');
-          std::atomic_ref<char>(*flipped.load()).store('a');
+          std::atomic_ref<char>(*flipped.load()).fetch_xor('a' ^ 'b');
+          flips++;
         }
       });
       std::vector<std::string> paths;
       for (int i = 0; i < kPairs; i++) paths.push_back(name(i, 'a'));
       for (std::string& p : paths) {
         flipped = p.data() + p.size() - 1;
+        for (const unsigned before = flips; flips == before;) sched_yield();
         check(chmod(p.c_str(), 0644), "chmod");
       }
       stop = true;
