@@ -258,14 +258,15 @@ static __always_inline int node_ends(const struct request *q, const struct chang
 /* Any of the calls returns. */
 static __always_inline int call_ends(const struct pt_regs *regs, long ret)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
 	struct change c = {}, *seen;
 	struct request q;
 	struct call call;
 	bool open;
+	__u32 tid;
 
 	if (!any_exits(&call, regs))
 		return 0;
+	tid = bpf_get_current_pid_tgid();
 	open = VIA_IS(call.via, OPEN_CALLS);
 	if (!open) {
 		seen = bpf_map_lookup_elem(&changes, &tid);
@@ -290,23 +291,35 @@ static __always_inline int call_ends(const struct pt_regs *regs, long ret)
  * found it by is the struct path that chmod_common() was given: a pointer to it lies in the frames
  * of the functions that it called. */
 #define STACK_BYTES 2048 /* more than lies between the saved registers and those functions */
+#define STACK_PART 32    /* words looked at in one go */
 
-/* Whether the word at `at`, in the kernel stack below `top`, points to the path of `inode`: one
- * on that stack, or in a struct file if `by_fd`. */
-__noinline int points_to_path(unsigned long at, unsigned long top, unsigned long inode, int by_fd)
+/* Whether `at` is the address of a path of `inode`. */
+__noinline int is_path_of(unsigned long at, unsigned long inode)
 {
-	struct path *path = NULL;
-	struct inode *found;
+	struct path *path = (void *)at;
+	struct inode *found = named(BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry));
 
-	if (bpf_probe_read_kernel(&path, sizeof(path), (void *)at) || (long)path >= 0)
-		return 0;
-	if (((unsigned long)path > at && (unsigned long)path < top) == !!by_fd)
-		return 0;
-	found = named(BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry));
 	if (!found)
 		return 0;
 	/* The inode that overlayfs changes is one of the file system beneath. */
 	return (unsigned long)found == inode || BPF_CORE_READ(found, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
+}
+
+/* Which of the words at `from`, in the kernel stack below `top`, points to a path of `inode`: one
+ * on that stack too, or in a struct file if `by_fd`. Negative: none. */
+__noinline int path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd)
+{
+	unsigned long words[STACK_PART];
+
+	if (bpf_probe_read_kernel(words, sizeof(words), (void *)from))
+		return -1;
+	for (int i = 0; i < STACK_PART; i++) {
+		bool stacked = words[i] > from && words[i] < top;
+
+		if ((long)words[i] < 0 && stacked == !by_fd && is_path_of(words[i], inode))
+			return i;
+	}
+	return -1;
 }
 
 /* A typed pointer as a number, which is all that a global function takes. */
@@ -324,10 +337,12 @@ static __always_inline struct path *changed_path(struct inode *inode, bool by_fd
 	unsigned long top = address(task_regs()), changed = address(inode);
 	struct path *path = NULL;
 
-	for (int i = STACK_BYTES; i > 0; i -= sizeof(long)) {
-		if (!points_to_path(top - i, top, changed, by_fd))
+	for (int left = STACK_BYTES; left > 0; left -= STACK_PART * sizeof(long)) {
+		int i = path_pointer(top - left, top, changed, by_fd);
+
+		if (i < 0)
 			continue;
-		bpf_probe_read_kernel(&path, sizeof(path), (void *)(top - i));
+		bpf_probe_read_kernel(&path, sizeof(path), (void *)(top - left + i * sizeof(long)));
 		break;
 	}
 	return path;
@@ -335,15 +350,15 @@ static __always_inline struct path *changed_path(struct inode *inode, bool by_fd
 
 static __always_inline int inode_changes(struct inode *inode)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
 	struct change c = {.before = EV_UNKNOWN}, *seen;
 	struct request q;
 	struct path *path;
 	struct call call;
-	__u32 mode;
+	__u32 mode, tid;
 
 	if (!chmod_runs(&call) || filtered_out())
 		return 0;
+	tid = bpf_get_current_pid_tgid();
 	request_of(&q, &call);
 	mode = BPF_CORE_READ(inode, i_mode);
 	/* Not the access time of a symlink on the way. Setgid may have been refused. */
@@ -395,14 +410,15 @@ int BPF_PROG(mode__tp_opt_ctime_coarse, struct inode *inode)
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(mode__tp_opt_sys_enter, struct pt_regs *regs)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
 	struct change c = {};
 	struct request q;
 	struct file *file;
 	struct call call;
+	__u32 tid;
 
 	if (!fd_exits(&call, regs) || filtered_out())
 		return 0;
+	tid = bpf_get_current_pid_tgid();
 	request_of(&q, &call);
 	/* The name's page may not be there yet; if it is not empty, another file will change. */
 	file = q.by_fd || q.flags & AT_EMPTY_PATH ? fd_file(q.dfd) : NULL;
