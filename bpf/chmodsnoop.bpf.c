@@ -437,6 +437,26 @@ int BPF_PROG(mode__tp_sys_exit, struct pt_regs *regs, long ret)
 	return call_ends(regs, ret);
 }
 
+/* io_uring opens files too. `cqe` is loaded directly: up to 6.12 that argument is a number, and the
+ * verifier refuses the program. */
+#define IORING_OP_OPENAT 18
+#define IORING_OP_OPENAT2 28
+
+SEC("?tp_btf/io_uring_complete")
+int BPF_PROG(mode__tp_opt_uring, void *ring, struct io_kiocb *req, struct io_uring_cqe *cqe)
+{
+	struct io_open *open = (void *)req + bpf_core_field_offset(struct io_kiocb, cmd);
+	struct request q = {.via = VIA_IO_URING};
+	__u8 opcode = BPF_CORE_READ(req, opcode);
+
+	if (opcode != IORING_OP_OPENAT && opcode != IORING_OP_OPENAT2)
+		return 0;
+	if (cqe->res < 0 || BPF_CORE_READ(open, file_slot) || filtered_out())
+		return 0;
+	q.mode = BPF_CORE_READ(open, how.mode) & 07777;
+	return open_ends(&q, cqe->res);
+}
+
 /* ---- Kernel tier ----
  * chmod_common() is handed the path; the name of a new node is known before it is made. */
 SEC("?fentry/chmod_common")
