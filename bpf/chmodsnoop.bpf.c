@@ -226,12 +226,17 @@ static __always_inline int created(const struct request *q, struct change *c, __
 	return c->mode & RISK_BITS ? report(q, c, 0, src) : 0;
 }
 
+static __always_inline bool was_created(struct file *file)
+{
+	return BPF_CORE_READ(file, f_mode) & FMODE_CREATED || BPF_CORE_READ(file, f_flags) & O_TMPFILE;
+}
+
 static __always_inline int open_ends(const struct request *q, int fd)
 {
 	struct file *file = fd_file(fd);
 	struct change c = {};
 
-	if (!file || !(BPF_CORE_READ(file, f_mode) & FMODE_CREATED || BPF_CORE_READ(file, f_flags) & O_TMPFILE))
+	if (!file || !was_created(file))
 		return 0;
 	change_of_file(&c, file);
 	return created(q, &c, SRC_FD);
@@ -526,15 +531,26 @@ int BPF_PROG(mode__fentry_sys_exit, struct pt_regs *regs, long ret)
 	return call_ends(regs, ret);
 }
 
-SEC("?fexit/do_filp_open")
-int BPF_PROG(mode__fentry_opt_uring, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+static __always_inline int uring_opens(struct filename *name, const struct open_flags *op, struct file *file)
 {
-	struct request q = {.dfd = dfd, .kernel_name = true, .mode = BPF_CORE_READ(op, mode) & 07777, .via = VIA_IO_URING};
+	struct request q = {.kernel_name = true, .mode = BPF_CORE_READ(op, mode) & 07777, .via = VIA_IO_URING};
 	struct change c = {};
 
-	if (IS_ERR_OR_NULL(file) || !(BPF_CORE_READ(file, f_mode) & FMODE_CREATED) || !in_io_uring() || filtered_out())
+	if (IS_ERR_OR_NULL(file) || !was_created(file) || !in_io_uring() || filtered_out())
 		return 0;
 	q.name = BPF_CORE_READ(name, name);
 	change_of_file(&c, file);
 	return created(&q, &c, SRC_KERNEL);
+}
+
+SEC("?fexit/do_filp_open")
+int BPF_PROG(mode__fentry_opt_uring, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+{
+	return uring_opens(name, op, file);
+}
+
+SEC("?fexit/do_file_open") /* its name since 7.0 or so */
+int BPF_PROG(mode__fentry_opt_uring2, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+{
+	return uring_opens(name, op, file);
 }
