@@ -298,12 +298,23 @@ static __always_inline int call_ends(const struct pt_regs *regs, long ret)
 #define STACK_BYTES 2048 /* more than lies between the saved registers and those functions */
 #define STACK_PART 32    /* words looked at in one go */
 
+/* Whether it may be the address of an object: reading from others costs a fault. */
+static __always_inline bool is_pointer(unsigned long p)
+{
+	return (long)p < 0 && !(p & (sizeof(long) - 1)) && !IS_ERR_OR_NULL(p);
+}
+
 /* Whether `at` is the address of a path of `inode`. */
 __noinline int is_path_of(unsigned long at, unsigned long inode)
 {
 	struct path *path = (void *)at;
-	struct inode *found = named(BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry));
+	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
+	struct dentry *dentry = BPF_CORE_READ(path, dentry);
+	struct inode *found;
 
+	if (!is_pointer((unsigned long)mnt) || !is_pointer((unsigned long)dentry))
+		return 0;
+	found = named(mnt, dentry);
 	if (!found)
 		return 0;
 	/* The inode that overlayfs changes is one of the file system beneath. */
@@ -321,7 +332,7 @@ __noinline int path_pointer(unsigned long from, unsigned long top, unsigned long
 	for (int i = 0; i < STACK_PART; i++) {
 		bool stacked = words[i] > from && words[i] < top;
 
-		if ((long)words[i] < 0 && stacked == !by_fd && is_path_of(words[i], inode))
+		if (is_pointer(words[i]) && stacked == !by_fd && is_path_of(words[i], inode))
 			return i;
 	}
 	return -1;
