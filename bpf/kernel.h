@@ -18,13 +18,16 @@
 /* include/linux/err.h */
 #define MAX_ERRNO 4095
 #define ERESTARTNOINTR 513
+#define ESTALE 116
 #define IS_ERR_OR_NULL(p) (!(p) || (unsigned long)(p) >= (unsigned long)-MAX_ERRNO)
 
 /* include/uapi/linux/stat.h, fcntl.h, magic.h */
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
+#define S_IFLNK 0120000
 #define S_IFREG 0100000
 #define S_IFCHR 0020000
+#define S_IFDIR 0040000
 #define S_IFIFO 0010000
 #define S_ISUID 04000
 #define S_ISGID 02000
@@ -42,6 +45,7 @@
 #define O_LARGEFILE 0400000
 #endif
 #define AT_FDCWD -100
+#define AT_SYMLINK_NOFOLLOW 0x100
 #define AT_EMPTY_PATH 0x1000
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
 #define TMPFS_MAGIC 0x01021994
@@ -235,6 +239,7 @@ struct files_struct {
 };
 struct fs_struct {
 	struct path root, pwd;
+	int umask;
 };
 struct filename {
 	const char *name;

@@ -81,15 +81,14 @@ __noinline int path_walk(__u32 slot)
 	return 0;
 }
 
-/* Appends the full path of `path`. */
-static __always_inline void append_path(struct record *r, struct ev_str *s, const struct path *path)
+/* Appends the full path of `dentry` below `mnt`. */
+static __always_inline void append_dentry(struct record *r, struct ev_str *s, struct vfsmount *mnt, struct dentry *dentry)
 {
-	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
 	__u32 pos, off = r->len, n;
 
 	r->pos = PATH_BYTES;
 	r->path_mark = 0;
-	r->dentry = (__u64)BPF_CORE_READ(path, dentry);
+	r->dentry = (__u64)dentry;
 	r->mount = (__u64)mount_of(mnt);
 	r->root = (__u64)BPF_CORE_READ(mnt, mnt_root);
 	path_walk(r->slot);
@@ -107,6 +106,12 @@ static __always_inline void append_path(struct record *r, struct ev_str *s, cons
 		return;
 	s->len = n;
 	r->len = off + n;
+}
+
+/* Appends the full path of `path`. */
+static __always_inline void append_path(struct record *r, struct ev_str *s, const struct path *path)
+{
+	append_dentry(r, s, BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry));
 }
 
 /* Whether a directory entry has been removed: d_unlinked() in include/linux/dcache.h. */

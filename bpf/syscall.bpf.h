@@ -93,7 +93,8 @@ struct call {
 			return VIA_UNKNOWN;                                             \
 		return in_compat_call() ? compat : native;                              \
 	}                                                                               \
-	static __always_inline bool fn##_exits(struct call *call, const struct pt_regs *regs) \
+	static __always_inline __attribute__((unused))                                  \
+	bool fn##_exits(struct call *call, const struct pt_regs *regs)                  \
 	{                                                                               \
 		call->via = fn##_via(regs->REGS_NR);                                    \
 		if (call->via == VIA_UNKNOWN)                                           \
@@ -101,7 +102,8 @@ struct call {
 		CALL_ARGS(call, regs, READ_DIRECTLY)                                    \
 		return true;                                                            \
 	}                                                                               \
-	static __always_inline bool fn##_runs(struct call *call)                        \
+	static __always_inline __attribute__((unused))                                  \
+	bool fn##_runs(struct call *call)                                               \
 	{                                                                               \
 		const struct pt_regs *regs = task_regs();                               \
                                                                                         \

@@ -1,0 +1,567 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "chmodsnoop.h"
+#include "path.bpf.h"
+#include "syscall.bpf.h"
+
+const volatile bool only_risky = false;
+
+#define CHMOD_CALLS(X) X(chmod) X(fchmod) X(fchmodat) X(fchmodat2)
+#define OPEN_CALLS(X) X(open) X(openat) X(openat2) X(creat)
+#define NODE_CALLS(X) X(mknod) X(mknodat) X(mkdir) X(mkdirat)
+#define ALL_CALLS(X) CHMOD_CALLS(X) OPEN_CALLS(X) NODE_CALLS(X)
+#define FD_CALLS(X) X(fchmod) X(fchmodat2)
+DEFINE_CALLS(any, ALL_CALLS)
+DEFINE_CALLS(chmod, CHMOD_CALLS)
+DEFINE_CALLS(node, NODE_CALLS)
+DEFINE_CALLS(fd, FD_CALLS)
+
+#define VIA_CASE(name) case VIA_##name:
+#define VIA_IS(via, LIST) ({ bool is = false; switch ((via) & ~VIA_COMPAT) { LIST(VIA_CASE) is = true; } is; })
+
+/* What the caller asks for. */
+struct request {
+	const char *name; /* NULL: there is none */
+	bool kernel_name; /* it is the kernel's copy, not user memory */
+	bool by_fd;       /* dfd is the file itself */
+	int dfd;
+	__u32 mode;
+	__u32 flags;      /* AT_* */
+	__u32 via;
+};
+
+/* A file, and how its mode changes. Kept by thread between two hooks, so no padding. */
+struct change {
+	struct inode *inode;   /* NULL: not known */
+	struct vfsmount *mnt;
+	struct dentry *dentry; /* NULL: not known by which name */
+	__u64 ino;
+	__u32 dev, owner, group;
+	__u32 before;          /* permission bits; EV_NONE: it is new; EV_UNKNOWN */
+	__u32 mode;            /* i_mode after it; 0: not known yet */
+	__u32 reported;
+};
+
+/* Of one that was evicted, the line knows less and says so. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct change);
+} changes SEC(".maps");
+
+static __always_inline void change_of(struct change *c, struct inode *inode)
+{
+	c->inode = inode;
+	c->ino = BPF_CORE_READ(inode, i_ino);
+	c->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	c->owner = BPF_CORE_READ(inode, i_uid.val);
+	c->group = BPF_CORE_READ(inode, i_gid.val);
+	c->mode = BPF_CORE_READ(inode, i_mode);
+}
+
+static __always_inline void change_of_path(struct change *c, const struct path *path)
+{
+	struct dentry *dentry = BPF_CORE_READ(path, dentry);
+
+	c->mnt = BPF_CORE_READ(path, mnt);
+	c->dentry = dentry;
+	change_of(c, BPF_CORE_READ(dentry, d_inode));
+}
+
+static __always_inline void change_of_file(struct change *c, struct file *file)
+{
+	change_of_path(c, (void *)file + bpf_core_field_offset(struct file, f_path));
+}
+
+static __always_inline void request_of(struct request *q, const struct call *call)
+{
+	const unsigned long *args = call->args;
+	char first = 0;
+
+	*q = (struct request){.dfd = AT_FDCWD, .via = call->via};
+	switch (call->via & ~VIA_COMPAT) {
+	case VIA_chmod:
+	case VIA_creat:
+	case VIA_mknod:
+		q->name = (void *)args[0];
+		q->mode = args[1];
+		break;
+	case VIA_mkdir:
+		q->name = (void *)args[0];
+		q->mode = S_IFDIR | (args[1] & 01777);
+		break;
+	case VIA_open:
+		q->name = (void *)args[0];
+		q->mode = args[2];
+		break;
+	case VIA_fchmod:
+		q->dfd = args[0];
+		q->mode = args[1];
+		q->by_fd = true;
+		break;
+	case VIA_fchmodat2:
+		q->flags = args[3];
+		if (q->flags & AT_EMPTY_PATH && !bpf_probe_read_user(&first, 1, (void *)args[1]))
+			q->by_fd = !first;
+		/* fallthrough */
+	case VIA_fchmodat:
+	case VIA_mknodat:
+		q->dfd = args[0];
+		q->name = (void *)args[1];
+		q->mode = args[2];
+		break;
+	case VIA_mkdirat:
+		q->dfd = args[0];
+		q->name = (void *)args[1];
+		q->mode = S_IFDIR | (args[2] & 01777);
+		break;
+	case VIA_openat:
+		q->dfd = args[0];
+		q->name = (void *)args[1];
+		q->mode = args[3];
+		break;
+	case VIA_openat2:
+		q->dfd = args[0];
+		q->name = (void *)args[1];
+		bpf_probe_read_user(&q->mode, sizeof(q->mode), (void *)args[2] + sizeof(__u64));
+		break;
+	}
+	q->mode &= S_IFMT | 07777;
+}
+
+/* The inode that goes by that name now, or NULL. */
+static __always_inline struct inode *named(struct vfsmount *mnt, struct dentry *dentry)
+{
+	struct super_block *sb = BPF_CORE_READ(dentry, d_sb);
+
+	if (!sb || BPF_CORE_READ(mnt, mnt_sb) != sb)
+		return NULL;
+	return BPF_CORE_READ(dentry, d_inode);
+}
+
+/* Sends the line. `c` is what is known of the file. */
+static __always_inline int report(const struct request *q, struct change *c, int err, __u32 src)
+{
+	__u32 before = c->before, after = (c->mode && !err ? c->mode : q->mode) & 07777;
+	struct dentry *dentry = c->dentry;
+	struct chmod_event *e;
+	struct record *r;
+	__u32 risk = 0;
+
+	if (filter.set & FILTER_FAILED && !err)
+		return 0;
+	if (!err)
+		risk = after & RISK_BITS & ~(before > 07777 ? 0 : before);
+	if (only_risky && !risk)
+		return 0;
+	r = event_begin(chmod_event);
+	if (!r)
+		return 0;
+	e = event_of(r, chmod_event);
+	e->deleted = e->owner = e->group = EV_NONE;
+	e->created = before == EV_NONE;
+	if (dentry) {
+		append_dentry(r, &e->path, c->mnt, dentry);
+		e->deleted = !BPF_CORE_READ(dentry, d_inode, i_nlink) || unlinked(dentry);
+		if (filter.want & WANT_REQUESTED && q->name) {
+			if (q->kernel_name)
+				append_kernel_str(r, &e->requested, q->name);
+			else
+				append_user_str(r, &e->requested, q->name);
+		}
+	} else {
+		src = SRC_USER;
+		if (q->name)
+			append_name(r, &e->path, &e->requested, q->dfd, q->name, false);
+	}
+	if (!path_wanted(r, &e->path))
+		return event_drop(r), 0;
+	if (c->inode) {
+		e->dev = c->dev;
+		e->ino = c->ino;
+		e->owner = c->owner;
+		e->group = c->group;
+	}
+	fill_header(&e->h);
+	e->h.src = src;
+	e->h.via = q->via;
+	e->type = c->mode & S_IFMT;
+	e->before = before;
+	e->after = after;
+	e->mode = q->mode & 07777;
+	e->risk = risk;
+	e->err = err;
+	e->flags = q->flags;
+	event_submit(r);
+	return 0;
+}
+
+/* A chmod returns, of which `seen` may be known. */
+static __always_inline int chmod_ends(const struct request *q, const struct change *seen, long ret)
+{
+	struct change c = {.before = EV_UNKNOWN};
+	int err = ret < 0 ? -ret : 0;
+	__u32 src = SRC_KERNEL;
+	struct file *file;
+
+	if (seen->mode) {
+		c = *seen;
+		if (c.dentry && named(c.mnt, c.dentry) != c.inode)
+			c.dentry = NULL; /* gone since */
+	} else if (q->by_fd && (file = fd_file(q->dfd))) {
+		change_of_file(&c, file);
+		if (err)
+			c.before = c.mode & 07777;
+		else if (seen->inode == c.inode)
+			c.before = seen->before;
+		src = SRC_FD;
+	}
+	return report(q, &c, err, src);
+}
+
+/* A creation returns; only those with a dangerous mode are of interest. */
+static __always_inline int created(const struct request *q, struct change *c, __u32 src)
+{
+	c->before = EV_NONE;
+	return c->mode & RISK_BITS ? report(q, c, 0, src) : 0;
+}
+
+static __always_inline bool was_created(struct file *file)
+{
+	return BPF_CORE_READ(file, f_mode) & FMODE_CREATED || BPF_CORE_READ(file, f_flags) & O_TMPFILE;
+}
+
+static __always_inline int open_ends(const struct request *q, int fd)
+{
+	struct file *file = fd_file(fd);
+	struct change c = {};
+
+	if (!file || !was_created(file))
+		return 0;
+	change_of_file(&c, file);
+	return created(q, &c, SRC_FD);
+}
+
+static __always_inline int node_ends(const struct request *q, const struct change *seen)
+{
+	struct inode *inode = seen->dentry ? named(seen->mnt, seen->dentry) : NULL;
+	struct change c = {};
+
+	if (inode) {
+		c = *seen;
+		change_of(&c, inode);
+	} else { /* as the caller asked for it; a default ACL of the directory may know better */
+		struct task_struct *task = (void *)bpf_get_current_task();
+
+		c.mode = q->mode & ~BPF_CORE_READ(task, fs, umask);
+		if (!(c.mode & S_IFMT)) /* mknod's default */
+			c.mode |= S_IFREG;
+	}
+	return created(q, &c, SRC_KERNEL);
+}
+
+/* Any of the calls returns. */
+static __always_inline int call_ends(const struct pt_regs *regs, long ret)
+{
+	struct change c = {}, *seen;
+	struct request q;
+	struct call call;
+	bool open;
+	__u32 tid;
+
+	if (!any_exits(&call, regs))
+		return 0;
+	tid = bpf_get_current_pid_tgid();
+	open = VIA_IS(call.via, OPEN_CALLS);
+	if (!open) {
+		seen = bpf_map_lookup_elem(&changes, &tid);
+		if (seen) {
+			c = *seen;
+			bpf_map_delete_elem(&changes, &tid);
+		}
+	}
+	if (c.reported || filtered_out())
+		return 0;
+	request_of(&q, &call);
+	if (VIA_IS(call.via, CHMOD_CALLS))
+		return chmod_ends(&q, &c, ret);
+	if (ret < 0)
+		return 0;
+	return open ? open_ends(&q, ret) : node_ends(&q, &c);
+}
+
+/* ---- Tracepoint tier ----
+ * When a file system has changed an inode's mode it changes its ctime or marks it dirty, both of
+ * which are traced, in the context of the call and with that very inode. The name that the kernel
+ * found it by is the struct path that chmod_common() was given: a pointer to it lies in the frames
+ * of the functions that it called. */
+#define STACK_BYTES 2048 /* more than lies between the saved registers and those functions */
+#define STACK_PART 32    /* words looked at in one go */
+
+/* Whether it may be the address of an object: reading from others costs a fault. */
+static __always_inline bool is_pointer(unsigned long p)
+{
+	return (long)p < 0 && !(p & (sizeof(long) - 1)) && !IS_ERR_OR_NULL(p);
+}
+
+/* Whether `at` is the address of a path of `inode`. */
+__noinline int is_path_of(unsigned long at, unsigned long inode)
+{
+	struct path *path = (void *)at;
+	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
+	struct dentry *dentry = BPF_CORE_READ(path, dentry);
+	struct inode *found;
+
+	if (!is_pointer((unsigned long)mnt) || !is_pointer((unsigned long)dentry))
+		return 0;
+	found = named(mnt, dentry);
+	if (!found)
+		return 0;
+	/* The inode that overlayfs changes is one of the file system beneath. */
+	return (unsigned long)found == inode || BPF_CORE_READ(found, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
+}
+
+/* Which of the words at `from`, in the kernel stack below `top`, points to a path of `inode`: one
+ * on that stack too, or in a struct file if `by_fd`. Negative: none. */
+__noinline int path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd)
+{
+	unsigned long words[STACK_PART];
+
+	if (bpf_probe_read_kernel(words, sizeof(words), (void *)from))
+		return -1;
+	for (int i = 0; i < STACK_PART; i++) {
+		bool stacked = words[i] > from && words[i] < top;
+
+		if (is_pointer(words[i]) && stacked == !by_fd && is_path_of(words[i], inode))
+			return i;
+	}
+	return -1;
+}
+
+/* A typed pointer as a number, which is all that a global function takes. */
+static __always_inline unsigned long address(const void *p)
+{
+	unsigned long a = 0;
+
+	bpf_probe_read_kernel(&a, sizeof(a), &p);
+	return a;
+}
+
+/* The path of `inode`, which the current task's call has just changed, or NULL. */
+static __always_inline struct path *changed_path(struct inode *inode, bool by_fd)
+{
+	unsigned long top = address(task_regs()), changed = address(inode);
+	struct path *path = NULL;
+
+	for (int left = STACK_BYTES; left > 0; left -= STACK_PART * sizeof(long)) {
+		int i = path_pointer(top - left, top, changed, by_fd);
+
+		if (i < 0)
+			continue;
+		bpf_probe_read_kernel(&path, sizeof(path), (void *)(top - left + i * sizeof(long)));
+		break;
+	}
+	return path;
+}
+
+static __always_inline int inode_changes(struct inode *inode)
+{
+	struct change c = {.before = EV_UNKNOWN}, *seen;
+	struct request q;
+	struct path *path;
+	struct call call;
+	__u32 mode, tid;
+
+	if (!chmod_runs(&call) || filtered_out())
+		return 0;
+	tid = bpf_get_current_pid_tgid();
+	request_of(&q, &call);
+	mode = BPF_CORE_READ(inode, i_mode);
+	/* Not the access time of a symlink on the way. Setgid may have been refused. */
+	if ((mode & S_IFMT) == S_IFLNK || (mode ^ q.mode) & 07777 & ~S_ISGID)
+		return 0;
+	seen = bpf_map_lookup_elem(&changes, &tid);
+	if (seen && seen->mode && seen->inode == inode)
+		return 0;
+	path = changed_path(inode, q.by_fd && !q.name);
+	if (path)
+		change_of_path(&c, path);
+	else
+		change_of(&c, inode);
+	c.mode = mode;
+	if (seen && seen->inode == c.inode)
+		c.before = seen->before;
+	bpf_map_update_elem(&changes, &tid, &c, BPF_ANY);
+	return 0;
+}
+
+SEC("?tp_btf/writeback_mark_inode_dirty")
+int BPF_PROG(mode__tp_opt_dirty, struct inode *inode)
+{
+	return inode_changes(inode);
+}
+
+/* The others exist since 6.13. For file systems with fine time stamps, such as tmpfs and btrfs, */
+SEC("?tp_btf/ctime_ns_xchg")
+int BPF_PROG(mode__tp_opt_ctime, struct inode *inode)
+{
+	return inode_changes(inode);
+}
+
+/* the same when their clock has not moved on, */
+SEC("?tp_btf/ctime_xchg_skip")
+int BPF_PROG(mode__tp_opt_ctime_same, struct inode *inode)
+{
+	return inode_changes(inode);
+}
+
+/* and the rest, such as cgroup2 and procfs. */
+SEC("?tp_btf/inode_set_ctime_to_ts")
+int BPF_PROG(mode__tp_opt_ctime_coarse, struct inode *inode)
+{
+	return inode_changes(inode);
+}
+
+/* The mode before: only behind a descriptor is the file known when the call begins. */
+SEC("?tp_btf/sys_enter")
+int BPF_PROG(mode__tp_opt_sys_enter, struct pt_regs *regs)
+{
+	struct change c = {};
+	struct request q;
+	struct file *file;
+	struct call call;
+	__u32 tid;
+
+	if (!fd_exits(&call, regs) || filtered_out())
+		return 0;
+	tid = bpf_get_current_pid_tgid();
+	request_of(&q, &call);
+	/* The name's page may not be there yet; if it is not empty, another file will change. */
+	file = q.by_fd || q.flags & AT_EMPTY_PATH ? fd_file(q.dfd) : NULL;
+	if (!file)
+		return 0;
+	change_of_file(&c, file);
+	c.before = c.mode & 07777;
+	c.mode = 0;
+	bpf_map_update_elem(&changes, &tid, &c, BPF_ANY);
+	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(mode__tp_sys_exit, struct pt_regs *regs, long ret)
+{
+	return call_ends(regs, ret);
+}
+
+/* io_uring opens files too. `cqe` is loaded directly: up to 6.12 that argument is a number, and the
+ * verifier refuses the program. */
+#define IORING_OP_OPENAT 18
+#define IORING_OP_OPENAT2 28
+
+SEC("?tp_btf/io_uring_complete")
+int BPF_PROG(mode__tp_opt_uring, void *ring, struct io_kiocb *req, struct io_uring_cqe *cqe)
+{
+	struct io_open *open = (void *)req + bpf_core_field_offset(struct io_kiocb, cmd);
+	struct request q = {.via = VIA_IO_URING};
+	__u8 opcode = BPF_CORE_READ(req, opcode);
+
+	if (opcode != IORING_OP_OPENAT && opcode != IORING_OP_OPENAT2)
+		return 0;
+	if (cqe->res < 0 || BPF_CORE_READ(open, file_slot) || filtered_out())
+		return 0;
+	q.mode = BPF_CORE_READ(open, how.mode) & 07777;
+	return open_ends(&q, cqe->res);
+}
+
+/* ---- Kernel tier ----
+ * chmod_common() is handed the path; the name of a new node is known before it is made. */
+SEC("?fentry/chmod_common")
+int BPF_PROG(mode__fentry_begin, const struct path *path)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct change c = {};
+
+	if (filtered_out())
+		return 0;
+	change_of_path(&c, path);
+	c.before = c.mode & 07777;
+	c.mode = 0;
+	bpf_map_update_elem(&changes, &tid, &c, BPF_ANY);
+	return 0;
+}
+
+SEC("?fexit/chmod_common")
+int BPF_PROG(mode__fentry_end, const struct path *path, unsigned short mode, int ret)
+{
+	struct request q = {.mode = mode, .via = VIA_KERNEL};
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct change c = {}, *seen;
+	struct call call;
+
+	if (ret == -ESTALE || filtered_out()) /* the path is looked up once more */
+		return 0;
+	seen = bpf_map_lookup_elem(&changes, &tid);
+	c.before = seen ? seen->before : EV_UNKNOWN;
+	change_of_path(&c, path);
+	c.reported = 1;
+	bpf_map_update_elem(&changes, &tid, &c, BPF_ANY);
+	if (chmod_runs(&call))
+		request_of(&q, &call);
+	return report(&q, &c, ret < 0 ? -ret : 0, SRC_KERNEL);
+}
+
+static __always_inline int node_begins(const struct path *dir, struct dentry *dentry)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct change c = {.dentry = dentry};
+	struct call call;
+
+	if (!node_runs(&call) || filtered_out())
+		return 0;
+	c.mnt = BPF_CORE_READ(dir, mnt);
+	bpf_map_update_elem(&changes, &tid, &c, BPF_ANY);
+	return 0;
+}
+
+SEC("?fentry/security_path_mknod")
+int BPF_PROG(mode__fentry_opt_mknod, const struct path *dir, struct dentry *dentry)
+{
+	return node_begins(dir, dentry);
+}
+
+SEC("?fentry/security_path_mkdir")
+int BPF_PROG(mode__fentry_opt_mkdir, const struct path *dir, struct dentry *dentry)
+{
+	return node_begins(dir, dentry);
+}
+
+/* What has not come as far as chmod_common(), and what was created. */
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(mode__fentry_sys_exit, struct pt_regs *regs, long ret)
+{
+	return call_ends(regs, ret);
+}
+
+static __always_inline int uring_opens(struct filename *name, const struct open_flags *op, struct file *file)
+{
+	struct request q = {.kernel_name = true, .mode = BPF_CORE_READ(op, mode) & 07777, .via = VIA_IO_URING};
+	struct change c = {};
+
+	if (IS_ERR_OR_NULL(file) || !was_created(file) || !in_io_uring() || filtered_out())
+		return 0;
+	q.name = BPF_CORE_READ(name, name);
+	change_of_file(&c, file);
+	return created(&q, &c, SRC_KERNEL);
+}
+
+SEC("?fexit/do_filp_open")
+int BPF_PROG(mode__fentry_opt_uring, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+{
+	return uring_opens(name, op, file);
+}
+
+SEC("?fexit/do_file_open") /* its name since 7.0 or so */
+int BPF_PROG(mode__fentry_opt_uring2, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+{
+	return uring_opens(name, op, file);
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "chmodsnoop.h"
+#include "tool.h"
+
+#include "chmodsnoop.skel.h"
+
+#include <fcntl.h>
+
+using namespace needle;
+using Bpf = Skeleton<chmodsnoop_bpf>;
+
+namespace needle {
+
+// Names of bits, joined by `separator`.
+struct Bit {
+  unsigned value;
+  std::string_view name;
+};
+template <std::size_t N> static void put_bits(Buffer& out, unsigned bits, const Bit (&names)[N], char separator) {
+  for (bool first = true; const Bit& b : names) {
+    if (!(bits & b.value)) continue;
+    if (!first) out.push_back(separator);
+    first = false;
+    out += b.name;
+  }
+}
+
+template <> struct Format<ev_risk> : Word<ev_risk, Format<ev_risk>, 14> {
+  static constexpr Bit names[] = {{04000, "setuid"}, {02000, "setgid"}, {00002, "world-writable"}};
+  static bool none(ev_risk r) { return r == ev_risk{}; }
+  static void put(Buffer& out, ev_risk r) { put_bits(out, static_cast<unsigned>(r), names, ','); }
+};
+template <> struct Format<ev_atflags> : Word<ev_atflags, Format<ev_atflags>, 8> {
+  static constexpr Bit names[] = {{AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"}, {AT_EMPTY_PATH, "AT_EMPTY_PATH"}};
+  static bool none(ev_atflags f) { return f == ev_atflags{}; }
+  static void put(Buffer& out, ev_atflags f) { put_bits(out, static_cast<unsigned>(f), names, '|'); }
+};
+
+}  // namespace needle
+
+// The columns but one, which the tool has at another place.
+template <std::size_t N> static consteval auto without(std::string_view name, const std::array<Column, N>& all) {
+  std::array<Column, N - 1> rest{};
+  for (std::size_t to = 0; const Column& c : all)
+    if (c.name != name) rest[to++] = c;
+  return rest;
+}
+
+static constexpr auto columns = without("uid", header_columns<chmod_event>) + std::array{
+    column<&chmod_event::h, &event_header::uid>("uid", "real user id of the process"),
+    column<&chmod_event::before>("old", "mode before; ? where the hook cannot know, - of a new file"),
+    column<&chmod_event::after>("new", "mode after; of a failure the one asked for"),
+    column<&chmod_event::err>("err", "why it failed"),
+    hidden(column<&chmod_event::mode>("mode", "mode asked for")),
+    hidden(column<&chmod_event::risk>("risk", "dangerous bits gained: setuid, setgid, world-writable")),
+    hidden(column<&chmod_event::flags>("flags", "fchmodat2's flags")),
+    hidden(column<&chmod_event::created>("created", "whether the file is new")),
+    hidden(column<&chmod_event::deleted>("deleted", "whether it has been removed")),
+    hidden(column<&chmod_event::type>("type", "type of the file")),
+    hidden(column<&chmod_event::owner>("owner", "user id of the file")),
+    hidden(column<&chmod_event::group>("group", "group id of the file")),
+    hidden(column<&chmod_event::dev>("dev", "device of the file system, major:minor")),
+    hidden(column<&chmod_event::ino>("inode", "inode number")),
+    hidden(column<&chmod_event::requested>("requested", "the name as the caller gave it", WANT_REQUESTED)),
+    column<&chmod_event::path>("path", "the file: its full path from the root of the mount namespace"),
+};
+
+static constexpr Option options[] = {
+    Bpf::path_prefix(),
+    Bpf::flag<&Bpf::Constants::only_risky>("--risky", "only files that gained setuid, setgid or world-writable"),
+};
+
+constexpr Tool needle::tool = make_tool<chmodsnoop_bpf, chmod_event>(
+    "chmodsnoop", "Trace changes of file modes, and files created with dangerous ones.",
+    "chmodsnoop --risky\twho makes files setuid, setgid or world-writable\n"
+    "chmodsnoop --path /etc/\tmodes of /etc\n"
+    "chmodsnoop -o +risk,+via -x\tfailed ones, and how they were asked for\n"
+    "chmodsnoop -j -d 10 | jq -r .path\tall files of ten seconds\n",
+    columns, options);
