@@ -77,6 +77,15 @@ static __always_inline void fill_before(struct before *b)
 	bpf_get_current_comm(&b->comm, sizeof(b->comm));
 }
 
+/* Another task may get the same id, and memory at the same address. */
+static __always_inline int forget_before(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	bpf_map_delete_elem(&befores, &tid);
+	return 0;
+}
+
 /* ns since 1970. Newer kernels keep a flag of their own in the nanoseconds. */
 #define NS(sec, nsec) ((sec) * 1000000000 + ((nsec) & 0x3fffffff))
 #define TIMESPEC(inode, field) NS(BPF_CORE_READ(inode, field.tv_sec), BPF_CORE_READ(inode, field.tv_nsec))
@@ -369,12 +378,11 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 	append_args(r, e, mm, BPF_CORE_READ(bprm, argc));
 	event_submit(r);
 out:
-	bpf_map_delete_elem(&befores, &tid);
-	return 0;
+	return forget_before();
 }
 
 /* An exec that failed, when the call returns. `name`: the kernel's copy of the name, or NULL. */
-static __always_inline int failed(const struct call *call, long ret, const struct name *name)
+static __always_inline void report_failed(const struct call *call, long ret, const struct name *name)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u32 tid = bpf_get_current_pid_tgid();
@@ -389,10 +397,10 @@ static __always_inline int failed(const struct call *call, long ret, const struc
 	struct record *r;
 
 	if (filtered_out())
-		return 0;
+		return;
 	r = event_begin(exec_event);
 	if (!r)
-		return 0;
+		return;
 	e = event_of(r, exec_event);
 	if (b && b->mm == (__u64)mm) { /* beyond the point of no return: the caller's memory is gone */
 		append_program(r, e, BPF_CORE_READ(mm, exe_file));
@@ -427,7 +435,7 @@ static __always_inline int failed(const struct call *call, long ret, const struc
 		fill_old(e, &now);
 	}
 	if (!path_wanted(r, &e->exe.path))
-		return event_drop(r), 0;
+		return event_drop(r);
 	fill_header(&e->h);
 	e->h.via = via;
 	e->h.src = src;
@@ -442,7 +450,6 @@ static __always_inline int failed(const struct call *call, long ret, const struc
 		}
 	}
 	event_submit(r);
-	return 0;
 }
 
 /* A call that a signal interrupts while it waits is made again by itself: nothing has failed. */
@@ -458,7 +465,8 @@ int BPF_PROG(fail__tp_sys_exit, struct pt_regs *regs, long ret)
 
 	if (!has_failed(ret) || !exec_exits(&call, regs))
 		return 0;
-	return failed(&call, ret, NULL);
+	report_failed(&call, ret, NULL);
+	return forget_before();
 }
 
 /* ---- Kernel tier: the same, with the kernel's copy of the name, which alloc_bprm() is the
@@ -467,9 +475,10 @@ SEC("?fentry/alloc_bprm")
 int BPF_PROG(fail__fentry_alloc_bprm, int dfd, struct filename *filename)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
+	struct call call;
 	struct record *r;
 
-	if (filtered_out())
+	if (!exec_runs(&call) || filtered_out())
 		return 0;
 	r = record_claim();
 	if (!r)
@@ -490,7 +499,7 @@ int BPF_PROG(fail__fentry_sys_exit, struct pt_regs *regs, long ret)
 	if (ret >= 0 || !exec_exits(&call, regs))
 		return 0;
 	if (has_failed(ret))
-		failed(&call, ret, bpf_map_lookup_elem(&names, &tid));
+		report_failed(&call, ret, bpf_map_lookup_elem(&names, &tid));
 	bpf_map_delete_elem(&names, &tid);
-	return 0;
+	return forget_before();
 }

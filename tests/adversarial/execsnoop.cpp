@@ -75,6 +75,16 @@ void exec_fd_path(int fd) {
   execv(("/proc/self/fd/" + std::to_string(fd)).c_str(), argv.data());
 }
 
+pid_t vfork_exec(const std::string& path, Words& argv) {
+  const pid_t pid = vfork();
+  if (pid == 0) {
+    execv(path.c_str(), argv.data());
+    _exit(1);
+  }
+  waitpid(pid, nullptr, 0);
+  return pid;
+}
+
 }  // namespace
 
 TEST_CASE("400 arguments, and thousands") {
@@ -482,15 +492,7 @@ TEST_CASE("after vfork, and gone before its line is printed") {
     std::vector<pid_t> pids;
     Tracer tracer("execsnoop", {"-j", "--hook", tier, "--path", path});
     Words argv({"p", "x"});
-    for (int i = 0; i < kTimes; i++) {
-      const pid_t pid = vfork();
-      if (pid == 0) {
-        execv(path.c_str(), argv.data());
-        _exit(1);
-      }
-      pids.push_back(pid);
-      waitpid(pid, nullptr, 0);
-    }
+    for (int i = 0; i < kTimes; i++) pids.push_back(vfork_exec(path, argv));
     tracer.stop();
     const auto events = tracer.events();
     REQUIRE(events.size() == kTimes);
@@ -514,15 +516,7 @@ TEST_CASE("conservation: what is shown and what is lost is all there was") {
     Tracer tracer("execsnoop", {"-j", "--hook", tier, "--path", dir.path() + "/", "--buffer", "4K"});
     Words argv({"p", std::string(1500, 'x')});
     const std::string none = dir / "none";
-    for (unsigned i = 0; i < kTimes; i++) {
-      const pid_t pid = vfork();
-      if (pid == 0) {
-        if (i % 4) execv(none.c_str(), argv.data());
-        else execv(path.c_str(), argv.data());
-        _exit(0);
-      }
-      waitpid(pid, nullptr, 0);
-    }
+    for (unsigned i = 0; i < kTimes; i++) vfork_exec(i % 4 ? none : path, argv);
     tracer.stop();
     INFO(tracer.err());
     CHECK(tracer.events().size() + tracer.lost() == kTimes);
