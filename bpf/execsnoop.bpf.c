@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Records with long tails: arguments of 32 KiB behind four paths. Two a CPU do: the programs
- * run in system calls, and are preempted by no more than one another. */
+/* Records with long tails: arguments of 32 KiB behind four paths. Two a CPU do: one program may
+ * preempt another, and execs are not so frequent that a third would preempt both. */
 #define RECORD_MAX 65536
 #define STR_MAX 32768
 #define SCRATCH_SLOTS 2
