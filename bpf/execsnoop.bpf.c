@@ -452,10 +452,11 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 	event_submit(r);
 }
 
-/* A call that a signal interrupts while it waits is made again by itself: nothing has failed. */
+/* A call that is interrupted while it waits is made again by itself, or its thread dies, as when
+ * another one's exec comes first: nothing has failed. */
 static __always_inline bool has_failed(long ret)
 {
-	return ret < 0 && ret != -ERESTARTNOINTR;
+	return ret < 0 && (ret > -ERESTARTSYS || ret < -ERESTART_RESTARTBLOCK);
 }
 
 SEC("?tp_btf/sys_exit")

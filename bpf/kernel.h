@@ -17,8 +17,9 @@
 
 /* include/linux/err.h */
 #define MAX_ERRNO 4095
-#define ERESTARTNOINTR 513
 #define ESTALE 116
+#define ERESTARTSYS 512 /* to ERESTART_RESTARTBLOCK: a program never sees them */
+#define ERESTART_RESTARTBLOCK 516
 #define IS_ERR_OR_NULL(p) (!(p) || (unsigned long)(p) >= (unsigned long)-MAX_ERRNO)
 
 /* include/uapi/linux/stat.h, fcntl.h, magic.h */

@@ -359,6 +359,27 @@ TEST_CASE("a thread that changes the arguments while the kernel copies them") {
   }
 }
 
+TEST_CASE("threads that exec at the same time: one line, of the one that wins") {
+  TempDir dir;
+  const std::string path = argv_program(dir / "program");
+  for (const std::string& tier : tiers("execsnoop")) {
+    for (int i = 0; i < 20; i++) {
+      INFO(tier);
+      const Executed run = executed(tier, [&] {
+        std::atomic<int> waiting = 4;
+        for (const char* name : {"a", "b", "c", "d"})
+          std::thread([&waiting, &path, name] {
+            Words argv({name, std::string(20'000, 'x')});
+            for (waiting--; waiting > 0;) {}
+            execv(path.c_str(), argv.data());
+          }).detach();
+        pause();
+      });
+      check_ran(run.only(), run, path);
+    }
+  }
+}
+
 TEST_CASE("arguments in pages that are not there when the call enters") {
   TempDir dir;
   const std::string path = argv_program(dir / "program");
