@@ -279,7 +279,7 @@ __noinline int append_user_arg(__u32 slot, __u64 at, __u32 pointer_size)
 		e->args.s.mark++;
 		return 0;
 	}
-	if (!n) /* an empty string, before 6.x */
+	if (!n) /* an empty string, on older kernels */
 		n = 1;
 	if (!e->args.s.mark && e->args.s.len < ARGS_MAX)
 		room = ARGS_MAX - e->args.s.len;
@@ -472,22 +472,22 @@ int BPF_PROG(fail__tp_sys_exit, struct pt_regs *regs, long ret)
 
 /* ---- Kernel tier: the same, with the kernel's copy of the name, which alloc_bprm() is the
  * first to get. */
+static const struct name empty_name;
+
 SEC("?fentry/alloc_bprm")
 int BPF_PROG(fail__fentry_alloc_bprm, int dfd, struct filename *filename)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct call call;
-	struct record *r;
+	struct name *name;
 
 	if (!exec_runs(&call) || filtered_out())
 		return 0;
-	r = record_claim();
-	if (!r)
-		return 0;
 	/* If there is no room, the caller's copy has to do. */
-	if (bpf_probe_read_kernel_str(r->path, NAME_MAX, BPF_CORE_READ(filename, name)) > 0)
-		bpf_map_update_elem(&names, &tid, r->path, BPF_ANY);
-	record_release(r);
+	bpf_map_update_elem(&names, &tid, &empty_name, BPF_ANY);
+	name = bpf_map_lookup_elem(&names, &tid);
+	if (name && bpf_probe_read_kernel_str(name->s, NAME_MAX, BPF_CORE_READ(filename, name)) <= 0)
+		bpf_map_delete_elem(&names, &tid);
 	return 0;
 }
 
