@@ -592,16 +592,25 @@ __noinline int user_datagram(__u64 sock, __u64 addr, __u32 len, __u32 via, __u64
 }
 
 /* The same of a struct msghdr in user space. */
-static __always_inline void user_message(struct sock *sk, unsigned long message, __u32 via, __u64 fd_and_ret)
+__noinline int user_message(__u64 sock, __u64 message, __u32 via, __u64 fd_and_ret)
 {
 	__u32 words[4] = {};
 
 	if (bpf_probe_read_user(words, sizeof(words), (void *)message))
-		return;
+		return 0;
 	if (via & VIA_COMPAT)
-		user_datagram((__u64)sk, words[0], words[1], via, fd_and_ret);
-	else
-		user_datagram((__u64)sk, words[0] | (__u64)words[1] << 32, words[2], via, fd_and_ret);
+		return user_datagram(sock, words[0], words[1], via, fd_and_ret);
+	return user_datagram(sock, words[0] | (__u64)words[1] << 32, words[2], via, fd_and_ret);
+}
+
+/* The same of `count` of them, each in a struct mmsghdr. Called for 32 at a time, so that the
+ * verifier does not walk all 1024 that a call may have. */
+#define MESSAGES 32
+__noinline int user_messages(__u64 sock, __u64 messages, __u32 via, __u64 fd_and_ret, int count)
+{
+	for (int i = 0; i < MESSAGES && i < count; i++)
+		user_message(sock, messages + i * (via & VIA_COMPAT ? 32 : 64), via, fd_and_ret);
+	return 0;
 }
 
 static __always_inline void user_datagrams(const struct socket_args *a, __u32 via, long ret)
@@ -621,11 +630,11 @@ static __always_inline void user_datagrams(const struct socket_args *a, __u32 vi
 		return;
 	if (a->op == SYS_SENDTO)
 		user_datagram((__u64)sk, a->arg[4], a->arg[5], via, fd_and_ret);
-	if (a->op == SYS_SENDMSG)
-		user_message(sk, a->arg[1], via, fd_and_ret);
-	if (a->op == SYS_SENDMMSG)
-		for (int i = 0; i < 1024 && (!i || i < ret); i++) /* UIO_MAXIOV */
-			user_message(sk, a->arg[1] + i * size, via, fd_and_ret);
+	if (a->op == SYS_SENDMSG || (a->op == SYS_SENDMMSG && ret <= 0))
+		user_messages((__u64)sk, a->arg[1], via, fd_and_ret, 1);
+	else if (a->op == SYS_SENDMMSG)
+		for (int i = 0; i < 1024 && i < ret; i += MESSAGES) /* UIO_MAXIOV */
+			user_messages((__u64)sk, a->arg[1] + i * size, via, fd_and_ret, ret - i);
 }
 
 static __always_inline int call_end(const struct pt_regs *regs, long ret)
@@ -643,6 +652,26 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 	via = end.via = call.via;
 	tid = bpf_get_current_pid_tgid();
 	inside = bpf_map_lookup_elem(&calls, &tid);
+	if (args.op != SYS_CONNECT && !inside) {
+		struct datagram *to = sends_seen ? bpf_map_lookup_elem(&sends, &tid) : NULL;
+
+		if (to) { /* only before 6.3: see udp__tp_opt_send_length */
+			struct datagram copy = *to;
+
+			bpf_map_delete_elem(&sends, &tid);
+			end.sock = file_socket(fd_file(args.fd));
+			if (end.sock) {
+				struct sock *sk = sock_of(end.sock);
+
+				facts_of(&facts, sk);
+				if (facts.cookie == copy.cookie)
+					datagram_end(sk, &facts, &copy, ret, via, args.fd, SRC_KERNEL);
+			}
+		} else if (!sends_seen) {
+			user_datagrams(&args, via, ret);
+		}
+		return 0;
+	}
 	if (inside && inside->started) { /* begun in this call: what remains is a failure that only it knows */
 		__u64 key = inside->started;
 		struct start *s = bpf_map_lookup_elem(&starts, &key);
@@ -669,25 +698,6 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 			end.len = args.op == SYS_CONNECT ? args.arg[2] : 0;
 		}
 		connect_end(&end, inside);
-	}
-	if (args.op != SYS_CONNECT) {
-		struct datagram *to = sends_seen ? bpf_map_lookup_elem(&sends, &tid) : NULL;
-
-		if (to) { /* only before 6.3: see udp__tp_opt_send_length */
-			struct datagram copy = *to;
-
-			bpf_map_delete_elem(&sends, &tid);
-			end.sock = file_socket(fd_file(args.fd));
-			if (end.sock) {
-				struct sock *sk = sock_of(end.sock);
-
-				facts_of(&facts, sk);
-				if (facts.cookie == copy.cookie)
-					datagram_end(sk, &facts, &copy, ret, via, args.fd, SRC_KERNEL);
-			}
-		} else if (!sends_seen) {
-			user_datagrams(&args, via, ret);
-		}
 	}
 out:
 	if (inside)
