@@ -104,8 +104,8 @@ struct {
 	__type(value, struct submission);
 } submissions SEC(".maps");
 
-/* Whether the cgroup hooks run: set by them, so true before the end of any call they saw. */
-__u32 connects_seen = 0, sends_seen = 0;
+/* Whether hooks that may be missing run: set by them, so true before the end of any call they saw. */
+__u32 connects_seen = 0, sends_seen = 0, lengths_seen = 0, rings_seen = 0;
 
 #define SOCKET_CALLS(X) X(connect) X(sendto) X(sendmsg) X(sendmmsg) X(socketcall)
 DEFINE_CALLS(socket_call, SOCKET_CALLS)
@@ -227,13 +227,6 @@ static __always_inline __u32 tcp_start(struct sock *sk)
 	e->h.src = SRC_KERNEL;
 	facts_of(&facts, sk);
 	fill_facts(e, &facts);
-	if (facts.proto == PROTO_MPTCP && bpf_core_type_exists(struct mptcp_subflow_context)) {
-		struct mptcp_subflow_context *subflow = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_ulp_data);
-		struct sock *whole = BPF_CORE_READ(subflow, conn);
-
-		if (whole)
-			e->cookie = sock_cookie(whole);
-	}
 	e->fd = fd;
 	e->peer_pid = EV_NONE;
 	if (bpf_map_update_elem(&starts, &key, s, BPF_ANY))
@@ -268,7 +261,7 @@ static __always_inline bool gives_up(struct sock *sk, __u64 key, __u32 via)
 /* Whether some hook is going to see what that call returns. */
 static __always_inline bool result_follows(__u32 via)
 {
-	return via != VIA_KERNEL && (via != VIA_IO_URING || bpf_core_type_exists(btf_trace_io_uring_submit_req));
+	return via != VIA_KERNEL && (via != VIA_IO_URING || rings_seen);
 }
 
 static __always_inline int tcp_end(struct sock *sk, int state)
@@ -377,11 +370,8 @@ static __always_inline bool fill_connected(struct record *r, struct connect_even
 		e->rport = BPF_CORE_READ((struct netlink_sock *)sk, dst_portid);
 		return BPF_CORE_READ(sk, __sk_common.skc_state); /* NETLINK_CONNECTED */
 	}
-	if (e->family == AF_VSOCK && bpf_core_type_exists(struct vsock_sock)) {
-		e->raddr.kind = ADDR_NUMBER;
-		e->raddr.scope = BPF_CORE_READ((struct vsock_sock *)sk, remote_addr.svm_cid);
-		e->rport = BPF_CORE_READ((struct vsock_sock *)sk, remote_addr.svm_port);
-	}
+	if (e->family == AF_VSOCK)
+		vsock_end(sk, 1, &e->raddr, &e->rport);
 	return true;
 }
 
@@ -393,11 +383,8 @@ static __always_inline void fill_local(struct record *r, struct connect_event *e
 		append_unix(r, &e->laddr, (void *)sk);
 	if (e->family == AF_NETLINK)
 		e->lport = BPF_CORE_READ((struct netlink_sock *)sk, portid);
-	if (e->family == AF_VSOCK && bpf_core_type_exists(struct vsock_sock)) {
-		e->laddr.kind = ADDR_NUMBER;
-		e->laddr.scope = BPF_CORE_READ((struct vsock_sock *)sk, local_addr.svm_cid);
-		e->lport = BPF_CORE_READ((struct vsock_sock *)sk, local_addr.svm_port);
-	}
+	if (e->family == AF_VSOCK)
+		vsock_end(sk, 0, &e->laddr, &e->lport);
 }
 
 /* The record's room for a caller's address: behind all that is sent. */
@@ -605,16 +592,25 @@ __noinline int user_datagram(__u64 sock, __u64 addr, __u32 len, __u32 via, __u64
 }
 
 /* The same of a struct msghdr in user space. */
-static __always_inline void user_message(struct sock *sk, unsigned long message, __u32 via, __u64 fd_and_ret)
+__noinline int user_message(__u64 sock, __u64 message, __u32 via, __u64 fd_and_ret)
 {
 	__u32 words[4] = {};
 
 	if (bpf_probe_read_user(words, sizeof(words), (void *)message))
-		return;
+		return 0;
 	if (via & VIA_COMPAT)
-		user_datagram((__u64)sk, words[0], words[1], via, fd_and_ret);
-	else
-		user_datagram((__u64)sk, words[0] | (__u64)words[1] << 32, words[2], via, fd_and_ret);
+		return user_datagram(sock, words[0], words[1], via, fd_and_ret);
+	return user_datagram(sock, words[0] | (__u64)words[1] << 32, words[2], via, fd_and_ret);
+}
+
+/* The same of `count` of them, each in a struct mmsghdr. Called for 32 at a time, so that the
+ * verifier does not walk all 1024 that a call may have. */
+#define MESSAGES 32
+__noinline int user_messages(__u64 sock, __u64 messages, __u32 via, __u64 fd_and_ret, int count)
+{
+	for (int i = 0; i < MESSAGES && i < count; i++)
+		user_message(sock, messages + i * (via & VIA_COMPAT ? 32 : 64), via, fd_and_ret);
+	return 0;
 }
 
 static __always_inline void user_datagrams(const struct socket_args *a, __u32 via, long ret)
@@ -634,11 +630,11 @@ static __always_inline void user_datagrams(const struct socket_args *a, __u32 vi
 		return;
 	if (a->op == SYS_SENDTO)
 		user_datagram((__u64)sk, a->arg[4], a->arg[5], via, fd_and_ret);
-	if (a->op == SYS_SENDMSG)
-		user_message(sk, a->arg[1], via, fd_and_ret);
-	if (a->op == SYS_SENDMMSG)
-		for (int i = 0; i < 1024 && (!i || i < ret); i++) /* UIO_MAXIOV */
-			user_message(sk, a->arg[1] + i * size, via, fd_and_ret);
+	if (a->op == SYS_SENDMSG || (a->op == SYS_SENDMMSG && ret <= 0))
+		user_messages((__u64)sk, a->arg[1], via, fd_and_ret, 1);
+	else if (a->op == SYS_SENDMMSG)
+		for (int i = 0; i < 1024 && i < ret; i += MESSAGES) /* UIO_MAXIOV */
+			user_messages((__u64)sk, a->arg[1] + i * size, via, fd_and_ret, ret - i);
 }
 
 static __always_inline int call_end(const struct pt_regs *regs, long ret)
@@ -656,6 +652,26 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 	via = end.via = call.via;
 	tid = bpf_get_current_pid_tgid();
 	inside = bpf_map_lookup_elem(&calls, &tid);
+	if (args.op != SYS_CONNECT && !inside) {
+		struct datagram *to = sends_seen ? bpf_map_lookup_elem(&sends, &tid) : NULL;
+
+		if (to) { /* only before 6.3: see udp__tp_opt_send_length */
+			struct datagram copy = *to;
+
+			bpf_map_delete_elem(&sends, &tid);
+			end.sock = file_socket(fd_file(args.fd));
+			if (end.sock) {
+				struct sock *sk = sock_of(end.sock);
+
+				facts_of(&facts, sk);
+				if (facts.cookie == copy.cookie)
+					datagram_end(sk, &facts, &copy, ret, via, args.fd, SRC_KERNEL);
+			}
+		} else if (!sends_seen) {
+			user_datagrams(&args, via, ret);
+		}
+		return 0;
+	}
 	if (inside && inside->started) { /* begun in this call: what remains is a failure that only it knows */
 		__u64 key = inside->started;
 		struct start *s = bpf_map_lookup_elem(&starts, &key);
@@ -682,25 +698,6 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 			end.len = args.op == SYS_CONNECT ? args.arg[2] : 0;
 		}
 		connect_end(&end, inside);
-	}
-	if (args.op != SYS_CONNECT) {
-		struct datagram *to = sends_seen ? bpf_map_lookup_elem(&sends, &tid) : NULL;
-
-		if (to) { /* only before 6.3: see udp__tp_opt_send_length */
-			struct datagram copy = *to;
-
-			bpf_map_delete_elem(&sends, &tid);
-			end.sock = file_socket(fd_file(args.fd));
-			if (end.sock) {
-				struct sock *sk = sock_of(end.sock);
-
-				facts_of(&facts, sk);
-				if (facts.cookie == copy.cookie)
-					datagram_end(sk, &facts, &copy, ret, via, args.fd, SRC_KERNEL);
-			}
-		} else if (!sends_seen) {
-			user_datagrams(&args, via, ret);
-		}
 	}
 out:
 	if (inside)
@@ -747,17 +744,20 @@ int BPF_PROG(connect__tp_sys_exit, struct pt_regs *regs, long ret)
 
 /* A connect through io_uring that is not TCP, or fails before it gets there: the request holds
  * the kernel's copy of the address from its preparation on. TCP's attempts were seen as such. */
-/* Where the data of a connect hold the address: in a message until some version after 6.14, then
- * alone. A message begins with a pointer of the kernel or NULL, an address with its family. */
+/* Where the data of a connect hold the address: alone before 6.10 (c55978024d12), then in a
+ * message, alone again some time after 6.15. A message begins with a pointer of the kernel or
+ * NULL by then, an address with its family. */
 static __always_inline void *ring_address(void *data)
 {
 	__u64 first = 0;
 
-	if (bpf_core_type_exists(struct io_async_connect))
-		return data + bpf_core_field_offset(struct io_async_connect, address);
-	bpf_probe_read_kernel(&first, sizeof(first), data);
-	if (bpf_core_field_exists(struct io_async_msghdr, vec) && first && (first & 7 || first >> 48 != 0xffff))
+	if (bpf_core_field_exists(struct io_async_msghdr, vec)) {
+		bpf_probe_read_kernel(&first, sizeof(first), data);
+		if (first && (first & 7 || first >> 48 != 0xffff))
+			return data;
+	} else if (!bpf_core_field_exists(struct io_async_msghdr, free_iov_nr)) {
 		return data;
+	}
 	return data + bpf_core_field_offset(struct io_async_msghdr, addr);
 }
 
@@ -770,7 +770,10 @@ int BPF_PROG(connect__tp_opt_ring_submit, struct io_kiocb *req)
 	__u64 key = (__u64)req, flags;
 	void *data;
 
-	if (BPF_CORE_READ(req, opcode) != IORING_OP_CONNECT || filtered_out())
+	if (BPF_CORE_READ(req, opcode) != IORING_OP_CONNECT)
+		return 0;
+	rings_seen = 1;
+	if (filtered_out())
 		return 0;
 	r = event_begin(submission);
 	if (!r)
@@ -821,6 +824,7 @@ int BPF_PROG(connect__fentry_socket_connect, struct socket *sock, void *address,
 	__u64 tid = bpf_get_current_pid_tgid();
 	struct inside *inside = this_call(tid);
 
+	rings_seen = 1; /* connect_file sees the end */
 	if (!inside)
 		return 0;
 	inside->sock = (__u64)sock;
@@ -929,7 +933,7 @@ static __always_inline void datagram_begin(struct datagram *to)
 	if (!proto_wanted(PROTO_UDP) || !dest_wanted(&a, to->port) || !first_sent(to))
 		return;
 	/* Without the tracepoint below, only the first of sendmmsg(2) is known to be the call's. */
-	if (!bpf_core_type_exists(btf_trace_sock_send_length) && bpf_map_lookup_elem(&sends, &tid))
+	if (!lengths_seen && bpf_map_lookup_elem(&sends, &tid))
 		__sync_fetch_and_add(&stats.lost_map, 1);
 	else if (bpf_map_update_elem(&sends, &tid, to, BPF_ANY))
 		__sync_fetch_and_add(&stats.lost_map, 1);
@@ -967,6 +971,7 @@ int BPF_PROG(udp__tp_opt_send_length, struct sock *sk, int ret, int flags)
 
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_UDP)
 		return 0;
+	lengths_seen = 1;
 	to = bpf_map_lookup_elem(&sends, &tid);
 	if (!to)
 		return 0;

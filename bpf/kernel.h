@@ -363,14 +363,8 @@ struct inet_sock {
 	__u32 inet_saddr;
 	__u16 inet_sport;
 };
-struct inet_connection_sock {
-	void *icsk_ulp_data;
-};
 struct tcp_sock {
 	bool is_mptcp; /* since 5.6 (eda7acddf808) */
-};
-struct mptcp_subflow_context {
-	struct sock *conn; /* the socket of the application */
 };
 struct sockaddr_un {
 	__u16 sun_family;
@@ -388,30 +382,20 @@ struct unix_sock {
 struct netlink_sock {
 	__u32 portid, dst_portid;
 };
-struct sockaddr_vm {
-	unsigned int svm_port, svm_cid;
-};
-struct vsock_sock {
-	struct sockaddr_vm local_addr, remote_addr;
-};
 struct io_connect {
 	int addr_len;
 };
 struct __kernel_sockaddr_storage {
 	__u16 ss_family;
 };
-struct io_async_connect { /* until 6.10 (a9460dee6a4b) */
-	struct __kernel_sockaddr_storage address;
-};
 struct iou_vec {
 	unsigned int nr;
 };
 struct io_async_msghdr {
 	struct iou_vec vec; /* since 6.15 */
+	int free_iov_nr; /* 6.10 (75191341785e) to 6.14 */
 	struct __kernel_sockaddr_storage addr;
 };
-typedef void (*btf_trace_io_uring_submit_req)(void *, struct io_kiocb *); /* since 6.2 (2ad57931db64) */
-typedef void (*btf_trace_sock_send_length)(void *, struct sock *, int, int); /* since 6.3 (6e6eda44b939) */
 
 #pragma clang attribute pop
 

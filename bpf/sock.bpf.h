@@ -152,6 +152,22 @@ static __always_inline void inet_remote(struct sock *sk, struct ev_addr *a, ev_p
 		a->scope = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
 }
 
+/* The local (0) or remote (1) end of a vsock. Not through a type of kernel.h: it is a module's,
+ * which libbpf before 1.2 finds with CAP_SYS_ADMIN only. Its struct sock and a pointer come first. */
+static __always_inline void vsock_end(struct sock *sk, int remote, struct ev_addr *a, ev_port *port)
+{
+	struct {
+		__u16 family, reserved;
+		__u32 port, cid;
+	} s;
+
+	if (bpf_probe_read_kernel(&s, sizeof(s), (void *)sk + bpf_core_type_size(struct sock) + 8 + 16 * remote))
+		return;
+	a->scope = s.cid;
+	a->kind = ADDR_NUMBER;
+	*port = s.port;
+}
+
 /* The full path of the file that a UNIX socket is bound to, or its abstract name. */
 static __always_inline void append_unix(struct record *r, struct ev_addr *a, struct unix_sock *u)
 {
