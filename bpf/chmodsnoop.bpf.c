@@ -304,14 +304,19 @@ static __always_inline bool is_pointer(unsigned long p)
 	return (long)p < 0 && !(p & (sizeof(long) - 1)) && !IS_ERR_OR_NULL(p);
 }
 
-/* Whether `at` is the address of a path of `inode`. */
-__noinline int is_path_of(unsigned long at, unsigned long inode)
+/* Whether `word`, of the kernel stack between `from` and `top`, points to a path of `inode`: one on
+ * that stack too, or in a struct file if `by_fd`. */
+__noinline int points_to_path(unsigned long word, unsigned long from, unsigned long top, unsigned long inode, int by_fd)
 {
-	struct path *path = (void *)at;
-	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
-	struct dentry *dentry = BPF_CORE_READ(path, dentry);
+	struct path *path = (void *)word;
+	struct vfsmount *mnt;
+	struct dentry *dentry;
 	struct inode *found;
 
+	if (!is_pointer(word) || (word > from && word < top) != !by_fd)
+		return 0;
+	mnt = BPF_CORE_READ(path, mnt);
+	dentry = BPF_CORE_READ(path, dentry);
 	if (!is_pointer((unsigned long)mnt) || !is_pointer((unsigned long)dentry))
 		return 0;
 	found = named(mnt, dentry);
@@ -321,20 +326,16 @@ __noinline int is_path_of(unsigned long at, unsigned long inode)
 	return (unsigned long)found == inode || BPF_CORE_READ(found, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
 }
 
-/* Which of the words at `from`, in the kernel stack below `top`, points to a path of `inode`: one
- * on that stack too, or in a struct file if `by_fd`. Negative: none. */
+/* Which of the words at `from` does. Negative: none. */
 __noinline int path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd)
 {
 	unsigned long words[STACK_PART];
 
 	if (bpf_probe_read_kernel(words, sizeof(words), (void *)from))
 		return -1;
-	for (int i = 0; i < STACK_PART; i++) {
-		bool stacked = words[i] > from && words[i] < top;
-
-		if (is_pointer(words[i]) && stacked == !by_fd && is_path_of(words[i], inode))
+	for (int i = 0; i < STACK_PART; i++)
+		if (points_to_path(words[i], from, top, inode, by_fd))
 			return i;
-	}
 	return -1;
 }
 

@@ -38,7 +38,8 @@ struct record {
 	__u64 dentry, mount, root;
 	__u64 path_mark;
 	char path[PATH_BYTES + 256];
-	char bytes[RECORD_MAX + STR_MAX];
+	/* old verifiers know no more of an offset than its mask: room for what is longest behind that */
+	char bytes[RECORD_MAX + (STR_MAX > PATH_BYTES ? STR_MAX : PATH_BYTES)];
 };
 
 struct {

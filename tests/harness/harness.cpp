@@ -213,6 +213,7 @@ std::vector<std::string> tiers(const std::string& tool) {
   if (!known.contains(tool))
     for (const char* tier : {"fentry", "tp"})
       if (run_tool(tool, {"--hook", tier, "-d", "0.001"}).status == 0) known[tool].emplace_back(tier);
+  if (known[tool].empty()) FAIL(tool << " works in no tier here: " << run_tool(tool, {"-d", "0.001"}).err);
   return known[tool];
 }
 
