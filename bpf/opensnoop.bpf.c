@@ -82,7 +82,7 @@ static __always_inline void fill_file(struct open_event *e, struct file *file)
 	e->perm = mode & 07777;
 	e->owner = BPF_CORE_READ(inode, i_uid.val);
 	e->group = BPF_CORE_READ(inode, i_gid.val);
-	e->created = !!(BPF_CORE_READ(file, f_mode) & FMODE_CREATED);
+	e->created = BPF_CORE_READ(file, f_mode) & FMODE_CREATED || (BPF_CORE_READ(file, f_flags) & O_TMPFILE) == O_TMPFILE;
 	e->deleted = !BPF_CORE_READ(inode, i_nlink) || unlinked(dentry);
 }
 
