@@ -3,7 +3,9 @@
 #include "path.bpf.h"
 #include "syscall.bpf.h"
 
-/* --write, -f: any of these flags, or access mode n where bit n is set */
+/* --write */
+const volatile bool only_writes = false;
+/* -f: any of these flags, or access mode n where bit n is set */
 const volatile __u32 flags_any = 0;
 const volatile __u32 access_any = 0;
 
@@ -64,6 +66,8 @@ static __always_inline void request_of(struct request *q, const struct call *cal
 static __always_inline bool wanted(const struct request *q, int err)
 {
 	if (filter.set & FILTER_FAILED && !err)
+		return false;
+	if (only_writes && !(q->flags & O_ACCMODE)) /* O_RDONLY */
 		return false;
 	if (flags_any || access_any)
 		return q->flags & flags_any || access_any >> (q->flags & O_ACCMODE) & 1;
