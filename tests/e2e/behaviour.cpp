@@ -394,7 +394,7 @@ TEST_CASE("help and version go to standard output, with status 0") {
   }
 }
 
-TEST_CASE("-n goes on behind the first event of another process") {  // peers.md 0, 2
+TEST_CASE("comm: -n goes on behind the first event of another process") {  // peers.md 0, 2
   TempDir dir;
   const std::string path = dir.file("f"), name = "bn" + std::to_string(getpid());
   for (const std::string& tool : all_tools()) {
@@ -511,7 +511,7 @@ TEST_CASE("SIGKILL leaves nothing behind") {
   }
 }
 
-TEST_CASE("-v says which hooks were taken; --hook insists") {
+TEST_CASE("verbose says which hooks were taken, and --hook insists") {
   for (const std::string& tool : all_tools()) {
     INFO(tool);
     REQUIRE(!tiers(tool).empty());
