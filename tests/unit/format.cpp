@@ -197,7 +197,7 @@ TEST_CASE("shell words: bash reads random words back exactly") {
 
     // The same through the formatter of an argv.
     Record r{std::as_bytes(std::span(bytes))};
-    const ev_strv v{.s = {0, static_cast<__u16>(bytes.size()), 0}, .count = static_cast<__u32>(n), .unused = 0};
+    const ev_strv v{.s = {0, static_cast<__u16>(bytes.size()), 0}, .count = ev_argc{static_cast<__u32>(n)}, .unused = 0};
     if (text_of(v, Blanks::single, r) != line) FAIL_CHECK("argv: " << line);
     const std::string field = text_of(v, Blanks::escaped, r);
     if (field.find(' ') != field.npos || unescape(field) != line) FAIL_CHECK("not one field: " << field);
@@ -217,7 +217,7 @@ TEST_CASE("shell words: bash reads random words back exactly") {
 
 TEST_CASE("an argv: no words, empty words, missing words, and in JSON an array") {
   const auto argv = [](const std::string& bytes, unsigned missing = 0) {
-    const ev_strv v{.s = {0, static_cast<__u16>(bytes.size()), missing}, .count = 0, .unused = 0};
+    const ev_strv v{.s = {0, static_cast<__u16>(bytes.size()), missing}, .count = {}, .unused = 0};
     const Record r{std::as_bytes(std::span(bytes))};
     return std::pair(text_of(v, Blanks::single, r), json_of(v, r));
   };
@@ -415,8 +415,8 @@ TEST_CASE("corrupt records: strings that point outside are empty, and nothing ou
       if (off % 50 == 0 && len % 50 == 0) {
         CHECK(text_of(s, Blanks::escaped, r).size() == (got.empty() ? 1 : len));
         json_of(s, r);
-        json_of(ev_strv{s, 0, 0}, r);
-        text_of(ev_strv{s, 0, 0}, Blanks::single, r);
+        json_of(ev_strv{s, {}, 0}, r);
+        text_of(ev_strv{s, {}, 0}, Blanks::single, r);
       }
     }
   munmap(pages, 3 * page);
