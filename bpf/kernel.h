@@ -22,6 +22,10 @@
 #define ERESTART_RESTARTBLOCK 516
 #define IS_ERR_OR_NULL(p) (!(p) || (unsigned long)(p) >= (unsigned long)-MAX_ERRNO)
 
+/* include/linux/proc_ns.h: anonymous namespaces, of mounts that are attached nowhere, have a number
+ * below, or none. */
+#define MNT_NS_INIT_INO 0xeffffff8u
+
 /* include/uapi/linux/stat.h, fcntl.h, magic.h */
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000

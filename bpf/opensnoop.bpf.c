@@ -3,7 +3,9 @@
 #include "path.bpf.h"
 #include "syscall.bpf.h"
 
-/* --write, -f: any of these flags, or access mode n where bit n is set */
+/* --write */
+const volatile bool only_writes = false;
+/* -f: any of these flags, or access mode n where bit n is set */
 const volatile __u32 flags_any = 0;
 const volatile __u32 access_any = 0;
 
@@ -65,6 +67,8 @@ static __always_inline bool wanted(const struct request *q, int err)
 {
 	if (filter.set & FILTER_FAILED && !err)
 		return false;
+	if (only_writes && !(q->flags & O_ACCMODE)) /* O_RDONLY */
+		return false;
 	if (flags_any || access_any)
 		return q->flags & flags_any || access_any >> (q->flags & O_ACCMODE) & 1;
 	return true;
@@ -82,7 +86,7 @@ static __always_inline void fill_file(struct open_event *e, struct file *file)
 	e->perm = mode & 07777;
 	e->owner = BPF_CORE_READ(inode, i_uid.val);
 	e->group = BPF_CORE_READ(inode, i_gid.val);
-	e->created = !!(BPF_CORE_READ(file, f_mode) & FMODE_CREATED);
+	e->created = BPF_CORE_READ(file, f_mode) & FMODE_CREATED || (BPF_CORE_READ(file, f_flags) & O_TMPFILE) == O_TMPFILE;
 	e->deleted = !BPF_CORE_READ(inode, i_nlink) || unlinked(dentry);
 }
 

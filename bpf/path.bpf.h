@@ -29,9 +29,9 @@ __noinline int path_step(__u32 slot)
 		struct mount *mount = (void *)r->mount, *up = BPF_CORE_READ(mount, mnt_parent);
 
 		if (!up || up == mount) {
-			unsigned long ns = (unsigned long)BPF_CORE_READ(mount, mnt_ns);
+			struct mnt_namespace *ns = BPF_CORE_READ(mount, mnt_ns);
 
-			if (IS_ERR_OR_NULL(ns))
+			if (IS_ERR_OR_NULL(ns) || BPF_CORE_READ(ns, ns.inum) < MNT_NS_INIT_INO)
 				r->path_mark |= EV_STR_DETACHED;
 			return 1;
 		}

@@ -4,6 +4,7 @@
 
 #include "format.h"
 
+#include <algorithm>
 #include <vector>
 
 namespace needle {
@@ -57,7 +58,8 @@ template <auto... Path>
 consteval Column column(std::string_view name, std::string_view help, unsigned wanted = 0) {
   using F = detail::Field<Path...>;
   using How = Format<typename F::Type>;
-  return {name, help, How::width, How::align, true, wanted, F::text, F::json};
+  const int width = std::max(How::width, static_cast<int>(name.size()));  // the heading has to fit as well
+  return {name, help, width, How::align, true, wanted, F::text, F::json};
 }
 
 // Not in the table unless asked for.

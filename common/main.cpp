@@ -8,8 +8,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 
 namespace needle {
 namespace {
@@ -46,7 +48,10 @@ void check_own_options(const Options& o) {
 }
 
 int run(int argc, char** argv, Options& options) {
-  if (const int status = parse_options(argc, argv, options); status >= 0) return status;
+  if (const int status = parse_options(argc, argv, options); status >= 0) {
+    if (std::fflush(stdout) != 0) throw Error(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+    return status;
+  }
   check_standard_files();
   if (!options.own.empty()) check_own_options(options);
   check_privileges();
@@ -63,8 +68,10 @@ int main(int argc, char** argv) {
   Options options;
   try {
     return run(argc, argv, options);
-  } catch (const BadUsage& e) {
-    fmt::print(stderr, "{}: {}\n", tool.name, e.what());
+  } catch (const BadUsage& e) {  // may quote what was given: still one line
+    Buffer line;
+    put_text(line, e.what(), Blanks::single);
+    fmt::print(stderr, "{}: {}\n", tool.name, line);
     return 2;
   } catch (const std::exception& e) {
     if (options.verbose) fmt::print(stderr, "{}", libbpf_log);

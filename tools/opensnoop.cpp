@@ -38,14 +38,14 @@ static constexpr auto columns = header_columns<open_event> + std::array{
 static void want_flag(std::string_view name, MapEntries&) {
   const auto flag = oflag_value(name);
   if (!flag) throw BadUsage("-f: no open flag '" + std::string(name) + "'; give one of open(2), such as O_CREAT");
+  const unsigned own = *flag & ~unsigned{O_DIRECTORY | O_DSYNC};  // which O_TMPFILE and O_SYNC include
   if (*flag <= O_ACCMODE) Bpf::s->rodata->access_any |= 1u << *flag;
-  else Bpf::s->rodata->flags_any |= *flag;
+  else Bpf::s->rodata->flags_any |= own ? own : *flag;
 }
 
 static constexpr Option options[] = {
     Bpf::path_prefix(),
-    {"-w,--write", "", "only opens for writing",
-     [](std::string_view, MapEntries&) { Bpf::s->rodata->access_any |= 1u << O_WRONLY | 1u << O_RDWR; }},
+    Bpf::flag<&Bpf::Constants::only_writes>("-w,--write", "only opens for writing"),
     {"-f,--flag", "FLAG", "only opens with this flag, such as O_CREAT (repeatable: with any)", want_flag},
 };
 

@@ -11,7 +11,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <sstream>
 #include <system_error>
@@ -88,16 +91,18 @@ Result run(const Args& argv, const std::string& input) {
   return r;
 }
 
-Result run_tool(const std::string& tool, const Args& args) {
-  Args argv{tool_path(tool)};
-  argv.insert(argv.end(), args.begin(), args.end());
-  return run(argv);
+Args command_of(const std::string& tool, Args args) {
+  args.insert(args.begin(), tool_path(tool));
+  return args;
 }
 
-Tracer::Tracer(const std::string& tool, Args args) {
-  args.insert(args.begin(), tool_path(tool));
+Result run_tool(const std::string& tool, const Args& args) { return run(command_of(tool, args)); }
+
+Tracer::Tracer(const std::string& tool, Args args) : Tracer(command_of(tool, std::move(args))) {}
+
+Tracer::Tracer(const Args& command) {
   Pipe out, err;
-  pid_ = spawn(args, -1, out.write, err.write);
+  pid_ = spawn(command, -1, out.write, err.write);
   close(out.write), close(err.write);
   out_reader_ = std::thread([this, fd = out.read] { append_all(fd, out_); });
   char c;
@@ -105,7 +110,7 @@ Tracer::Tracer(const std::string& tool, Args args) {
     if (read(err.read, &c, 1) <= 0) {
       close(err.read);
       wait();
-      FAIL(tool << " did not start to trace: " << err_);
+      FAIL(command[0] << " did not start to trace: " << err_);
     }
     err_.push_back(c);
   }
@@ -228,6 +233,65 @@ std::vector<Json> trace(const std::string& tool, const Args& args, std::function
   CHECK(tracer.lost() == 0);
   if (truth) *truth = said;
   return tracer.events();
+}
+
+namespace {
+
+std::string slurp(const std::string& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+unsigned long long inode_of(const std::string& path) {
+  struct stat st{};
+  check(stat(path.c_str(), &st), path.c_str());
+  return st.st_ino;
+}
+
+// The directory of the process's cgroup in the unified hierarchy.
+std::string cgroup_of(const std::string& proc) {
+  std::ifstream mounts("/proc/self/mounts"), groups(proc + "/cgroup");
+  std::string line, mount;
+  while (mount.empty() && std::getline(mounts, line)) {
+    std::istringstream in(line);
+    std::string what, where, type;
+    if (in >> what >> where >> type && type == "cgroup2") mount = where;
+  }
+  while (std::getline(groups, line))
+    if (line.starts_with("0::")) return mount + line.substr(3);
+  return mount;
+}
+
+}  // namespace
+
+Json who(pid_t pid) {
+  const std::string proc = "/proc/" + std::to_string(pid);
+  Json j{{"pid", pid}, {"kthread", false}, {"mnt_ns", inode_of(proc + "/ns/mnt")}, {"pid_ns", inode_of(proc + "/ns/pid")},
+         {"cgroup", inode_of(cgroup_of(proc))}};
+  std::istringstream status(slurp(proc + "/status"));
+  for (std::string line; std::getline(status, line);) {
+    std::istringstream in(line);
+    std::string key;
+    long long a = 0, b = 0;
+    in >> key >> a >> b;
+    if (key == "PPid:") j["ppid"] = a;
+    if (key == "Uid:") j["uid"] = a, j["euid"] = b;
+    if (key == "Gid:") j["gid"] = a;
+  }
+  std::string comm = slurp(proc + "/comm");
+  comm.pop_back();
+  j["comm"] = j["thread"] = comm;
+  return j;
+}
+
+long long time_of(const Json& rfc3339) {
+  const std::string s = rfc3339.get<std::string>();
+  std::tm tm{};
+  const char* rest = strptime(s.c_str(), "%Y-%m-%dT%H:%M:%S.", &tm);
+  REQUIRE(rest);
+  REQUIRE(std::string(rest).size() == 10);  // nine digits and Z
+  REQUIRE(s.back() == 'Z');
+  return static_cast<long long>(timegm(&tm)) * 1'000'000'000 + std::stoll(rest);
 }
 
 TempDir::TempDir() {

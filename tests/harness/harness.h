@@ -18,6 +18,13 @@
 #include <thread>
 #include <vector>
 
+// Ends a test case that this kernel or machine has no means for: aloud.
+#define CANNOT_TEST(why)         \
+  do {                           \
+    WARN("NOT TESTED: " << why); \
+    return;                      \
+  } while (false)
+
 namespace harness {
 
 using Json = nlohmann::json;
@@ -33,6 +40,7 @@ struct Result {
 };
 // Runs argv[0], found by $PATH if it has no slash. `input` goes to its standard input.
 Result run(const Args& argv, const std::string& input = {});
+Args command_of(const std::string& tool, Args args);
 Result run_tool(const std::string& tool, const Args& args);
 
 // A tool that is tracing. Its output is collected as it comes.
@@ -40,6 +48,7 @@ class Tracer {
  public:
   // Starts the tool and returns when it has said that it is tracing; FAILs if it ends before.
   Tracer(const std::string& tool, Args args);
+  explicit Tracer(const Args& command);  // by a command of any kind, which execs the tool
   ~Tracer();
   Tracer(const Tracer&) = delete;
   Tracer& operator=(const Tracer&) = delete;
@@ -60,7 +69,6 @@ class Tracer {
   pid_t pid_ = -1;
   int status_ = -1;
   std::string out_, err_;
-  int err_fd_ = -1;
   std::thread out_reader_, err_reader_;
 };
 
@@ -90,6 +98,12 @@ std::vector<std::string> tiers(const std::string& tool);
 // One deed under one tool, as JSON events of that process: for tests that need no more.
 // `truth`, if given, receives what the actor said.
 std::vector<Json> trace(const std::string& tool, const Args& args, std::function<void(Json& truth)> deed, Json* truth = nullptr);
+
+// What the columns that every event has must say of a process that is alive, but for time, tid,
+// via and src.
+Json who(pid_t pid);
+// RFC 3339, as JSON has it, in nanoseconds since 1970.
+long long time_of(const Json& rfc3339);
 
 // A directory of its own on a file system that is no overlay, removed with all in it.
 class TempDir {

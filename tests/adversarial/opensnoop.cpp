@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Actors that cheat, and floods: what opensnoop says must still be true, or be marked.
+#include "harness.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <random>
+#include <regex>
+#include <sstream>
+
+using namespace harness;
+
+namespace {
+
+std::string bytes_of(const std::string& hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  return bytes;
+}
+std::string hex_of(const std::string& bytes) {
+  std::ostringstream out;
+  for (const unsigned char c : bytes) out << std::hex << (c >> 4) << (c & 15);
+  return out.str();
+}
+
+// The way back from the table's text.
+std::string unescape(const std::string& s) {
+  std::string out;
+  for (std::size_t i = 0; i < s.size(); i++) {
+    if (s[i] != '\\') {
+      out.push_back(s[i]);
+      continue;
+    }
+    switch (s.at(++i)) {
+      case 'n': out.push_back('\n'); break;
+      case 't': out.push_back('\t'); break;
+      case 'r': out.push_back('\r'); break;
+      case 'x':
+        out.push_back(static_cast<char>(std::stoi(s.substr(i + 1, 2), nullptr, 16)));
+        i += 2;
+        break;
+      default: out.push_back(s[i]);
+    }
+  }
+  return out;
+}
+
+// Keeps changing a value, as another thread of an attacker would, as long as it lives.
+class Meddler {
+ public:
+  template <class F> explicit Meddler(F meddle) : thread_([this, meddle] {
+    for (; !stop_.load(std::memory_order_relaxed); turns_++) meddle();
+  }) {}
+  // Waits for it to get a processor, however busy the machine is.
+  void wait() const {
+    for (const long before = turns_; turns_ == before;) sched_yield();
+  }
+  ~Meddler() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::atomic<long> turns_{0};
+  std::thread thread_;
+};
+
+constexpr int kCalls = 3000;
+
+std::string src_of_success(const std::string& tier) { return tier == "tp" ? "fd" : "kernel"; }
+
+}  // namespace
+
+TEST_CASE("a thread that flips a byte of the path: every line names the file that was opened") {
+  TempDir dir;
+  // Each call has a pair of its own, so that a line of another call cannot pass.
+  for (int i = 0; i < kCalls; i++) dir.file("a" + std::to_string(i), ""), dir.file("b" + std::to_string(i), "");
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    Json truth;
+    const auto events = trace("opensnoop", {"--hook", tier, "--buffer", "64M", "--path", dir / ""}, [&](Json& t) {
+      std::string path = dir / "a";
+      const std::size_t flip = path.size() - 1;
+      path.resize(path.size() + 8);
+      std::vector<Json> opened;
+      int other = 0;
+      {
+        Meddler meddler([&p = path[flip]] {
+          std::atomic_ref<char> byte(p);
+          byte.store('b', std::memory_order_relaxed);
+          byte.store('a', std::memory_order_relaxed);
+        });
+        for (int i = 0; i < kCalls; i++) {
+          if (i % 10 == 0) meddler.wait();
+          snprintf(path.data() + flip + 1, 8, "%d", i);
+          const int fd = static_cast<int>(check(open(path.c_str(), O_RDONLY), "open"));
+          struct stat st{};
+          check(fstat(fd, &st), "fstat");
+          char link[4096];
+          const auto n = static_cast<std::size_t>(check(readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), link, sizeof link), "readlink"));
+          opened.push_back({{"path", std::string(link, n)}, {"inode", std::to_string(st.st_ino)}, {"fd", fd}});
+          other += link[flip] == 'b';
+          close(fd);
+        }
+      }
+      t["opened"] = opened;
+      t["other"] = other;
+    }, &truth);
+    REQUIRE(events.size() == kCalls);
+    int wrong = 0;
+    for (std::size_t i = 0; i < kCalls; i++) {
+      const Json& e = events[i];
+      for (const char* key : {"path", "inode", "fd"}) wrong += e[key] != truth["opened"][i][key];
+      wrong += e["src"] != src_of_success(tier);
+      if (tier != "tp") wrong += e["requested"] != e["path"];  // the kernel's copy
+    }
+    CHECK(wrong == 0);
+    // The race was real: both files were opened.
+    CHECK(truth["other"].get<int>() > 0);
+    CHECK(truth["other"].get<int>() < kCalls);
+  }
+}
+
+TEST_CASE("a thread that flips a byte of a path that is not there: marked as the caller's words, or the kernel's copy") {
+  TempDir dir;
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    const auto events = trace("opensnoop", {"--hook", tier, "--buffer", "64M"}, [&](Json&) {
+      std::string path = dir / "a-none";
+      char& flip = path[dir.path().size() + 1];
+      Meddler meddler([&flip] {
+        std::atomic_ref<char> byte(flip);
+        byte.store('b', std::memory_order_relaxed);
+        byte.store('a', std::memory_order_relaxed);
+      });
+      for (int i = 0; i < kCalls; i++, i % 10 ? void() : meddler.wait())
+        if (open(path.c_str(), O_RDONLY) >= 0) throw std::runtime_error("it is there");
+    });
+    REQUIRE(events.size() == kCalls);
+    for (const Json& e : events) {
+      const bool good = e["src"] == (tier == "tp" ? "user" : "kernel") && e["error"] == "ENOENT" && e["fd"].is_null() &&
+                        (e["path"] == dir / "a-none" || e["path"] == dir / "b-none");
+      if (!good) FAIL(e);
+    }
+  }
+}
+
+TEST_CASE("a thread that puts another file behind the descriptor: src=fd admits it, src=kernel does not err") {
+  TempDir dir;
+  const std::string real = dir.file("real"), decoy = dir.file("decoy");
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    const auto events = trace("opensnoop", {"--hook", tier, "--buffer", "64M", "--path", dir / "real", "--path", dir / "decoy"}, [&](Json&) {
+      const int bait = static_cast<int>(check(open(decoy.c_str(), O_RDONLY), "open"));
+      const int fd = static_cast<int>(check(open(real.c_str(), O_RDONLY), "open"));
+      close(fd);
+      Meddler meddler([=] { dup3(bait, fd, O_CLOEXEC), close(fd); });
+      for (int i = 0; i < kCalls; i++) {
+        if (i % 10 == 0) meddler.wait();
+        const int got = open(real.c_str(), O_RDONLY);
+        if (got >= 0) close(got);
+      }
+    });
+    int wrong = 0;
+    for (std::size_t i = 2; i < events.size(); i++) {
+      const Json& e = events[i];
+      const bool honest = e["src"] == src_of_success(tier) || (tier == "tp" && e["src"] == "user");  // user: closed by then
+      if (e["errno"] != 0 || !honest) FAIL_CHECK(e);
+      wrong += e["path"] != real;
+    }
+    CHECK(events.size() == kCalls + 2);
+    if (tier == "tp") WARN("tp: " << wrong << " of " << events.size() << " lines name the decoy that a racing dup3() put there, all marked src=fd");
+    else CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("descriptors that another thread closes at once: a line each, and a name or the honest mark") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    const auto events = trace("opensnoop", {"--hook", tier, "--buffer", "64M"}, [&](Json&) {
+      const int first = static_cast<int>(check(dup(0), "dup"));
+      close(first);
+      Meddler meddler([=] { close(first); });
+      for (int i = 0; i < kCalls; i++, i % 10 ? void() : meddler.wait()) close(static_cast<int>(check(open(path.c_str(), O_RDONLY), "open")));
+    });
+    CHECK(events.size() == kCalls);
+    for (const Json& e : events) {
+      const bool good = e["path"] == path && e["errno"] == 0 && (e["src"] == src_of_success(tier) || (tier == "tp" && e["src"] == "user"));
+      if (!good) FAIL_CHECK(e);
+    }
+  }
+}
+
+TEST_CASE("paths in pages that are not resident when the call enters") {
+  TempDir dir;
+  const std::string path = dir.file("f"), none = dir / "none";
+  const auto cold = [&](const std::string& content, bool file_backed) {
+    const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    if (!file_backed) {
+      const int mem = static_cast<int>(check(memfd_create("x", 0), "memfd_create"));
+      check(write(mem, content.c_str(), content.size() + 1), "write");
+      void* p = mmap(nullptr, page, PROT_READ, MAP_PRIVATE, mem, 0);
+      return static_cast<const char*>(p);
+    }
+    const std::string backing = dir / "string";
+    const int fd = static_cast<int>(check(open(backing.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600), "open"));
+    check(write(fd, content.c_str(), content.size() + 1), "write");
+    fsync(fd);
+    void* p = mmap(nullptr, page, PROT_READ, MAP_PRIVATE, fd, 0);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    madvise(p, page, MADV_DONTNEED);
+    return static_cast<const char*>(p);
+  };
+  for (const std::string& tier : tiers("opensnoop"))
+    for (const bool file_backed : {false, true})
+      for (const std::string& name : {path, none}) {
+        INFO(tier << file_backed << name);
+        const auto events = trace("opensnoop", {"--hook", tier, "--path", path, "--path", none}, [&](Json&) {
+          static_cast<void>(openat(AT_FDCWD, cold(name, file_backed), O_RDONLY) + 1);
+        });
+        REQUIRE(events.size() == 1);
+        CHECK(events[0]["path"] == name);
+        CHECK(events[0]["requested"] == name);
+      }
+}
+
+TEST_CASE("directories 4,000 bytes deep, and beyond what a path may have") {
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    TempDir dir;
+    const std::string name(200, 'd');
+    Json truth;
+    const auto events = trace("opensnoop", {"--hook", tier, "-f", "O_WRONLY"}, [&](Json& t) {
+      check(chdir(dir.path().c_str()), "chdir");
+      std::string full = dir.path();
+      Json opened = Json::array();
+      for (int depth = 1; depth <= 70; depth++) {  // 14,000 bytes
+        check(mkdir(name.c_str(), 0700), "mkdir");
+        check(chdir(name.c_str()), "chdir");
+        full += "/" + name;
+        if (depth == 19 || depth == 25 || depth == 38 || depth == 70) {
+          opened.push_back(full + "/f");
+          close(static_cast<int>(check(open("f", O_WRONLY | O_CREAT, 0600), "open")));
+          opened.push_back(full + "/none");
+          static_cast<void>(open("none", O_WRONLY));
+        }
+      }
+      t["opened"] = opened;
+      // remove_all() cannot name them.
+      for (int depth = 70; depth >= 1; depth--) {
+        unlink("f");
+        check(chdir(".."), "chdir");
+        rmdir(name.c_str());
+      }
+    }, &truth);
+    REQUIRE(events.size() == 8);
+    for (std::size_t i = 0; i < 8; i++) {
+      const std::string full = truth["opened"][i], shown = events[i]["path"];
+      INFO(full.size() << " bytes, " << shown.size() << " shown");
+      CHECK((events[i]["errno"] == 0) == (i % 2 == 0));
+      if (full.size() < 8000) {
+        CHECK(shown == full);
+        CHECK_FALSE(events[i].contains("path_cut"));
+      } else {
+        CHECK(events[i]["path_cut"] == true);
+        CHECK(full.ends_with(shown));
+        CHECK(shown.size() > 7000);
+      }
+      CHECK_FALSE(events[i].contains("path_missing"));
+    }
+  }
+}
+
+TEST_CASE("many short directories: the walk does not end early") {
+  for (const std::string& tier : tiers("opensnoop")) {
+    TempDir dir;
+    std::string full = dir.path();
+    for (int i = 0; i < 1500; i++) full += "/d";
+    const auto events = trace("opensnoop", {"--hook", tier, "-f", "O_WRONLY"}, [&](Json&) {
+      check(chdir(dir.path().c_str()), "chdir");
+      for (int i = 0; i < 1500; i++) check(mkdir("d", 0700), "mkdir"), check(chdir("d"), "chdir");
+      close(static_cast<int>(check(open("f", O_WRONLY | O_CREAT, 0600), "open")));
+      unlink("f");
+      for (int i = 0; i < 1500; i++) check(chdir(".."), "chdir"), rmdir("d");
+    });
+    REQUIRE(events.size() == 1);
+    CHECK((events[0]["path"] == full + "/f"));
+  }
+}
+
+TEST_CASE("hostile names: one line each, text and JSON give the bytes back exactly") {
+  TempDir dir;
+  std::vector<std::string> names{"new\nline", "\n", "\x1b[2J\x1b[31mred", "\xff\xfe", "\xc0\xaf", "a\xe2\x80\xae" "txt.exe", "zero\xe2\x80\x8bwidth", " ", "  ",
+                                 " lead", "trail ", "a  b", "back\\slash", "\\x41", "\\n", "-", "?", "tab\tr\r", "\x7f", "\xc2\x9b" "31m", "'\"`$(id)",
+                                 "\xed\xa0\x80", "x (deleted)", "\\...+3", "\\detached:x", "{\"lost\":9}", std::string(255, '\n'), std::string(255, '\xff')};
+  std::mt19937 rng(7);
+  while (names.size() < 300) {
+    std::string s;
+    for (std::size_t n = 1 + rng() % 40; s.size() < n;) {
+      const auto c = static_cast<char>(1 + rng() % 255);
+      if (c != '/') s.push_back(c);
+    }
+    if (s != "." && s != "..") names.push_back(s);
+  }
+  for (const std::string& name : names) dir.file(name, "");
+  for (const std::string& tier : tiers("opensnoop"))
+    for (const bool there : {true, false}) {
+      INFO(tier << there);
+      const std::string base = there ? dir.path() : dir / "none";
+      const auto deed = [&](Json&) {
+        for (const std::string& name : names) {
+          const int fd = open((base + "/" + name).c_str(), O_RDONLY);
+          if (fd >= 0) close(fd);
+        }
+      };
+      const auto events = trace("opensnoop", {"--hook", tier}, deed);
+      REQUIRE(events.size() == names.size());
+      for (std::size_t i = 0; i < names.size(); i++)
+        for (const std::string key : {"path", "requested"}) {
+          const Json& e = events[i];
+          const std::string got = e.contains(key + "_hex") ? bytes_of(e[key + "_hex"]) : e[key].get<std::string>();
+          if (got != base + "/" + names[i]) FAIL_CHECK(key << ": " << hex_of(got) << " for " << hex_of(names[i]));
+        }
+
+      Actor actor(deed);
+      Tracer tracer("opensnoop", {"--hook", tier, "-p", actor.id(), "-o", "path,requested,pid,path", "--no-heading"});
+      Tracer last("opensnoop", {"--hook", tier, "-p", actor.id(), "-o", "pid,path"});
+      const std::string pid = actor.id();
+      actor.act();
+      tracer.stop(), last.stop();
+      const auto fields = tracer.lines(), lines = last.lines();
+      REQUIRE(fields.size() == names.size());
+      REQUIRE(lines.size() == names.size());
+      const std::string all = tracer.out() + last.out();
+      CHECK(std::none_of(all.begin(), all.end(), [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F; }));
+      CHECK(Json(all).dump().size() > all.size());  // throws where it is no UTF-8
+      for (std::size_t i = 0; i < names.size(); i++) {
+        std::istringstream in(fields[i]);
+        std::string path, requested, id, rest;
+        in >> path >> requested >> id >> rest;
+        CHECK(id == pid);
+        CHECK(rest == "");
+        if (unescape(path) != base + "/" + names[i] || requested != path) FAIL_CHECK(fields[i]);
+        const std::size_t at = lines[i].find(pid) + pid.size() + 1;
+        if (unescape(lines[i].substr(at)) != base + "/" + names[i]) FAIL_CHECK(lines[i]);
+      }
+    }
+}
+
+TEST_CASE("a process that is named like a thread of the kernel, and a real one") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tier : tiers("opensnoop")) {
+    const auto events = trace("opensnoop", {"--hook", tier}, [&](Json&) {
+      prctl(PR_SET_NAME, "[kworker/0:1]");
+      close(open(path.c_str(), O_RDONLY));
+    });
+    REQUIRE(events.size() == 1);
+    CHECK(events[0]["comm"] == "[kworker/0:1]");
+    CHECK(events[0]["kthread"] == false);
+  }
+}
+
+TEST_CASE("processes that are gone before their line is printed") {
+  TempDir dir;
+  const std::string path = dir.file("f"), name = "gone" + std::to_string(getpid());
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    Actor actor([&](Json& t) {
+      prctl(PR_SET_NAME, name.c_str());
+      Json pids = Json::array();
+      for (int i = 0; i < 200; i++) {
+        const pid_t child = fork();
+        if (child == 0) {
+          if (syscall(SYS_openat, AT_FDCWD, path.c_str(), O_RDONLY, 0) < 0) _exit(1);
+          _exit(0);
+        }
+        waitpid(child, nullptr, 0);
+        pids.push_back(child);
+      }
+      t["pids"] = pids;
+      t["pid"] = getpid();
+    });
+    Tracer tracer("opensnoop", {"-j", "--hook", tier, "-n", name});
+    kill(tracer.pid(), SIGSTOP);  // no line is printed before all are gone
+    const Json truth = actor.act();
+    kill(tracer.pid(), SIGCONT);
+    tracer.stop();
+    const auto events = tracer.events();
+    REQUIRE(events.size() == 200);
+    for (std::size_t i = 0; i < 200; i++) {
+      const Json& e = events[i];
+      const bool good = e["pid"] == truth["pids"][i] && e["ppid"] == truth["pid"] && e["path"] == path && e["comm"] == name && e["uid"] == 0;
+      if (!good) FAIL_CHECK(e);
+    }
+  }
+}
+
+TEST_CASE("conservation: two writers at full speed, received + lost = done") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  constexpr unsigned long long kEach = 100000;
+  for (const std::string& tier : tiers("opensnoop"))
+    for (const std::string buffer : {"64K", "4M"})
+      for (const bool failing : {false, true}) {
+        INFO(tier << ", buffer " << buffer << ", failing " << failing);
+        const auto writer = [&](Json&) {
+          const std::string name = failing ? path + "/none" : path;
+          for (unsigned long long i = 0; i < kEach; i++) {
+            const long fd = syscall(SYS_openat, AT_FDCWD, name.c_str(), O_RDONLY, 0);
+            if (fd >= 0) close(static_cast<int>(fd));
+          }
+        };
+        Actor a(writer), b(writer);
+        Tracer tracer("opensnoop", {"-j", "-o", "pid,path,err", "--hook", tier, "--buffer", buffer, "-p", a.id() + "," + b.id()});
+        a.start(), b.start();
+        a.finish(), b.finish();
+        tracer.stop();
+        CHECK(tracer.status() == 0);
+        const auto events = tracer.events();
+        const unsigned long long lost = tracer.lost();
+        CHECK(events.size() + lost == 2 * kEach);
+        std::smatch m;
+        const std::string err = tracer.err();
+        const bool says = std::regex_search(err, m, std::regex("([0-9]+) events shown, ([0-9]+) lost"));
+        CHECK(says == (lost > 0));
+        if (says) {
+          CHECK(m[1] == std::to_string(events.size()));
+          CHECK(m[2] == std::to_string(lost));
+        }
+        CHECK(err.find("skipped") == std::string::npos);
+        for (const Json& e : events)
+          if (e["path"] != (failing ? path + "/none" : path)) FAIL(e);
+      }
+}

@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// How every tool starts, ends, refuses, and treats those who read it. TOOLS comes from CMake.
+#include "harness.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <regex>
+#include <set>
+#include <sstream>
+
+using namespace harness;
+
+namespace {
+
+std::vector<std::string> all_tools() {
+  std::vector<std::string> all;
+  std::istringstream in(TOOLS);
+  for (std::string name; in >> name;) all.push_back(name);
+  return all;
+}
+
+// One line of the tool: the cheapest deed that it reports. Those that no tool is known to want
+// are done for all.
+void deed_for(const std::string& tool, const std::string& path) {
+  const bool known = tool == "opensnoop" || tool == "execsnoop" || tool == "connectsnoop" || tool == "chmodsnoop";
+  if (!known || tool == "opensnoop") close(open(path.c_str(), O_RDONLY));
+  if (!known || tool == "chmodsnoop") chmod(path.c_str(), 0600);
+  if (!known || tool == "execsnoop") {
+    char* const argv[] = {const_cast<char*>("none"), nullptr};
+    execve((path + "-none").c_str(), argv, argv);
+  }
+  if (!known || tool == "connectsnoop") {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(9);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    close(fd);
+  }
+}
+std::function<void(Json&)> deeds(const std::string& tool, const std::string& path, int count) {
+  return [=](Json&) {
+    for (int i = 0; i < count; i++) deed_for(tool, path);
+  };
+}
+
+long count_lines(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
+
+std::string word(const std::string& s) { return "'" + s + "'"; }
+
+// The tool by a shell: `TOOL` in the script is the tool with "$@".
+Args by_shell(const std::string& tool, std::string script, const Args& args) {
+  Args argv{"bash", "-c", std::regex_replace(script, std::regex("TOOL"), word(tool_path(tool)) + " \"$@\""), "bash"};
+  argv.insert(argv.end(), args.begin(), args.end());
+  return argv;
+}
+
+// A copy that any user may run.
+std::string copy_for_all(const TempDir& dir, const std::string& tool) {
+  const std::string copy = dir / tool;
+  std::filesystem::copy_file(tool_path(tool), copy, std::filesystem::copy_options::overwrite_existing);
+  check(chmod(copy.c_str(), 0755), "chmod");
+  check(chmod(dir.path().c_str(), 0755), "chmod");
+  return copy;
+}
+
+// Waits for what will be; FAILs after a minute.
+void eventually(const std::function<bool()>& is) {
+  for (int i = 0; i < 6000; i++) {
+    if (is()) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  FAIL("it never became true");
+}
+
+// One line, of this tool, that says this.
+void check_one_line(const std::string& tool, const Result& r, int status, const std::string& says) {
+  INFO(tool << ": " << r.err);
+  CHECK(r.status == status);
+  CHECK(r.out == "");
+  CHECK(count_lines(r.err) == 1);
+  CHECK(r.err.starts_with(tool + ": "));
+  CHECK(r.err.find(says) != std::string::npos);
+  CHECK(r.err.size() < 800);
+}
+
+unsigned long long total_lost(const std::string& err) {
+  std::smatch m;
+  return std::regex_search(err, m, std::regex("events shown, ([0-9]+) lost")) ? std::stoull(m[1]) : 0;
+}
+
+long resident_kb(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmRSS:")) return std::stol(line.substr(6));
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("signals drain what has happened, and end with status 0") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools())
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+      INFO(tool << ", signal " << signal);
+      Actor actor(deeds(tool, path, 500));
+      Tracer tracer(tool, {"-p", actor.id()});
+      actor.act();
+      tracer.stop(signal);
+      CHECK(tracer.status() == 0);
+      CHECK(tracer.lines().size() == 500);
+      CHECK(tracer.out().ends_with("\n"));
+      CHECK(count_lines(tracer.err()) == 1);
+    }
+}
+
+TEST_CASE("a lone event shows at once, also when nobody looks at a terminal") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    Actor actor(deeds(tool, path, 1));
+    const std::string out = dir / (tool + ".out");
+    Tracer tracer(by_shell(tool, "exec TOOL > " + out, {"-p", actor.id(), "--no-heading"}));
+    actor.act();
+    eventually([&] { return count_lines([&] { std::ifstream in(out); return std::string{std::istreambuf_iterator<char>(in), {}}; }()) == 1; });
+    tracer.stop(SIGKILL);  // so it is not the end that wrote it
+  }
+}
+
+TEST_CASE("| head ends the tool quietly, with status 0") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    for (const int count : {100, 20000}) {
+      Actor actor(deeds(tool, path, count));
+      Tracer tracer(by_shell(tool, "TOOL | head -3; exit ${PIPESTATUS[0]}", {"-p", actor.id()}));
+      actor.act();
+      tracer.wait();
+      CHECK(tracer.status() == 0);
+      CHECK(count_lines(tracer.out()) == 3);
+      CHECK(tracer.err() == tool + ": tracing, Ctrl-C to stop\n");
+    }
+    // A reader that goes without another event.
+    Tracer tracer(by_shell(tool, "TOOL | head -1; exit ${PIPESTATUS[0]}", {"-p", std::to_string(getpid())}));
+    tracer.wait();
+    CHECK(tracer.status() == 0);
+  }
+}
+
+TEST_CASE("a full disk and a closed standard output are errors, of one line") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    check_one_line(tool, run(by_shell(tool, "exec TOOL > /dev/full", {"-p", "1"})), 1, "No space left on device");
+    check_one_line(tool, run(by_shell(tool, "exec TOOL >&-", {"-p", "1"})), 1, "standard output is closed");
+    Actor actor(deeds(tool, path, 10));
+    Tracer tracer(by_shell(tool, "exec TOOL > /dev/full", {"-p", actor.id(), "--no-heading"}));
+    actor.act();
+    tracer.wait();
+    CHECK(tracer.status() == 1);
+    CHECK(count_lines(tracer.err()) == 2);
+    CHECK(tracer.err().find("No space left on device") != std::string::npos);
+  }
+}
+
+TEST_CASE("closed stdin and stderr are no matter, and nothing else lands there") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    Actor actor(deeds(tool, path, 3));
+    Tracer tracer(by_shell(tool, "exec TOOL <&-", {"-p", actor.id()}));
+    actor.act();
+    CHECK(std::filesystem::read_symlink("/proc/" + std::to_string(tracer.pid()) + "/fd/0") == "/dev/null");
+    tracer.stop();
+    CHECK(tracer.status() == 0);
+    CHECK(tracer.lines().size() == 3);
+    const Result r = run(by_shell(tool, "exec TOOL <&- 2>&-", {"-p", "1", "-d", "0.2"}));
+    CHECK(r.status == 0);
+    CHECK(count_lines(r.out) == 1);
+  }
+}
+
+TEST_CASE("timeout, -d") {
+  std::vector<std::future<std::pair<Result, Result>>> results;
+  const auto tools = all_tools();
+  for (const std::string& tool : tools)
+    results.push_back(std::async(std::launch::async, [&tool] {
+      return std::pair(run(by_shell(tool, "exec timeout --preserve-status 5 TOOL", {"-p", "1"})), run_tool(tool, {"-p", "1", "-d", "0.3"}));
+    }));
+  for (std::size_t i = 0; i < tools.size(); i++) {
+    const auto [by_timeout, by_d] = results[i].get();
+    for (const Result& r : {by_timeout, by_d}) {
+      INFO(tools[i] << r.err);
+      CHECK(r.status == 0);
+      CHECK(count_lines(r.out) == 1);
+      CHECK(r.err == tools[i] + ": tracing, Ctrl-C to stop\n");
+    }
+  }
+}
+
+TEST_CASE("a reader that stops reading: losses are counted, and a signal ends the tool") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  constexpr int kDeeds = 20000;
+  for (const std::string& tool : all_tools())
+    for (const bool resumes : {true, false}) {
+      INFO(tool << resumes);
+      const std::string fifo = dir / (tool + (resumes ? "1" : "2"));
+      check(mkfifo(fifo.c_str(), 0600), "mkfifo");
+      const int in = static_cast<int>(check(open(fifo.c_str(), O_RDWR | O_CLOEXEC), "open"));
+      Actor actor(deeds(tool, path, kDeeds));
+      Tracer tracer(by_shell(tool, "exec TOOL > " + fifo, {"-p", actor.id(), "-j", "--buffer", "64K"}));
+      actor.act();
+      int waiting = 0;
+      eventually([&] { return ioctl(in, FIONREAD, &waiting) == 0 && waiting > 50000; });  // the pipe is full
+      if (!resumes) {
+        tracer.stop(SIGTERM);
+        CHECK(tracer.status() == 1);
+        CHECK(tracer.err().find("nothing read the output") != std::string::npos);
+        close(in);
+        continue;
+      }
+      unsigned long long shown = 0, lost = 0;
+      std::string text;
+      std::thread reader([&] {
+        char buffer[1 << 16];
+        for (ssize_t n; text.find("\nend\n") == text.npos && (n = read(in, buffer, sizeof buffer)) > 0;)
+          text.append(buffer, static_cast<std::size_t>(n));
+      });
+      tracer.stop();
+      const int end = open(fifo.c_str(), O_WRONLY | O_CLOEXEC);
+      CHECK(write(end, "\nend\n", 5) == 5);
+      reader.join();
+      close(end), close(in);
+      std::istringstream lines(text);
+      for (std::string line; std::getline(lines, line) && !line.empty();) {
+        const Json j = Json::parse(line);
+        if (j.contains("lost")) lost += j["lost"].get<unsigned long long>();
+        else shown++;
+      }
+      CHECK(tracer.status() == 0);
+      INFO(tracer.err());
+      CHECK(lost > 0);
+      CHECK(shown + lost == kDeeds);
+      CHECK(total_lost(tracer.err()) == lost);
+    }
+}
+
+TEST_CASE("without privileges: one line that names the capabilities") {
+  TempDir dir;
+  for (const std::string& tool : all_tools()) {
+    const std::string copy = copy_for_all(dir, tool);
+    check_one_line(tool, run({"setpriv", "--bounding-set=-all", "--inh-caps=-all", copy}), 1, "CAP_BPF and CAP_PERFMON");
+    check_one_line(tool, run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", copy}), 1, "CAP_BPF and CAP_PERFMON");
+    check_one_line(tool, run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+bpf", "--ambient-caps=+bpf", copy}), 1,
+                   "CAP_PERFMON");
+  }
+}
+
+TEST_CASE("with only the capabilities that it needs, the tool works without root, and drops them") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    const std::string caps = tool == "connectsnoop" ? "+bpf,+perfmon,+net_admin" : "+bpf,+perfmon";
+    Actor actor(deeds(tool, path, 3));
+    Tracer tracer({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=" + caps, "--ambient-caps=" + caps,
+                   copy_for_all(dir, tool), "-p", actor.id()});
+    std::ifstream in("/proc/" + std::to_string(tracer.pid()) + "/status");
+    const std::string status{std::istreambuf_iterator<char>(in), {}};
+    CHECK(status.find("CapEff:\t0000000000000000") != std::string::npos);
+    CHECK(status.find("CapPrm:\t0000000000000000") != std::string::npos);
+    actor.act();
+    tracer.stop();
+    CHECK(tracer.status() == 0);
+    CHECK(tracer.lines().size() == 3);
+  }
+}
+
+TEST_CASE("without BTF, or locked down: one line that says so") {
+  TempDir dir;
+  for (const std::string& tool : all_tools()) {
+    const auto in_namespace = [&](const std::string& mounts) {
+      return run({"unshare", "-m", "bash", "-c", "mount --make-rprivate / && " + mounts + " && exec " + word(tool_path(tool))});
+    };
+    check_one_line(tool, in_namespace("mount -t tmpfs none /sys"), 1, "BTF");
+    if (access("/sys/kernel/security", F_OK) != 0) CANNOT_TEST("there is no /sys/kernel/security");
+    check_one_line(tool, in_namespace("mount -t tmpfs none /sys/kernel/security && echo 'none integrity [confidentiality]' > /sys/kernel/security/lockdown"),
+                   1, "lockdown");
+  }
+}
+
+TEST_CASE("bad usage: status 2, and one line that names the option and says what to do") {
+  struct Bad {
+    Args args;
+    std::string names, says;
+  };
+  TempDir dir;
+  const std::vector<Bad> bad{
+      {{"-p", "4194305"}, "--pid", "4194305"},
+      {{"-p", "0"}, "--pid", "give a number"},
+      {{"-p", "-1"}, "--pid", ""},
+      {{"-p", "12x"}, "--pid", "12x"},
+      {{"-p", "1,,x"}, "--pid", "x"},
+      {{"-p", ""}, "--pid", ""},
+      {{"-t", "4194305"}, "--tid", "4194305"},
+      {{"--tid", "99999999999999999999"}, "--tid", "give a number"},
+      {{"-u", "no-such-user"}, "--uid", "no-such-user"},
+      {{"-u", "-5"}, "--uid", ""},
+      {{"-n", "a-name-of-more-than-15"}, "--comm", "15"},
+      {{"-n", ""}, "--comm", ""},
+      {{"--cgroup", "/nowhere"}, "--cgroup", "/nowhere"},
+      {{"--cgroup", dir.path()}, "--cgroup", "cgroup v2"},
+      {{"--mnt-ns", "x"}, "--mnt-ns", "give a number"},
+      {{"--mnt-ns", "4194305"}, "--mnt-ns", "4194305"},
+      {{"-o", "nope"}, "--columns", "nope"},
+      {{"-o", "pid,+nope"}, "--columns", "nope"},
+      {{"-d", "0"}, "--duration", "give"},
+      {{"-d", "-1"}, "--duration", ""},
+      {{"-d", "soon"}, "--duration", "soon"},
+      {{"-d", "nan"}, "--duration", "give"},
+      {{"-d", "inf"}, "--duration", "give"},
+      {{"--count", "0"}, "--count", "give"},
+      {{"--count", "1.5"}, "--count", "give"},
+      {{"--buffer", "3M"}, "--buffer", "power of two"},
+      {{"--buffer", "1K"}, "--buffer", "power of two"},
+      {{"--buffer", "big"}, "--buffer", "big"},
+      {{"--buffer", "4G"}, "--buffer", "power of two"},
+      {{"--hook", "kprobe"}, "--hook", "fentry"},
+      {{"--color", "red"}, "--color", "never"},
+      {{"--no-such-option"}, "--no-such-option", "--help"},
+      {{"-Z"}, "-Z", "--help"},
+      {{"-p"}, "--pid", "--help"},
+      {{"-d"}, "--duration", "--help"},
+      {{"positional"}, "positional", "--help"},
+      {{"-x", "1"}, "1", "--help"},
+      {{"-d", "1", "-d", "2"}, "--duration", ""},
+      {{"-p", "1\n2"}, "--pid", "1\\n2"},
+  };
+  const std::map<std::string, std::vector<Bad>> own{
+      {"opensnoop", {{{"-f", "O_NOPE"}, "-f", "O_NOPE"}, {{"--path", ""}, "--path", "give"}, {{"--path", std::string(300, 'x')}, "--path", "300"}}},
+      {"connectsnoop", {{{"--dest", "10.0.0.0/33"}, "--dest", "/33"}, {{"--dest", "nonsense"}, "--dest", "nonsense"},
+                        {{"--port", "65536"}, "--port", "65536"}, {{"--port", "http"}, "--port", "http"}, {{"--proto", "nope"}, "--proto", "nope"}}},
+  };
+  for (const std::string& tool : all_tools()) {
+    std::vector<Bad> cases = bad;
+    if (own.contains(tool)) cases.insert(cases.end(), own.at(tool).begin(), own.at(tool).end());
+    for (const Bad& b : cases) {
+      INFO(Json(b.args));
+      const Result r = run_tool(tool, b.args);
+      check_one_line(tool, r, 2, b.names);
+      INFO(r.err);
+      CHECK(r.err.find(b.says) != std::string::npos);
+    }
+    // Refused as well for who may not trace: before anything else is asked.
+    check_one_line(tool, run({"setpriv", "--bounding-set=-all", "--inh-caps=-all", tool_path(tool), "-p", "x"}), 2, "--pid");
+  }
+}
+
+TEST_CASE("help and version go to standard output, with status 0") {
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    const Result help = run_tool(tool, {"--help"}), h = run_tool(tool, {"-h"}), version = run_tool(tool, {"-V"});
+    CHECK(help.status == 0);
+    CHECK(help.err == "");
+    CHECK(help.out == h.out);
+    CHECK(h.status == 0);
+    std::istringstream in(help.out);
+    for (std::string line; std::getline(in, line);) CHECK(line.size() <= 80);
+    CHECK(version.status == 0);
+    CHECK(version.err == "");
+    CHECK(std::regex_match(version.out, std::regex(tool + " [0-9]+\\.[0-9]+\\.[0-9]+\n")));
+    CHECK(run({"setpriv", "--bounding-set=-all", "--inh-caps=-all", tool_path(tool), "--help"}).status == 0);
+    CHECK(run(by_shell(tool, "TOOL --help > /dev/full", {})).status == 1);
+  }
+}
+
+TEST_CASE("comm: -n goes on behind the first event of another process") {  // peers.md 0, 2
+  TempDir dir;
+  const std::string path = dir.file("f"), name = "bn" + std::to_string(getpid());
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    Actor other(deeds(tool, path, 100)), named([&](Json& t) {
+      prctl(PR_SET_NAME, name.c_str());
+      deeds(tool, path, 100)(t);
+    });
+    Tracer tracer(tool, {"-n", name});
+    other.act();
+    named.act();
+    tracer.stop();
+    CHECK(tracer.status() == 0);
+    CHECK(tracer.lines().size() == 100);
+  }
+}
+
+TEST_CASE("times are the event's own, not the printer's") {  // peers.md 0, 9
+  TempDir dir;
+  const std::string path = dir.file("f");
+  const auto now = [] {
+    timespec t{};
+    clock_gettime(CLOCK_REALTIME, &t);
+    return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
+  };
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    Actor actor(deeds(tool, path, 1));
+    Tracer tracer(tool, {"-j", "-p", actor.id()});
+    kill(tracer.pid(), SIGSTOP);  // it prints later
+    const long long before = now();
+    actor.act();
+    const long long after = now();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    kill(tracer.pid(), SIGCONT);
+    tracer.stop();
+    const auto events = tracer.events();
+    REQUIRE(events.size() == 1);
+    const long long time = time_of(events[0]["time"]);
+    CHECK(time > before - 500'000'000);
+    CHECK(time < after + 500'000'000);
+  }
+}
+
+TEST_CASE("the tool never reports itself") {
+  TempDir dir;
+  const std::string path = dir.file("f"), name = "me" + std::to_string(getpid());
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    const std::string copy = dir / name;
+    std::filesystem::copy_file(tool_path(tool), copy, std::filesystem::copy_options::overwrite_existing);
+    Actor actor([&](Json& t) {
+      prctl(PR_SET_NAME, name.c_str());
+      deeds(tool, path, 2)(t);
+    });
+    Tracer tracer({copy, "-T", "-n", name});
+    Tracer watcher("opensnoop", {"-j", "-p", std::to_string(tracer.pid())});
+    const std::string id = actor.id();
+    actor.act();
+    tracer.stop();
+    watcher.stop();
+    CHECK(tracer.lines().size() == 2);
+    for (const std::string& line : tracer.lines()) CHECK(line.find(" " + id + " ") != std::string::npos);
+    if (tool == "opensnoop") CHECK(!watcher.events().empty());  // it did open something: the time zone
+  }
+}
+
+TEST_CASE("memory: at most 20 MiB resident, and no growth") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    Tracer tracer(by_shell(tool, "exec TOOL > /dev/null", {"-j", "-n", "mem" + std::to_string(getpid())}));
+    const auto flood = [&] {
+      Actor actor([&](Json& t) {
+        prctl(PR_SET_NAME, ("mem" + std::to_string(getppid())).c_str());
+        deeds(tool, path, 20000)(t);
+      });
+      actor.act();
+      return resident_kb(tracer.pid());
+    };
+    CHECK(resident_kb(tracer.pid()) > 0);
+    CHECK(resident_kb(tracer.pid()) <= 20 * 1024);
+    const long first = flood();
+    flood();
+    const long third = flood();
+    CHECK(third <= 20 * 1024);
+    CHECK(third - first < 1024);
+    tracer.stop();
+    CHECK(tracer.status() == 0);
+  }
+}
+
+TEST_CASE("SIGKILL leaves nothing behind") {
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    Tracer tracer(tool, {"-p", "1"});
+    std::set<__u32> programs, maps;
+    const std::string fds = "/proc/" + std::to_string(tracer.pid()) + "/fdinfo";
+    for (const auto& entry : std::filesystem::directory_iterator(fds)) {
+      std::ifstream in(entry.path());
+      for (std::string key, value; in >> key >> value;) {
+        if (key == "prog_id:") programs.insert(static_cast<__u32>(std::stoul(value)));
+        if (key == "map_id:") maps.insert(static_cast<__u32>(std::stoul(value)));
+      }
+    }
+    REQUIRE(!programs.empty());
+    REQUIRE(!maps.empty());
+    const auto exists = [](int fd) { return fd >= 0 && close(fd) == 0; };
+    for (const __u32 id : programs) CHECK(exists(bpf_prog_get_fd_by_id(id)));
+    tracer.stop(SIGKILL);
+    for (const __u32 id : programs) eventually([&] { return !exists(bpf_prog_get_fd_by_id(id)); });
+    for (const __u32 id : maps) eventually([&] { return !exists(bpf_map_get_fd_by_id(id)); });
+  }
+}
+
+TEST_CASE("verbose says which hooks were taken, and --hook insists") {
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    REQUIRE(!tiers(tool).empty());
+    const Result verbose = run_tool(tool, {"-v", "-p", "1", "-d", "0.1"});
+    CHECK(verbose.status == 0);
+    CHECK(verbose.err.find(": taken (") != std::string::npos);
+    for (const char* tier : {"fentry", "tp"}) {
+      const Result r = run_tool(tool, {"--hook", tier, "-p", "1", "-d", "0.1"});
+      const auto possible = tiers(tool);
+      const bool works = std::find(possible.begin(), possible.end(), tier) != possible.end();
+      INFO(tier << r.err);
+      CHECK(r.status == (works ? 0 : 1));
+      if (!works) CHECK(r.err.starts_with(tool + ": "));
+    }
+  }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What every tool's columns, options and --help promise. Linked with each tool.
+#include "harness.h"
+#include "output.h"
+#include "tool.h"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+using namespace needle;
+using harness::Json;
+
+namespace {
+
+const std::string name(tool.name);
+
+Columns all_columns() {
+  Columns all;
+  for (const Column& c : tool.columns) all.push_back(&c);
+  return all;
+}
+
+std::string print(std::unique_ptr<Output> output, char fill) {
+  const std::vector<std::byte> bytes(tool.event_size, std::byte(fill));
+  Buffer out;
+  output->event(out, {bytes});
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("columns have names of their own, in snake_case, and say what they mean") {
+  std::set<std::string_view> names;
+  for (const Column& c : tool.columns) {
+    INFO(c.name);
+    CHECK(names.insert(c.name).second);
+    CHECK(std::regex_match(std::string(c.name), std::regex("[a-z][a-z0-9]*(_[a-z0-9]+)*")));
+    CHECK(c.help.size() > 5);
+    CHECK(c.width >= static_cast<int>(c.name.size()));
+  }
+}
+
+TEST_CASE("columns print a zeroed event and one of ones, in text and in JSON") {
+  std::map<std::string, Json::value_t> types;
+  for (const char fill : {'\0', '\xff'}) {
+    const std::string row = print(make_table(all_columns(), false), fill);
+    INFO(row);
+    CHECK(std::count(row.begin(), row.end(), '\n') == 1);
+    std::istringstream cells(row);
+    const auto count = std::distance(std::istream_iterator<std::string>(cells), {});
+    CHECK(count == static_cast<long>(tool.columns.size()));
+
+    const std::string line = print(make_json(all_columns()), fill);
+    INFO(line);
+    std::multiset<std::string> keys;
+    const Json j = Json::parse(line, [&](int, Json::parse_event_t event, Json& value) {
+      if (event == Json::parse_event_t::key) keys.insert(value.get<std::string>());
+      return true;
+    });
+    for (const auto& [key, value] : j.items()) {
+      INFO(key);
+      CHECK(keys.count(key) == 1);
+      CHECK(std::regex_match(key, std::regex("[a-z][a-z0-9_]*")));
+      if (value.is_null()) continue;
+      const Json::value_t type = value.is_number() ? Json::value_t::number_integer : value.type();
+      CHECK(types.emplace(key, type).first->second == type);
+    }
+    for (const Column& c : tool.columns) CHECK((c.name == "err" ? j.contains("errno") && j.contains("error") : j.contains(c.name)));
+  }
+}
+
+TEST_CASE("the usual table: order, and 80 columns") {
+  std::vector<std::string_view> shown;
+  int width = -1, last = 0;
+  for (const Column& c : tool.columns)
+    if (c.shown) shown.push_back(c.name), last = c.align == Align::left ? 12 : c.width, width += c.width + 1;
+  width += last - (tool.columns.back().shown ? tool.columns.back().width : last);  // the last is not padded: a word is to fit
+  CHECK(width <= 80);
+  REQUIRE(shown.size() >= 3);
+  CHECK(shown[0] == "pid");
+  CHECK(shown[1] == "comm");
+  CHECK(tool.columns[0].name == "time");
+}
+
+TEST_CASE("help: what the tool is, its own options, every column, examples that begin with its name") {
+  const auto result = harness::run_tool(name, {"--help"});
+  CHECK(result.status == 0);
+  CHECK(result.err == "");
+  const std::string& text = result.out;
+  CHECK(text.find(tool.about) != std::string::npos);
+  for (const Column& c : tool.columns) {
+    std::string word(c.name);
+    if (c.shown) std::transform(word.begin(), word.end(), word.begin(), [](unsigned char ch) { return static_cast<char>(std::toupper(ch)); });
+    INFO(word);
+    CHECK(std::regex_search(text, std::regex("\n  " + word + "\\s")));
+  }
+  for (const Option& o : tool.options) {
+    INFO(o.flags);
+    const std::string flag(o.flags.substr(o.flags.find("--")));
+    CHECK(std::regex_search(text, std::regex("\n +(-[A-Za-z0-9], ?)?" + flag + "\\s")));
+  }
+  CHECK(tool.examples.starts_with(tool.name));
+  CHECK(text.find("\nExamples:\n  " + name) != std::string::npos);
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The table, JSON lines, and the options: with a tool that is made up.
+#include "options.h"
+#include "output.h"
+#include "harness.h"
+
+#include <random>
+#include <sstream>
+
+using namespace needle;
+using harness::Json;
+
+struct made_up_event {
+  event_header h;
+  ev_fd fd;
+  ev_errno err;
+  ev_count bytes;
+  ev_str name;
+  ev_str path;
+};
+
+static constexpr auto columns = header_columns<made_up_event> + std::array{
+    column<&made_up_event::fd>("fd", "a number"),
+    column<&made_up_event::err>("err", "an error"),
+    column<&made_up_event::name>("name", "a string that is not the last"),
+    hidden(column<&made_up_event::bytes>("bytes", "a count")),
+    column<&made_up_event::path>("path", "the last"),
+};
+static constexpr Option options[] = {{"--own", "WORD", "a list", [](std::string_view, MapEntries&) {}},
+                                     {"-w,--write", "", "a flag", [](std::string_view, MapEntries&) {}}};
+constexpr Tool needle::tool = {"made_up", "Nothing.", "", sizeof(made_up_event), columns, options, nullptr, nullptr};
+
+namespace {
+
+Columns all_columns() {
+  Columns all;
+  for (const Column& c : tool.columns) all.push_back(&c);
+  return all;
+}
+
+// A record, with its two strings behind it.
+std::string record(made_up_event e, const std::string& name, const std::string& path) {
+  e.name = {sizeof e, static_cast<__u16>(name.size()), 0};
+  e.path = {static_cast<__u16>(sizeof e + name.size()), static_cast<__u16>(path.size()), 0};
+  return std::string(reinterpret_cast<const char*>(&e), sizeof e) + name + path;
+}
+
+std::string print(Output& output, const std::string& bytes) {
+  Buffer out;
+  output.event(out, {std::as_bytes(std::span(bytes))});
+  return out;
+}
+
+std::vector<std::string> split(const std::string& line) {
+  std::istringstream in(line);
+  std::vector<std::string> words;
+  for (std::string w; in >> w;) words.push_back(w);
+  return words;
+}
+
+struct Parsed {
+  Options o;
+  std::string error;
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const Column* c : o.columns) all.emplace_back(c->name);
+    return all;
+  }
+};
+Parsed parse(std::vector<std::string> words) {
+  words.insert(words.begin(), "made_up");
+  std::vector<char*> argv;
+  for (std::string& w : words) argv.push_back(w.data());
+  Parsed p;
+  try {
+    const int status = parse_options(static_cast<int>(argv.size()), argv.data(), p.o);
+    CHECK(status == -1);
+  } catch (const BadUsage& e) {
+    p.error = e.what();
+  }
+  return p;
+}
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("table: heading and rows line up, and every cell but the last is one field") {
+  const auto table = make_table(all_columns(), false);
+  Buffer heading;
+  table->heading(heading);
+  CHECK(heading.back() == '\n');
+  CHECK(split(heading).size() == columns.size());
+
+  std::mt19937 rng(1);
+  const Names strings{"", "-", "?", "plain", "a b", " ", "\n", "\x1b[2J", "x\xff", "  ", "/tmp/a b  c", "\t"};
+  for (int i = 0; i < 2000; i++) {
+    made_up_event e{};
+    e.h.pid = ev_pid{static_cast<__u32>(rng() % 4194304)};
+    e.fd = ev_fd{static_cast<int>(rng() % 100) - 1};
+    e.err = ev_errno{static_cast<int>(rng() % 140)};
+    const std::string& comm = strings[rng() % strings.size()];
+    comm.copy(e.h.comm.s, 15);
+    const std::string& name = strings[rng() % strings.size()];
+    const std::string& path = strings[rng() % strings.size()];
+    const std::string row = print(*table, record(e, name, path));
+    INFO(row);
+    REQUIRE(std::count(row.begin(), row.end(), '\n') == 1);
+    REQUIRE(row.back() == '\n');
+    REQUIRE(row[row.size() - 2] != ' ');
+    const auto cells = split(row);
+    REQUIRE(cells.size() >= columns.size());
+    CHECK(cells[4] == std::to_string(static_cast<unsigned>(e.h.pid)));
+    CHECK(cells[columns.size() - 2] == "0");  // bytes, behind the name: nothing shifted
+  }
+
+  // Ordinary values: each cell begins or ends under its heading.
+  made_up_event e{};
+  e.h.pid = ev_pid{1234};
+  e.fd = ev_fd{5};
+  e.err = ev_errno{2};
+  const std::string row = print(*table, record(e, "name", "/path"));
+  for (const auto& [head, cell, right] : {std::tuple{" PID", " 1234", true}, {" FD", " 5", true}, {"ERR", "ENOENT", false},
+                                          {"NAME", "name", false}, {"PATH", "/path", false}}) {
+    INFO(head);
+    const std::size_t h = heading.find(head), c = row.find(cell);
+    CHECK(h + (right ? strlen(head) : 0) == c + (right ? strlen(cell) : 0));
+  }
+}
+
+TEST_CASE("table: colour only where asked for, and only ours") {
+  for (const bool colour : {false, true}) {
+    const auto table = make_table(all_columns(), colour);
+    Buffer out;
+    table->heading(out);
+    made_up_event e{};
+    e.err = ev_errno{2};
+    out += print(*table, record(e, "\x1b[2J", "\x1b[31m"));
+    CHECK(std::count(out.begin(), out.end(), '\x1b') == (colour ? 4 : 0));
+  }
+}
+
+TEST_CASE("JSON: one object a line, the keys are the columns, losses are records") {
+  const auto json = make_json(all_columns());
+  made_up_event e{};
+  e.h.comm = {"x\ny"};
+  const std::string line = print(*json, record(e, "\xff\n", ""));
+  CHECK(std::count(line.begin(), line.end(), '\n') == 1);
+  const Json j = Json::parse(line);
+  for (const Column& c : columns)
+    if (c.name != "err") CHECK(j.contains(c.name));
+  CHECK(j["errno"] == 0);
+  CHECK(j["comm"] == "x\ny");
+  CHECK(j["name_hex"] == "ff0a");
+  CHECK(j["path"].is_null());
+  Buffer out;
+  json->lost(out, 3, 10);
+  CHECK(Json::parse(out) == Json{{"lost", 3}, {"lost_total", 10}});
+}
+
+TEST_CASE("columns: usual, listed, added, all") {
+  CHECK(parse({}).names() == Names{"pid", "comm", "fd", "err", "name", "path"});
+  CHECK(parse({"-o", "path,pid"}).names() == Names{"path", "pid"});
+  CHECK(parse({"-o", "path", "-o", "pid,path"}).names() == Names{"path", "pid"});
+  CHECK(parse({"-o", "+time"}).names() == Names{"time", "pid", "comm", "fd", "err", "name", "path"});
+  CHECK(parse({"-T", "-U"}).names() == Names{"time", "uid", "pid", "comm", "fd", "err", "name", "path"});
+  CHECK(parse({"-o", "path", "-T"}).names() == Names{"path", "time"});
+  CHECK(parse({"-e"}).names().size() == columns.size());
+  CHECK(parse({"-j"}).names().size() == columns.size());
+  CHECK(parse({"-j", "-o", "pid"}).names() == Names{"pid"});
+  CHECK(parse({"-o", "nope"}).error.find("--columns: there is no column 'nope'; there are: time uid") == 0);
+  CHECK(parse({"-o", "+nope"}).error.find("nope") != std::string::npos);
+  CHECK(parse({"-o", ""}).error != "");
+}
+
+TEST_CASE("filters: one value is compared, several are looked up") {
+  const std::string me = std::to_string(getpid());
+  const Parsed one = parse({"-p", me + "," + me, "-u", "0", "-n", "abc", "-x"});
+  CHECK(one.error == "");
+  CHECK(one.o.filter.set == (FILTER_PID | FILTER_UID | FILTER_COMM | FILTER_FAILED));
+  CHECK(one.o.filter.pid == static_cast<unsigned>(getpid()));
+  CHECK(one.o.filter.comm_len == 3);
+  const Parsed two = parse({"-p", me + ",1", "-u", "0", "-u", "nobody,0"});
+  CHECK(two.error == "");
+  CHECK(two.o.filter.set == (FILTER_PIDS | FILTER_UIDS));
+  CHECK(two.o.pids == std::vector<__u32>{static_cast<__u32>(getpid()), 1});
+  CHECK(two.o.uids == std::vector<__u32>{0, 65534});
+}
+
+TEST_CASE("options: the tool's own, sizes and times") {
+  const Parsed p = parse({"--own", "a", "-w", "--own", "b", "--buffer", "64K", "-d", "0.5", "--count", "7"});
+  CHECK(p.error == "");
+  REQUIRE(p.o.own.size() == 3);
+  CHECK(p.o.buffer == 65536);
+  CHECK(p.o.duration == 0.5);
+  CHECK(p.o.count == 7);
+  std::string words;
+  for (const auto& [option, value] : p.o.own) words += std::string(option->flags) + "=" + value + ";";
+  CHECK(words.find("--own=a;") != std::string::npos);
+  CHECK(words.find("--own=b;") != std::string::npos);
+  CHECK(parse({"--buffer", "1M"}).o.buffer == 1u << 20);
+  CHECK(parse({"--buffer", "8192"}).o.buffer == 8192);
+}
