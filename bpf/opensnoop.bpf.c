@@ -225,7 +225,7 @@ int BPF_PROG(open__tp_opt_uring_complete, void *ring, void *req, struct io_uring
 		return 0;
 	q = u->q;
 	q.name = u->name;
-	ret = BPF_CORE_READ(cqe, res);
+	ret = cqe->res; /* a direct load: where the third argument is no cqe, the verifier refuses it */
 	if (ret < 0) {
 		res.err = -ret;
 	} else if (!u->fixed) {

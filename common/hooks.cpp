@@ -23,7 +23,8 @@ constexpr std::array<std::string_view, 2> kMechanisms{"fentry", "tp"};
 
 struct Name {
   std::string what, mechanism;
-  bool optional = false, alternative = false;
+  std::string unit;  // what is refused with it: its group; of an optional program those that share _opt_WORD
+  bool alternative = false;
   std::string group() const { return what + "__" + mechanism; }
 };
 
@@ -32,9 +33,15 @@ Name parse(std::string_view program) {
   if (sep == program.npos) return {};
   const std::string_view rest = program.substr(sep + 2);
   for (const std::string_view m : kMechanisms)
-    if (rest == m || rest.starts_with(std::string(m) + "_"))
-      return {std::string(program.substr(0, sep)), std::string(m), rest.substr(m.size()).starts_with("_opt"),
-              rest.substr(m.size()).starts_with("_alt")};
+    if (rest == m || rest.starts_with(std::string(m) + "_")) {
+      Name name{std::string(program.substr(0, sep)), std::string(m), {}, false};
+      const std::string_view detail = rest.substr(m.size());
+      name.alternative = detail.starts_with("_alt_");
+      name.unit = name.group();
+      if (name.alternative) name.unit = program;
+      if (detail.starts_with("_opt_")) name.unit += detail.substr(0, detail.find('_', 5));
+      return name;
+    }
   return {};
 }
 
@@ -115,9 +122,13 @@ bpf_link* attach_to_root_cgroup(const bpf_program* p) {
 }  // namespace
 
 void Hooks::refuse(const std::string& program, const std::string& reason) {
-  const Name name = parse(program);
-  (name.optional || name.alternative ? refused_programs_.insert(program) : refused_groups_.insert(name.group()));
+  refused_.insert(parse(program).unit);
   refusals_ += fmt::format("  {}: {}\n", program, reason);
+}
+
+bool Hooks::is_refused(const std::string& program) const {
+  const Name name = parse(program);
+  return refused_.contains(name.unit) || refused_.contains(name.group());
 }
 
 void Hooks::choose(const Object& object) {
@@ -136,16 +147,16 @@ void Hooks::choose(const Object& object) {
       if (mechanisms.contains(only_) && mechanism != only_) continue;
       for (bpf_program* p : mechanisms[mechanism]) {
         const std::string program = bpf_program__name(p);
-        if (refused_programs_.contains(program) || refused_groups_.contains(parse(program).group())) continue;
+        if (is_refused(program)) continue;
         if (const std::string reason = missing(p, kernel_.get()); !reason.empty()) refuse(program, reason);
       }
-      const auto left = [this](bpf_program* p) { return !refused_programs_.contains(bpf_program__name(p)); };
+      const auto left = [this](bpf_program* p) { return !is_refused(bpf_program__name(p)); };
       const auto alternative = [](bpf_program* p) { return parse(bpf_program__name(p)).alternative; };
       auto& programs = mechanisms[mechanism];
       if (std::ranges::any_of(programs, alternative) &&
           std::ranges::none_of(programs, [&](bpf_program* p) { return alternative(p) && left(p); }))
-        refused_groups_.insert(what + "__" + mechanism);
-      if (refused_groups_.contains(what + "__" + mechanism)) continue;
+        refused_.insert(what + "__" + mechanism);
+      if (refused_.contains(what + "__" + mechanism)) continue;
       bool have_alternative = false;
       for (bpf_program* p : programs) {
         if (!left(p) || (alternative(p) && have_alternative)) continue;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Which programs of an object to use: decided here, by trying.
 //
-// A program is named WHAT__MECHANISM[_opt|_alt][_detail]. The programs of one WHAT and one mechanism
+// A program is named WHAT__MECHANISM[_opt_WORD|_alt][_detail]. The programs of one WHAT and one mechanism
 // belong together; of a WHAT's mechanisms the first in the order fentry, tp that loads and
-// attaches is taken. An _opt program covers a path that not every kernel has or lets us see: it
-// may be missing, which -v says. Of the _alt programs, one and only one is taken: the first that works.
+// attaches is taken. _opt_WORD programs cover a path that not every kernel has or lets us see: they
+// may be missing, those of one WORD together, which -v says. Of the _alt programs, one and only one is taken: the first that works.
 #pragma once
 
 #include "tool.h"
@@ -39,13 +39,13 @@ class Hooks {
   bool refuse_unloadable(const std::function<void(const Object&)>& setup);
   bool attach(const Object&);
   void detach();
+  bool is_refused(const std::string& program) const;
   void refuse(const std::string& program, const std::string& reason);
 
   std::string only_;
   std::unique_ptr<btf, decltype(&btf__free)> kernel_{nullptr, btf__free};
   std::vector<bpf_link*> links_;
-  std::set<std::string> refused_groups_;    // "WHAT__MECHANISM"
-  std::set<std::string> refused_programs_;  // optional ones and alternatives
+  std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD, or an _alt program
   std::string refusals_, report_;
 };
 

@@ -40,13 +40,6 @@ int peer_port(int fd) {
   return a.port();
 }
 
-// Local port -> remote port, of all events.
-std::map<int, int> pairs(const std::vector<Json>& events) {
-  std::map<int, int> all;
-  for (const Json& e : events) all[e["lport"].get<int>()] = e["rport"].get<int>();
-  return all;
-}
-
 }  // namespace
 
 TEST_CASE("a thread flips the port while the kernel copies the address: TCP") {

@@ -437,7 +437,7 @@ TEST_CASE("a file created with a dangerous mode: 32-bit, and as text") {
   CHECK(words.substr(heading) == "compat:open - 4711 setuid yes " + (dir / "a") + " compat:mkdir - 0777 world-writable yes " + (dir / "b") + " ");
 }
 
-TEST_CASE("--risky shows only dangerous bits gained") {
+TEST_CASE("option --risky shows only dangerous bits gained") {
   for (const std::string& tier : tiers("chmodsnoop")) {
     INFO(tier);
     const TempDir dir;
@@ -455,7 +455,7 @@ TEST_CASE("--risky shows only dangerous bits gained") {
   }
 }
 
-TEST_CASE("--path") {
+TEST_CASE("option --path") {
   for (const std::string& tier : tiers("chmodsnoop")) {
     INFO(tier);
     const TempDir dir;

@@ -305,7 +305,7 @@ TEST_CASE("32-bit entry: connect and socketcall") {
     }, "user", "kernel");
   }
 }
-TEST_CASE("UDP connect; dissolving it is none") {
+TEST_CASE("UDP connect - dissolving it is none") {
   for (const char* ip : {"127.0.0.1", "::1", "::ffff:127.0.0.1"})
     one_line([ip](Json& t) {
       const Address to = ip_address(ip, 53);
