@@ -901,7 +901,7 @@ int address__tp_opt_connect4(struct bpf_sock_addr *ctx)
 	if (!inside)
 		return 1;
 	inside->started = 0;
-	inside->cookie = bpf_get_socket_cookie(ctx);
+	inside->cookie = inside->facts.cookie = bpf_get_socket_cookie(ctx);
 	inside->port = bpf_ntohs(ctx->user_port);
 	copy_v4(inside->ip, ctx->user_ip4);
 	return 1;
@@ -916,7 +916,7 @@ int address__tp_opt_connect6(struct bpf_sock_addr *ctx)
 	if (!inside)
 		return 1;
 	inside->started = 0;
-	inside->cookie = bpf_get_socket_cookie(ctx);
+	inside->cookie = inside->facts.cookie = bpf_get_socket_cookie(ctx);
 	inside->port = bpf_ntohs(ctx->user_port);
 	copy_v6(inside->ip, ctx);
 	return 1;
