@@ -744,21 +744,27 @@ int BPF_PROG(connect__tp_sys_exit, struct pt_regs *regs, long ret)
 
 /* A connect through io_uring that is not TCP, or fails before it gets there: the request holds
  * the kernel's copy of the address from its preparation on. TCP's attempts were seen as such. */
-/* Where the data of a connect hold the address: alone before 6.10 (c55978024d12), then in a
- * message, alone again some time after 6.15. A message begins with a pointer of the kernel or
- * NULL by then, an address with its family. */
-static __always_inline void *ring_address(void *data)
-{
-	__u64 first = 0;
+/* Where the data of a request hold the kernel's copy of the address: alone, or in a message from
+ * 6.10 (c55978024d12) until some stable release of each series, with the same types. So the first
+ * request that is like what its caller wrote in just one of the two places tells, once for all. */
+enum { RING_NOT_KNOWN, RING_ALONE, RING_MESSAGE };
+__u32 ring_layout = RING_NOT_KNOWN;
 
-	if (bpf_core_field_exists(struct io_async_msghdr, vec)) {
-		bpf_probe_read_kernel(&first, sizeof(first), data);
-		if (first && (first & 7 || first >> 48 != 0xffff))
-			return data;
-	} else if (!bpf_core_field_exists(struct io_async_msghdr, free_iov_nr)) {
-		return data;
+static __always_inline void *ring_address(void *data, const void *user)
+{
+	void *message = data + bpf_core_field_offset(struct io_async_msghdr, addr);
+
+	if (ring_layout == RING_NOT_KNOWN) {
+		__u64 given = 0, alone = 0, within = 0;
+
+		bpf_probe_read_user(&given, sizeof(given), user);
+		bpf_probe_read_kernel(&alone, sizeof(alone), data);
+		bpf_probe_read_kernel(&within, sizeof(within), message);
+		if (alone == within || (alone != given && within != given))
+			return NULL;
+		ring_layout = alone == given ? RING_ALONE : RING_MESSAGE;
 	}
-	return data + bpf_core_field_offset(struct io_async_msghdr, addr);
+	return ring_layout == RING_ALONE ? data : message;
 }
 
 SEC("?tp_btf/io_uring_submit_req")
@@ -780,7 +786,7 @@ int BPF_PROG(connect__tp_opt_ring_submit, struct io_kiocb *req)
 		return 0;
 	s = event_of(r, submission);
 	fill_header(&s->h);
-	data = ring_address(BPF_CORE_READ(req, async_data));
+	data = ring_address(BPF_CORE_READ(req, async_data), BPF_CORE_READ((struct io_connect *)req, addr));
 	s->len = BPF_CORE_READ((struct io_connect *)req, addr_len);
 	if (s->len > SOCKADDR_MAX || bpf_probe_read_kernel(&s->addr, SOCKADDR_MAX, data))
 		s->len = 0;

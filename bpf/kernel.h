@@ -387,17 +387,13 @@ struct netlink_sock {
 	__u32 portid, dst_portid;
 };
 struct io_connect {
+	void *addr;
 	int addr_len;
 };
 struct __kernel_sockaddr_storage {
 	__u16 ss_family;
 };
-struct iou_vec {
-	unsigned int nr;
-};
 struct io_async_msghdr {
-	struct iou_vec vec; /* since 6.15 */
-	int free_iov_nr; /* 6.10 (75191341785e) to 6.14 */
 	struct __kernel_sockaddr_storage addr;
 };
 
