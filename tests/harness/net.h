@@ -87,14 +87,12 @@ inline int server(const Address& a, int type = SOCK_STREAM, int protocol = 0, in
   return fd;
 }
 
-// A port of 127.0.0.1 that nobody listens at.
-inline Address closed_port(const std::string& ip = "127.0.0.1", int type = SOCK_STREAM) {
-  const int fd = new_socket(ip.find(':') == ip.npos ? AF_INET : AF_INET6, type);
-  const Address a = ip_address(ip, 0);
-  check(bind(fd, a.get(), a.size), "bind");
-  const int port = local_of(fd).port();
-  close(fd);
-  return ip_address(ip, port);
+// A port that nobody listens at, and that stays taken, so that no socket connects to itself.
+inline Address closed_port() {
+  const int fd = new_socket(AF_INET, SOCK_STREAM);
+  const Address any = ip_address("127.0.0.1", 0);
+  check(bind(fd, any.get(), any.size), "bind");
+  return local_of(fd);
 }
 
 inline unsigned long long net_ns() {
