@@ -31,28 +31,6 @@ std::string hex_of(const std::string& bytes) {
   return out.str();
 }
 
-// The way back from the table's text.
-std::string unescape(const std::string& s) {
-  std::string out;
-  for (std::size_t i = 0; i < s.size(); i++) {
-    if (s[i] != '\\') {
-      out.push_back(s[i]);
-      continue;
-    }
-    switch (s.at(++i)) {
-      case 'n': out.push_back('\n'); break;
-      case 't': out.push_back('\t'); break;
-      case 'r': out.push_back('\r'); break;
-      case 'x':
-        out.push_back(static_cast<char>(std::stoi(s.substr(i + 1, 2), nullptr, 16)));
-        i += 2;
-        break;
-      default: out.push_back(s[i]);
-    }
-  }
-  return out;
-}
-
 // Keeps changing a value, as another thread of an attacker would, as long as it lives.
 class Meddler {
  public:

@@ -315,6 +315,29 @@ std::string TempDir::file(const std::string& name, const std::string& content, m
   return path;
 }
 
+std::string unescape(std::string_view s) {
+  if (s == "-") return {};
+  std::string out;
+  for (std::size_t i = 0; i < s.size(); i++) {
+    if (s[i] != '\\') {
+      out.push_back(s[i]);
+      continue;
+    }
+    switch (s.at(++i)) {
+      case 'n': out.push_back('\n'); break;
+      case 't': out.push_back('\t'); break;
+      case 'r': out.push_back('\r'); break;
+      case '\\': out.push_back('\\'); break;
+      case 'x':
+        out.push_back(static_cast<char>(std::stoi(std::string(s.substr(i + 1, 2)), nullptr, 16)));
+        i += 2;
+        break;
+      default: throw std::runtime_error("not an escape: " + std::string(s));
+    }
+  }
+  return out;
+}
+
 #ifdef __x86_64__
 bool have_int80() {
   static const bool works = [] {

@@ -120,6 +120,10 @@ class TempDir {
   std::string path_;
 };
 
+// The way back from the table's escapes: what a reader of our text has to implement. Throws
+// std::runtime_error on what is none.
+std::string unescape(std::string_view text);
+
 // For actors: throws std::system_error with `what` if the value is negative (errno is read).
 long check(long value, const char* what);
 

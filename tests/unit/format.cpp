@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 using namespace needle;
+using harness::unescape;
 using harness::Json;
 
 namespace {
@@ -33,30 +34,6 @@ template <class T> Json json_of(const T& v, Record r = {}) {
   Buffer out = "{";
   Format<T>::json(out, "key", v, r);
   return Json::parse(out + "}");
-}
-
-// The way back: what a reader of our text has to implement.
-std::string unescape(std::string_view s) {
-  if (s == "-") return {};
-  std::string out;
-  for (std::size_t i = 0; i < s.size(); i++) {
-    if (s[i] != '\\') {
-      out.push_back(s[i]);
-      continue;
-    }
-    switch (s.at(++i)) {
-      case 'n': out.push_back('\n'); break;
-      case 't': out.push_back('\t'); break;
-      case 'r': out.push_back('\r'); break;
-      case '\\': out.push_back('\\'); break;
-      case 'x':
-        out.push_back(static_cast<char>(std::stoi(std::string(s.substr(i + 1, 2)), nullptr, 16)));
-        i += 2;
-        break;
-      default: throw std::runtime_error("not an escape: " + std::string(s));
-    }
-  }
-  return out;
 }
 
 std::string utf8(char32_t c) {
