@@ -13,25 +13,12 @@ namespace {
 
 constexpr int kCalls = 3000;
 
-// Changes the port in an address between two for as long as it lives.
-class Flipper {
- public:
-  Flipper(Address& a, int one, int other) : thread_([this, &a, one, other] {
-    auto* port = &reinterpret_cast<sockaddr_in*>(&a.storage)->sin_port;
-    while (!done_) {
-      __atomic_store_n(port, htons(static_cast<uint16_t>(one)), __ATOMIC_RELAXED);
-      __atomic_store_n(port, htons(static_cast<uint16_t>(other)), __ATOMIC_RELAXED);
-    }
-  }) {}
-  ~Flipper() {
-    done_ = true;
-    thread_.join();
-  }
-
- private:
-  std::atomic<bool> done_{false};
-  std::thread thread_;
-};
+// Changes the port in an address between two.
+auto flip_port(Address& a, int one, int other) {
+  return [port = &reinterpret_cast<sockaddr_in*>(&a.storage)->sin_port, one, other](long turn) {
+    __atomic_store_n(port, htons(static_cast<uint16_t>(turn % 2 ? one : other)), __ATOMIC_RELAXED);
+  };
+}
 
 int peer_port(int fd) {
   Address a;
@@ -48,7 +35,7 @@ TEST_CASE("a thread flips the port while the kernel copies the address: TCP") {
     const int l = server(ip_address("127.0.0.1", 0));
     Address to = local_of(l);
     const int open_port = to.port(), shut = closed_port().port();
-    Flipper flipper(to, open_port, shut);
+    Meddler meddler(flip_port(to, open_port, shut));
     t["pairs"] = Json::array();
     for (int i = 0; i < kCalls; i++) {
       const int fd = new_socket(AF_INET, SOCK_STREAM);
@@ -88,7 +75,7 @@ TEST_CASE("a thread flips the port while the kernel copies the address: UDP") {
   const auto deed = [](Json& t) {
     own_network(true);
     Address to = ip_address("127.0.0.1", 1001);
-    Flipper flipper(to, 1001, 1002);
+    Meddler meddler(flip_port(to, 1001, 1002));
     t["ports"] = Json::array();
     for (int i = 0; i < kCalls; i++) {
       const int fd = new_socket(AF_INET, SOCK_DGRAM);
@@ -117,7 +104,7 @@ TEST_CASE("a thread flips the port of datagrams") {
     const int a = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), b = server(ip_address("127.0.0.1", 0), SOCK_DGRAM);
     Address to = local_of(a);
     const int pa = to.port(), pb = local_of(b).port();
-    Flipper flipper(to, pa, pb);
+    Meddler meddler(flip_port(to, pa, pb));
     const int fd = new_socket(AF_INET, SOCK_DGRAM);
     t["ports"] = Json::array();
     for (int i = 0; i < kCalls; i++) {
@@ -142,7 +129,7 @@ TEST_CASE("a failed connect of UDP names the address of the kernel's copy") {
   const auto deed = [](Json& t) {
     own_network(false);
     Address to = ip_address("192.0.2.1", 1);
-    Flipper flipper(to, 1001, 1002);
+    Meddler meddler(flip_port(to, 1001, 1002));
     for (int i = 0; i < 500; i++) {
       const int fd = new_socket(AF_INET, SOCK_DGRAM);
       if (connect(fd, to.get(), to.size) == 0) throw std::runtime_error("a failure expected");

@@ -12,6 +12,9 @@
 
 #include <sys/types.h>
 
+#include <sched.h>
+
+#include <atomic>
 #include <csignal>
 #include <functional>
 #include <string>
@@ -104,6 +107,27 @@ std::vector<Json> trace(const std::string& tool, const Args& args, std::function
 Json who(pid_t pid);
 // RFC 3339, as JSON has it, in nanoseconds since 1970.
 long long time_of(const Json& rfc3339);
+
+// Another thread of an attacker: does meddle(0), meddle(1), ... for as long as it lives.
+class Meddler {
+ public:
+  template <class F> explicit Meddler(F meddle) : thread_([this, meddle] {
+    for (; !stop_.load(std::memory_order_relaxed); turns_++) meddle(turns_.load(std::memory_order_relaxed));
+  }) {}
+  // Waits for it to get a processor, however busy the machine is.
+  void wait() const {
+    for (const long before = turns_; turns_ == before;) sched_yield();
+  }
+  ~Meddler() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::atomic<long> turns_{0};
+  std::thread thread_;
+};
 
 // A directory of its own on a file system that is no overlay, removed with all in it.
 class TempDir {
