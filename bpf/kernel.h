@@ -42,6 +42,7 @@
 #define O_WRONLY 01
 #define O_CREAT 0100
 #define O_TRUNC 01000
+#define RESOLVE_CACHED 0x20
 #define O_NONBLOCK 04000
 #define O_TMPFILE 020000000
 #if defined(__TARGET_ARCH_x86)

@@ -3,6 +3,8 @@
 #include "path.bpf.h"
 #include "syscall.bpf.h"
 
+#include <asm-generic/errno.h>
+
 /* --write */
 const volatile bool only_writes = false;
 /* -f: any of these flags, or access mode n where bit n is set */
@@ -244,12 +246,11 @@ int BPF_PROG(open__tp_opt_uring_complete, void *ring, void *req, struct io_uring
  * do_filp_open() is handed the kernel's copy of the name and returns the file; fd_install() puts
  * that file behind a descriptor, while the name is still there. */
 struct opened {
-	struct file *file; /* NULL: it failed, and has been reported */
-	struct filename *name;
+	struct file *file; /* NULL: not opened yet, or it failed and has been reported */
 	struct request q;
 };
 
-/* By thread, from do_filp_open() until the end of the call. */
+/* By thread, until the end of the call. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
@@ -257,11 +258,61 @@ struct {
 	__type(value, struct opened);
 } opened SEC(".maps");
 
+/* io_uring's way to do_filp_open(), with what the caller asked for: the kernel adds O_NONBLOCK. */
+static __always_inline int uring_opens_now(struct io_kiocb *req)
+{
+	struct io_open *open = (void *)req + bpf_core_field_offset(struct io_kiocb, cmd);
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct opened o = {};
+
+	if (filtered_out())
+		return 0;
+	o.q.via = VIA_IO_URING;
+	o.q.flags = BPF_CORE_READ(open, how.flags) & ~(__u64)O_LARGEFILE;
+	o.q.mode = BPF_CORE_READ(open, how.mode);
+	o.q.resolve = BPF_CORE_READ(open, how.resolve);
+	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY))
+		__sync_fetch_and_add(&stats.lost_map, 1);
+	return 0;
+}
+
+SEC("?fentry/io_openat")
+int BPF_PROG(open__fentry_opt_uring_openat, struct io_kiocb *req)
+{
+	return uring_opens_now(req);
+}
+
+SEC("?fentry/io_openat2")
+int BPF_PROG(open__fentry_opt_uring_openat2, struct io_kiocb *req)
+{
+	return uring_opens_now(req);
+}
+
+static __always_inline void uring_request(struct opened *o, __u32 tid, int flags, const struct open_flags *op)
+{
+	struct opened *known = bpf_map_lookup_elem(&opened, &tid);
+
+	if (known && known->q.via == VIA_IO_URING)
+		*o = *known;
+	else
+		o->q = (struct request){.via = VIA_IO_URING, .flags = flags & ~O_LARGEFILE, .mode = BPF_CORE_READ(op, mode)};
+}
+
+/* Whether io_uring tried only if it would not have to wait, and will try again in a worker. */
+static __always_inline bool will_retry(const struct request *q, int flags, long error)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	if (error != -EAGAIN || !(flags & O_NONBLOCK) || q->resolve & RESOLVE_CACHED)
+		return false;
+	return !(q->flags & O_NONBLOCK) || !(BPF_CORE_READ(task, flags) & PF_IO_WORKER);
+}
+
 static __always_inline int opened_by_name(int dfd, struct filename *name, const struct open_flags *op, struct file *file)
 {
-	struct opened o = {.name = name};
 	__u32 tid = bpf_get_current_pid_tgid();
 	int flags = BPF_CORE_READ(op, open_flag);
+	struct opened o = {};
 	struct call call;
 
 	/* Neither the program of an exec, nor what the kernel opens for itself. */
@@ -270,7 +321,7 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 	if (bpf_core_field_exists(name->uptr) && !BPF_CORE_READ(name, uptr)) /* gone in 7.x */
 		return 0;
 	if (in_io_uring())
-		o.q = (struct request){.via = VIA_IO_URING, .flags = flags & ~O_LARGEFILE, .mode = BPF_CORE_READ(op, mode)};
+		uring_request(&o, tid, flags, op);
 	else if (open_runs(&call))
 		request_of(&o.q, &call);
 	else
@@ -281,11 +332,14 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 		o.file = file;
 	} else {
 		struct result res = {.fd = -1, .err = -(long)file, .src = SRC_KERNEL, .kernel_name = true};
+		bool uring = o.q.via == VIA_IO_URING;
 
-		if (wanted(&o.q, res.err))
+		if (wanted(&o.q, res.err) && !(uring && will_retry(&o.q, flags, (long)file)))
 			report(&o.q, &res);
-		if (o.q.via == VIA_IO_URING)
+		if (uring) {
+			bpf_map_delete_elem(&opened, &tid);
 			return 0;
+		}
 	}
 	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY))
 		__sync_fetch_and_add(&stats.lost_map, 1);

@@ -419,6 +419,9 @@ TEST_CASE("io_uring: opens, done at once or by a worker, and failed ones") {
   const int dfd = dir_of(dir);
   static open_how how{.flags = O_RDONLY, .mode = 0, .resolve = RESOLVE_BENEATH};
   for (const std::string& tier : tiers("opensnoop")) {
+    // In the kernel tier, known where io_uring's own functions can be hooked.
+    const bool known = tier == "tp" || run_tool("opensnoop", {"-v", "--hook", tier, "-d", "0.001"}).err.find("opt_uring_openat2: taken") != std::string::npos;
+    const Json resolve = known ? Json("BENEATH") : Json();
     const Json ok{{"via", "io_uring"}, {"requested", path}, {"path", path}};
     const Json bad{{"via", "io_uring"}, {"requested", none}, {"path", none}, {"error", "ENOENT"}, {"src", "kernel"}};
     const auto deed = [](auto prepare) { return [=](Json& t) { opened80(t, uring(prepare)); }; };
@@ -431,9 +434,9 @@ TEST_CASE("io_uring: opens, done at once or by a worker, and failed ones") {
     expect(tier, deed([&](io_uring_sqe* s) { io_uring_prep_openat(s, dfd, "none", O_RDONLY, 0); }), with(bad, {{"requested", "none"}}),
            "OPENAT by a descriptor, failed");
     expect(tier, deed([&](io_uring_sqe* s) { io_uring_prep_openat2(s, dfd, "f", &how); }),
-           with(ok, {{"requested", "f"}, {"resolve", tier == "tp" ? Json("BENEATH") : Json()}}), "OPENAT2");
+           with(ok, {{"requested", "f"}, {"resolve", resolve}}), "OPENAT2");
     expect(tier, deed([&](io_uring_sqe* s) { io_uring_prep_openat2(s, dfd, "none", &how); }),
-           with(bad, {{"requested", "none"}, {"resolve", tier == "tp" ? Json("BENEATH") : Json()}}), "OPENAT2, failed");
+           with(bad, {{"requested", "none"}, {"resolve", resolve}}), "OPENAT2, failed");
     expect(tier, [&](Json& t) {
       const std::string fresh = dir / ("new-" + tier);
       const long res = uring([&](io_uring_sqe* s) { io_uring_prep_openat(s, AT_FDCWD, fresh.c_str(), O_RDWR | O_CREAT, 0600); });
