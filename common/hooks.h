@@ -31,6 +31,8 @@ class Hooks {
   // The links live as long as this. Throws Error with all reasons.
   Object take(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded);
 
+  void detach();  // no program runs afterwards
+
   // One line a program: taken, or why not. For -v.
   const std::string& report() const { return report_; }
 
@@ -38,7 +40,6 @@ class Hooks {
   void choose(const Object&);
   bool refuse_unloadable(const std::function<void(const Object&)>& setup);
   bool attach(const Object&);
-  void detach();
   bool is_refused(const std::string& program) const;
   void refuse(const std::string& program, const std::string& reason);
 

@@ -134,16 +134,13 @@ int Session::on_record(void* self, void* data, std::size_t size) {
   return s.done_ || ++s.records_ % kBatch == 0 || s.out_.size() >= kFlushBytes ? -EAGAIN : 0;
 }
 
-// Takes all that is in the ring buffer.
-void Session::consume() {
+// Takes a batch out of the ring buffer. Returns whether there is more.
+bool Session::consume() {
   refresh_wall_clock();
-  while (!done_) {
-    const bool more = ring_buffer__consume(ring_) == -EAGAIN;
-    flush();
-    report_losses();
-    if (!more) break;
-    if (stop_signals > 1) done_ = true;
-  }
+  const bool more = ring_buffer__consume(ring_) == -EAGAIN;
+  flush();
+  report_losses(false);
+  return more && !done_;
 }
 
 void Session::flush() {
@@ -189,19 +186,25 @@ std::uint64_t Session::missed() const {
   return sum;
 }
 
-void Session::report_losses() {
+// In the JSON stream at once; on stderr once a second, and at the end.
+void Session::report_losses(bool end) {
   const std::uint64_t now = lost();
-  if (now == lost_reported_) return;
-  note(fmt::format("lost {} events ({} in all); a larger --buffer may hold them", now - lost_reported_, now));
-  output_->lost(out_, now - lost_reported_, now);
-  lost_reported_ = now;
-  flush();
+  if (now != lost_recorded_) {
+    output_->lost(out_, now - lost_recorded_, now);
+    lost_recorded_ = now;
+    flush();
+  }
+  const auto time = std::chrono::steady_clock::now();
+  if (now == lost_said_ || (!end && time - lost_said_at_ < std::chrono::seconds(1))) return;
+  note(fmt::format("lost {} events ({} in all); a larger --buffer may hold them", now - lost_said_, now));
+  lost_said_ = now;
+  lost_said_at_ = time;
 }
 
 void Session::report_totals() {
   if (const std::uint64_t m = missed(); m > 0)
     note(fmt::format("the kernel skipped {} runs of the programs; some of them may have been events", m));
-  if (lost_reported_ > 0) note(fmt::format("{} events shown, {} lost", events_, lost_reported_));
+  if (lost_said_ > 0) note(fmt::format("{} events shown, {} lost", events_, lost_said_));
 }
 
 void Session::run() {
@@ -218,27 +221,31 @@ void Session::run() {
   note("tracing, Ctrl-C to stop");
 
   std::atomic_ref<__u32> waits(stats_->reader_waits);
-  for (bool busy = false; !done_;) {
-    const std::uint64_t before = records_;
-    if (!busy) {  // say that we sleep, then look once more
+  bool more = false, busy = false, stop = false;
+  while (!done_ && !stop) {
+    if (!more && !busy) {  // say that we sleep, then look once more
       waits.store(1, std::memory_order_seq_cst);
-      consume();
+      const std::uint64_t before = records_;
+      more = consume();
       busy = records_ != before;
     }
     epoll_event e[4];
-    const int n = done_ ? 0 : epoll_wait(epoll, e, 4, busy ? kLookMs : kSleepMs);
+    const int n = epoll_wait(epoll, e, 4, more || done_ ? 0 : busy ? kLookMs : kSleepMs);
     waits.store(0, std::memory_order_relaxed);
-    bool stop = stop_signals > 0;
+    stop = stop_signals > 0;
     for (int i = 0; i < n; i++) {
       if (e[i].data.fd == STDOUT_FILENO) done_ = true;
       stop |= e[i].data.fd == stop_event || e[i].data.fd == timer;
     }
-    const std::uint64_t seen = records_;
-    if (!done_) consume();
-    busy = records_ != seen;
-    if (stop) break;
+    const std::uint64_t before = records_;
+    more = !done_ && consume();
+    busy = records_ != before;
   }
-  report_losses();
+  // What has happened is drained; without this, a flood would never let it end.
+  hooks_.detach();
+  while (!done_ && consume())
+    if (stop_signals > 1) break;
+  report_losses(true);
   report_totals();
 }
 

@@ -6,6 +6,7 @@
 #include "options.h"
 #include "output.h"
 
+#include <chrono>
 #include <memory>
 
 struct ring_buffer;
@@ -25,9 +26,9 @@ class Session {
 
  private:
   static int on_record(void* self, void* data, std::size_t size);
-  void consume();
+  bool consume();
   void flush();
-  void report_losses();
+  void report_losses(bool end);
   void report_totals();
   std::uint64_t lost() const;
   std::uint64_t missed() const;
@@ -39,7 +40,8 @@ class Session {
   ::event_stats* stats_ = nullptr;
   ring_buffer* ring_ = nullptr;
   Buffer out_;
-  std::uint64_t events_ = 0, records_ = 0, lost_reported_ = 0, missed_reported_ = 0;
+  std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0;
+  std::chrono::steady_clock::time_point lost_said_at_{};
   bool done_ = false;
 };
 
