@@ -95,7 +95,10 @@ static __always_inline __u32 sock_proto(struct sock *sk, __u32 family, __u32 typ
 	if (type == SOCK_RAW)
 		return PROTO_RAW;
 	switch (protocol) {
-	case IPPROTO_TCP: return BPF_CORE_READ((struct tcp_sock *)sk, is_mptcp) ? PROTO_MPTCP : PROTO_TCP;
+	case IPPROTO_TCP:
+		if (!bpf_core_field_exists(struct tcp_sock, is_mptcp)) /* a kernel without CONFIG_MPTCP */
+			return PROTO_TCP;
+		return BPF_CORE_READ((struct tcp_sock *)sk, is_mptcp) ? PROTO_MPTCP : PROTO_TCP;
 	case IPPROTO_MPTCP: return PROTO_MPTCP;
 	case IPPROTO_UDP: return PROTO_UDP;
 	case IPPROTO_ICMP:
