@@ -898,33 +898,37 @@ static __always_inline void copy_v6(__u8 *ip, struct bpf_sock_addr *ctx)
 	word[3] = ctx->user_ip6[3];
 }
 
-SEC("?cgroup/connect4")
-int address__tp_opt_connect4(struct bpf_sock_addr *ctx)
+/* The call that attempts this connect, or NULL. Its address is still to be copied. */
+static __always_inline struct inside *attempting(struct bpf_sock_addr *ctx)
 {
 	struct inside *inside = this_call(task_id());
 
 	connects_seen = 1;
 	if (!inside)
-		return 1;
+		return NULL;
 	inside->started = 0;
 	inside->cookie = inside->facts.cookie = bpf_get_socket_cookie(ctx);
 	inside->port = bpf_ntohs(ctx->user_port);
-	copy_v4(inside->ip, ctx->user_ip4);
+	return inside;
+}
+
+SEC("?cgroup/connect4")
+int address__tp_opt_connect4(struct bpf_sock_addr *ctx)
+{
+	struct inside *inside = attempting(ctx);
+
+	if (inside)
+		copy_v4(inside->ip, ctx->user_ip4);
 	return 1;
 }
 
 SEC("?cgroup/connect6")
 int address__tp_opt_connect6(struct bpf_sock_addr *ctx)
 {
-	struct inside *inside = this_call(task_id());
+	struct inside *inside = attempting(ctx);
 
-	connects_seen = 1;
-	if (!inside)
-		return 1;
-	inside->started = 0;
-	inside->cookie = inside->facts.cookie = bpf_get_socket_cookie(ctx);
-	inside->port = bpf_ntohs(ctx->user_port);
-	copy_v6(inside->ip, ctx);
+	if (inside)
+		copy_v6(inside->ip, ctx);
 	return 1;
 }
 

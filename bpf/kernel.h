@@ -33,11 +33,8 @@
 #define S_IFREG 0100000
 #define S_IFCHR 0020000
 #define S_IFDIR 0040000
-#define S_IFIFO 0010000
 #define S_ISUID 04000
 #define S_ISGID 02000
-#define S_ISVTX 01000
-#define S_IWOTH 00002
 #define O_ACCMODE 03
 #define O_WRONLY 01
 #define O_CREAT 0100
@@ -51,7 +48,6 @@
 #define O_LARGEFILE 0400000
 #endif
 #define AT_FDCWD -100
-#define AT_SYMLINK_NOFOLLOW 0x100
 #define AT_EMPTY_PATH 0x1000
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
 #define TMPFS_MAGIC 0x01021994
@@ -68,7 +64,6 @@
 #define TIF_32BIT 22
 
 /* include/linux/socket.h, net.h, include/uapi/linux/in.h, include/net/tcp_states.h */
-#define AF_UNSPEC 0
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10

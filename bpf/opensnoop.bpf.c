@@ -175,6 +175,19 @@ struct {
 	__type(value, struct uring_open);
 } uring_opens SEC(".maps");
 
+/* What the caller asked io_uring for, but for the name. */
+static __always_inline void uring_request(struct request *q, struct io_kiocb *req)
+{
+	struct io_open *open = (void *)req + bpf_core_field_offset(struct io_kiocb, cmd);
+
+	q->name = NULL;
+	q->flags = BPF_CORE_READ(open, how.flags) & ~(__u64)O_LARGEFILE; /* which the kernel adds */
+	q->mode = BPF_CORE_READ(open, how.mode);
+	q->resolve = BPF_CORE_READ(open, how.resolve);
+	q->dfd = BPF_CORE_READ(open, dfd);
+	q->via = VIA_IO_URING;
+}
+
 SEC("?tp_btf/io_uring_submit_req")
 int BPF_PROG(open__tp_opt_uring_submit, struct io_kiocb *req)
 {
@@ -192,12 +205,7 @@ int BPF_PROG(open__tp_opt_uring_submit, struct io_kiocb *req)
 	if (!r)
 		return 0;
 	u = (void *)r->bytes;
-	u->q.name = NULL;
-	u->q.flags = BPF_CORE_READ(open, how.flags) & ~(__u64)O_LARGEFILE; /* which the kernel adds */
-	u->q.mode = BPF_CORE_READ(open, how.mode);
-	u->q.resolve = BPF_CORE_READ(open, how.resolve);
-	u->q.dfd = BPF_CORE_READ(open, dfd);
-	u->q.via = VIA_IO_URING;
+	uring_request(&u->q, req);
 	u->fixed = BPF_CORE_READ(open, file_slot);
 	bpf_probe_read_kernel_str(u->name, sizeof(u->name), BPF_CORE_READ(open, filename, name));
 	if (BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP) {
@@ -261,16 +269,12 @@ struct {
 /* io_uring's way to do_filp_open(), with what the caller asked for: the kernel adds O_NONBLOCK. */
 static __always_inline int uring_opens_now(struct io_kiocb *req)
 {
-	struct io_open *open = (void *)req + bpf_core_field_offset(struct io_kiocb, cmd);
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct opened o = {};
 
 	if (filtered_out())
 		return 0;
-	o.q.via = VIA_IO_URING;
-	o.q.flags = BPF_CORE_READ(open, how.flags) & ~(__u64)O_LARGEFILE;
-	o.q.mode = BPF_CORE_READ(open, how.mode);
-	o.q.resolve = BPF_CORE_READ(open, how.resolve);
+	uring_request(&o.q, req);
 	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY))
 		__sync_fetch_and_add(&stats.lost_map, 1);
 	return 0;
@@ -288,7 +292,7 @@ int BPF_PROG(open__fentry_opt_uring_openat2, struct io_kiocb *req)
 	return uring_opens_now(req);
 }
 
-static __always_inline void uring_request(struct opened *o, __u32 tid, int flags, const struct open_flags *op)
+static __always_inline void known_request(struct opened *o, __u32 tid, int flags, const struct open_flags *op)
 {
 	struct opened *known = bpf_map_lookup_elem(&opened, &tid);
 
@@ -321,7 +325,7 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 	if (bpf_core_field_exists(name->uptr) && !BPF_CORE_READ(name, uptr)) /* gone in 7.x */
 		return 0;
 	if (in_io_uring())
-		uring_request(&o, tid, flags, op);
+		known_request(&o, tid, flags, op);
 	else if (open_runs(&call))
 		request_of(&o.q, &call);
 	else

@@ -298,7 +298,6 @@ static __always_inline void event_submit(struct record *r)
 	}
 
 APPEND_FN(append_kernel, bpf_probe_read_kernel)
-APPEND_FN(append_user, bpf_probe_read_user)
 APPEND_STR_FN(append_kernel_str, bpf_probe_read_kernel_str)
 APPEND_STR_FN(append_user_str, bpf_probe_read_user_str)
 

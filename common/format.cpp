@@ -330,12 +330,6 @@ void put_text_missing(Buffer& out, const ev_str& s) {
 
 }  // namespace
 
-void put_json_string(Buffer& out, std::string_view s) {
-  out.push_back('"');
-  put_json_body(out, s);
-  out.push_back('"');
-}
-
 void put_json_member(Buffer& out, std::string_view key, std::string_view s) {
   put_key(out, key);
   out.push_back('"');

@@ -46,10 +46,9 @@ void refresh_wall_clock();                               // follows a clock that
 void put_text(Buffer&, std::string_view, Blanks);
 // One word as a POSIX shell (with $'...' where needed) would read it back.
 void put_shell_word(Buffer&, std::string_view);
-// "key":"value", and where the value is no UTF-8, "key_hex":"..." behind it.
+// "key":"value", in which the same characters are \uXXXX; where the value is no UTF-8, with U+FFFD
+// for what is none, and "key_hex":"..." behind it.
 void put_json_member(Buffer&, std::string_view key, std::string_view value);
-// A quoted JSON string: valid UTF-8, with the same characters escaped as \uXXXX.
-void put_json_string(Buffer&, std::string_view);
 
 // The name of an errno value ("ENOENT"), also of those that only the kernel knows; else its number.
 void put_errno(Buffer&, int);

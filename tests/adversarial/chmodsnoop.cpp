@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Callers that cheat.
-#include "harness.h"
+#include "chmod.h"
 
 #include <fcntl.h>
 #include <linux/io_uring.h>
@@ -22,15 +22,6 @@
 using namespace harness;
 
 namespace {
-
-// Whether the kernel tells which inode a chmod in `dir` changes: to tracepoints, tmpfs does since 6.13.
-bool tells_inode(const std::string& tier, const std::string& dir) {
-  static const bool traces_ctime =
-      run_tool("chmodsnoop", {"-v", "--hook", "tp", "-d", "0.001"}).err.find("mode__tp_opt_ctime: taken") != std::string::npos;
-  struct statfs fs{};
-  check(statfs(dir.c_str(), &fs), "statfs");
-  return tier == "fentry" || fs.f_type != TMPFS_MAGIC || traces_ctime;
-}
 
 std::string source(const std::string& tier, const TempDir& dir) { return tells_inode(tier, dir.path()) ? "kernel" : "user"; }
 

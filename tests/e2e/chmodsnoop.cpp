@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "harness.h"
+#include "chmod.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -18,15 +18,6 @@ namespace {
 
 constexpr int kFchmodat2 = 452;
 constexpr mode_t kMode = 04751;
-
-// Whether the kernel tells which inode a chmod in `dir` changes: to tracepoints, tmpfs does since 6.13.
-bool tells_inode(const std::string& tier, const std::string& dir) {
-  static const bool traces_ctime =
-      run_tool("chmodsnoop", {"-v", "--hook", "tp", "-d", "0.001"}).err.find("mode__tp_opt_ctime: taken") != std::string::npos;
-  struct statfs fs{};
-  check(statfs(dir.c_str(), &fs), "statfs");
-  return tier == "fentry" || fs.f_type != TMPFS_MAGIC || traces_ctime;
-}
 
 class Tmpdir {  // where TempDir makes its directories
  public:

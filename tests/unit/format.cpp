@@ -235,8 +235,8 @@ TEST_CASE("JSON strings: exact, or replaced with the bytes beside them") {
   }
   CHECK(wrong == "");
   Buffer tags;
-  put_json_string(tags, utf8(0xE0041));  // beyond 16 bits: a pair of surrogates
-  CHECK(tags == "\"\\udb40\\udc41\"");
+  put_json_member(tags, "key", utf8(0xE0041));  // beyond 16 bits: a pair of surrogates
+  CHECK(tags == "\"key\":\"\\udb40\\udc41\"");
 }
 
 TEST_CASE("errno: all have their names, and numbers remain for the rest") {
