@@ -23,7 +23,19 @@ enum filter_bits {
  * bits (in NAME.h) start at WANT_TOOL. */
 enum want_bits {
 	WANT_WHO = 1 << 0, /* ppid, start, euid, pid_ns, mnt_ns, thread, kthread */
-	WANT_TOOL = 1 << 8,
+	/* of struct context */
+	WANT_CONTAINER = 1 << 1,
+	WANT_V1 = 1 << 2, /* there are controllers of cgroup v1 */
+	WANT_LINEAGE = 1 << 3,
+	WANT_PCOMM = 1 << 4,
+	WANT_PEXE = 1 << 5,
+	WANT_EXE = 1 << 6,
+	WANT_CWD = 1 << 7,
+	WANT_SESSION = 1 << 8, /* session, login, terminal */
+	WANT_NSPID = 1 << 9,
+	WANT_CONTEXT = WANT_CONTAINER | WANT_LINEAGE | WANT_PCOMM | WANT_PEXE | WANT_EXE | WANT_CWD | WANT_SESSION |
+		       WANT_NSPID,
+	WANT_TOOL = 1 << 16,
 };
 
 struct filter {

@@ -45,11 +45,17 @@ Name parse(std::string_view program) {
   return {};
 }
 
-template <class F> void for_each_program(bpf_object* object, F f) {
+// What is watched only for some columns or filters.
+bool asked_for(const std::string& what, const ::filter& filter) {
+  if (what == "lineage") return (filter.want & WANT_LINEAGE) != 0;
+  return true;
+}
+
+template <class F> void for_each_program(const Object& object, F f) {
   bpf_program* p = nullptr;
-  bpf_object__for_each_program(p, object) {
+  bpf_object__for_each_program(p, object.bpf) {
     const Name name = parse(bpf_program__name(p));
-    if (!name.what.empty()) f(p, name);
+    if (!name.what.empty() && asked_for(name.what, *object.filter)) f(p, name);
   }
 }
 
@@ -133,7 +139,7 @@ bool Hooks::is_refused(const std::string& program) const {
 
 void Hooks::choose(const Object& object) {
   std::map<std::string, std::map<std::string, std::vector<bpf_program*>>> whats;
-  for_each_program(object.bpf, [&](bpf_program* p, const Name& n) { whats[n.what][n.mechanism].push_back(p); });
+  for_each_program(object, [&](bpf_program* p, const Name& n) { whats[n.what][n.mechanism].push_back(p); });
   bool only_exists = only_.empty();
   for (auto& [what, mechanisms] : whats) only_exists |= mechanisms.contains(only_);
   if (!only_exists) throw Error(fmt::format("--hook: {} has no {} hooks", tool.name, only_));
@@ -177,8 +183,9 @@ bool Hooks::refuse_unloadable(const std::function<void(const Object&)>& setup) {
   std::vector<std::string> chosen;
   {
     const Object object = tool.open();
+    setup(object);
     choose(object);
-    for_each_program(object.bpf, [&](bpf_program* p, const Name&) {
+    for_each_program(object, [&](bpf_program* p, const Name&) {
       if (bpf_program__autoload(p)) chosen.emplace_back(bpf_program__name(p));
     });
     tool.close();
@@ -221,7 +228,7 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
 
 bool Hooks::attach(const Object& object) {
   bool attached = true;
-  for_each_program(object.bpf, [&](bpf_program* p, const Name&) {
+  for_each_program(object, [&](bpf_program* p, const Name&) {
     if (!attached || !bpf_program__autoload(p)) return;
     const bool cgroup = std::string_view(bpf_program__section_name(p)).starts_with("cgroup/");
     bpf_link* link = cgroup ? attach_to_root_cgroup(p) : bpf_program__attach(p);

@@ -5,6 +5,7 @@
 // belong together; of a WHAT's mechanisms the first in the order fentry, tp that loads and
 // attaches is taken. _opt_WORD programs cover a path that not every kernel has or lets us see: they
 // may be missing, those of one WORD together, which -v says. Of the _alt programs, one and only one is taken: the first that works.
+// Some WHATs are only for what the user asks for: see asked_for().
 #pragma once
 
 #include "tool.h"
