@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "chmodsnoop.h"
-#include "path.bpf.h"
+#include "context.bpf.h"
 #include "syscall.bpf.h"
 
 const volatile bool only_risky = false;
@@ -183,6 +183,7 @@ static __always_inline int report(const struct request *q, struct change *c, int
 		e->group = c->group;
 	}
 	fill_header(&e->h);
+	append_context(r);
 	e->h.src = src;
 	e->h.via = q->via;
 	e->type = c->mode & S_IFMT;

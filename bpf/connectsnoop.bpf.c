@@ -223,6 +223,8 @@ static __always_inline __u32 tcp_start(struct sock *sk)
 	if (!dest_wanted(&e->raddr, e->rport))
 		return event_drop(r), 0;
 	fill_header(&e->h);
+	append_context(r);
+	keep_context(r, sizeof(struct start), key);
 	e->h.via = via;
 	e->h.src = SRC_KERNEL;
 	facts_of(&facts, sk);
@@ -235,12 +237,29 @@ static __always_inline __u32 tcp_start(struct sock *sk)
 	return 0;
 }
 
+static __always_inline void submit_start(__u64 key, const struct start *s)
+{
+	struct record *r;
+
+	if (!(filter.want & WANT_CONTEXT)) {
+		submit_bytes((void *)&s->e, sizeof(s->e));
+		return;
+	}
+	r = event_begin(connect_event);
+	if (!r)
+		return;
+	*event_of(r, connect_event) = s->e;
+	append_kept_context(r, sizeof(s->e), key);
+	event_submit(r);
+}
+
 /* Sends the line of a start, and forgets it. */
 static __always_inline void tcp_done(__u64 key, struct start *s, int err)
 {
 	s->e.err = err;
 	if (err || !(filter.set & FILTER_FAILED))
-		submit_bytes(&s->e, sizeof(s->e));
+		submit_start(key, s);
+	forget_context(key);
 	bpf_map_delete_elem(&starts, &key);
 }
 
@@ -424,6 +443,7 @@ struct ending {
 	const struct facts *facts;
 	const void *addr;
 	const struct event_header *h; /* who did it; NULL: the current task */
+	__u64 key;                    /* of the context that was kept with it */
 	__u32 len;
 	__u32 via;
 	int fd, ret;
@@ -475,10 +495,13 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 		e->family = len >= sizeof(addr->family) ? addr->family : EV_NONE;
 	if (fill_ends(r->slot, (__u64)sk, len, end->ret))
 		return event_drop(r), 0;
-	if (end->h)
+	if (end->h) {
 		e->h = *end->h;
-	else
+		append_kept_context(r, sizeof(*e), end->key);
+	} else {
 		fill_header(&e->h);
+		append_context(r);
+	}
 	e->h.via = end->via;
 	e->h.src = src;
 	e->fd = end->fd;
@@ -512,6 +535,7 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 	inet_local(sk, &e->laddr, &e->lport);
 	fill_mapped(e);
 	fill_header(&e->h);
+	append_context(r);
 	e->h.via = via;
 	e->h.src = src;
 	e->fd = fd;
@@ -705,9 +729,9 @@ out:
 	return 0;
 }
 
-static __always_inline void ring_end(const struct submission *s, int ret)
+static __always_inline void ring_end(__u64 key, const struct submission *s, int ret)
 {
-	struct ending end = {.sock = (void *)s->sock, .addr = &s->addr, .h = &s->h, .len = s->len,
+	struct ending end = {.sock = (void *)s->sock, .addr = &s->addr, .h = &s->h, .key = key, .len = s->len,
 			     .via = VIA_IO_URING, .fd = -1, .ret = ret, .kernel = true};
 	struct facts facts = {.family = EV_NONE, .type = EV_NONE, .net_ns = EV_NONE};
 
@@ -786,6 +810,8 @@ int BPF_PROG(connect__tp_opt_ring_submit, struct io_kiocb *req)
 		return 0;
 	s = event_of(r, submission);
 	fill_header(&s->h);
+	append_context(r);
+	keep_context(r, sizeof(*s), key);
 	data = ring_address(BPF_CORE_READ(req, async_data), BPF_CORE_READ((struct io_connect *)req, addr));
 	s->len = BPF_CORE_READ((struct io_connect *)req, addr_len);
 	if (s->len > SOCKADDR_MAX || bpf_probe_read_kernel(&s->addr, SOCKADDR_MAX, data))
@@ -798,7 +824,8 @@ int BPF_PROG(connect__tp_opt_ring_submit, struct io_kiocb *req)
 		if (bpf_map_update_elem(&submissions, &key, s, BPF_ANY))
 			__sync_fetch_and_add(&stats.lost_map, 1);
 	} else if (sock && !ring_stream(sock)) { /* its completion will only be seen if it fails */
-		ring_end(s, -EV_ERRNO_UNKNOWN);
+		ring_end(key, s, -EV_ERRNO_UNKNOWN);
+		forget_context(key);
 	}
 	event_drop(r);
 	return 0;
@@ -817,8 +844,9 @@ int BPF_PROG(connect__tp_opt_ring_complete, void *ring, struct io_kiocb *req)
 	s = bpf_map_lookup_elem(&submissions, &key);
 	if (!(sock && failed_start(sock, BPF_CORE_READ(req, cqe.res))) && s) {
 		s->sock = (__u64)sock;
-		ring_end(s, BPF_CORE_READ(req, cqe.res));
+		ring_end(key, s, BPF_CORE_READ(req, cqe.res));
 	}
+	forget_context(key);
 	bpf_map_delete_elem(&submissions, &key);
 	return 0;
 }

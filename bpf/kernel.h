@@ -286,11 +286,42 @@ struct mm_struct {
 struct tty_struct {
 	char name[64];
 };
+typedef struct {
+	int counter;
+} atomic_t;
 struct signal_struct {
+	atomic_t live;
 	struct pid *pids[4];
 	struct tty_struct *tty;
 };
-struct cgroup;
+struct kernfs_node {
+	struct kernfs_node *__parent;
+	const char *name;
+	__u64 id;
+};
+struct kernfs_node___parent { /* before 6.15 (633488947ef6) */
+	struct kernfs_node *parent;
+};
+struct cgroup_root;
+struct cgroup {
+	int level;
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+};
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+enum cgroup_subsys_id { /* each there if the kernel has the controller */
+	pids_cgrp_id,
+	devices_cgrp_id,
+	memory_cgrp_id,
+	cpu_cgrp_id,
+	freezer_cgrp_id,
+};
+struct css_set {
+	struct cgroup_subsys_state *subsys[1];
+	struct cgroup *dfl_cgrp;
+};
 struct task_struct {
 	struct thread_info thread_info;
 	void *stack;
@@ -304,6 +335,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	const struct cred *cred;
 	struct pid *thread_pid;
+	struct css_set *cgroups;
 	__u64 start_boottime;
 	kuid_t loginuid;
 	unsigned int sessionid;

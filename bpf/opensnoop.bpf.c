@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "opensnoop.h"
-#include "path.bpf.h"
+#include "context.bpf.h"
 #include "syscall.bpf.h"
 
 #include <asm-generic/errno.h>
@@ -120,6 +120,7 @@ static __always_inline int report(const struct request *q, const struct result *
 	if (!path_wanted(r, &e->path))
 		return event_drop(r), 0;
 	fill_header(&e->h);
+	append_context(r);
 	e->h.src = res->src;
 	e->h.via = q->via;
 	e->fd = res->fd;

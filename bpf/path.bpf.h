@@ -45,7 +45,7 @@ __noinline int path_step(__u32 slot)
 	name.name = BPF_CORE_READ(dentry, d_name.name);
 	n = name.len;
 	pos = r->pos;
-	if (n > 255 || pos < n + 1 || pos > PATH_BYTES) {
+	if (n > 255 || pos < n + 2 || pos > PATH_BYTES) {
 		r->path_mark |= EV_STR_DEEP;
 		return 1;
 	}
@@ -100,9 +100,11 @@ static __always_inline void append_dentry(struct record *r, struct ev_str *s, st
 	n = PATH_BYTES - pos;
 	s->mark |= (__u32)r->path_mark;
 	s->off = off;
-	if (pos > PATH_BYTES || off > RECORD_MAX - PATH_BYTES)
+	if (pos > PATH_BYTES || off >= RECORD_MAX || n > RECORD_MAX - off) {
+		s->mark |= n;
 		return;
-	if (bpf_probe_read_kernel(record_at(r, off), n & (2 * PATH_BYTES - 1), &r->path[pos & (PATH_BYTES - 1)]))
+	}
+	if (bpf_probe_read_kernel(record_at(r, off), n & (PATH_BYTES - 1), &r->path[pos & (PATH_BYTES - 1)]))
 		return;
 	s->len = n;
 	r->len = off + n;

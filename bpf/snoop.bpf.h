@@ -28,6 +28,13 @@ struct {
 	__uint(max_entries, 1 << 22); /* --buffer */
 } events SEC(".maps");
 
+/* The ancestors of a process, the parent first. */
+struct lineage {
+	__u32 count;
+	__u32 cut; /* there are more */
+	struct ancestor ancestors[LINEAGE_MAX];
+};
+
 /* Working memory for one event. `cpu * SCRATCH_SLOTS` of them: user space sets max_entries. */
 struct record {
 	__u32 busy;
@@ -38,6 +45,8 @@ struct record {
 	__u64 dentry, mount, root;
 	__u64 path_mark;
 	char path[PATH_BYTES + 256];
+	struct lineage lineage; /* of context.bpf.h, with room to append another */
+	struct ancestor more[LINEAGE_MAX];
 	/* old verifiers know no more of an offset than its mask: room for what is longest behind that */
 	char bytes[RECORD_MAX + (STR_MAX > PATH_BYTES ? STR_MAX : PATH_BYTES)];
 };
@@ -170,10 +179,10 @@ static __always_inline void fill_header(struct event_header *h)
 		BPF_CORE_READ_INTO(&h->comm, task, group_leader, comm);
 }
 
-/* Claims one of this CPU's scratch records: a program may be preempted by another
+/* Claims one of this CPU's scratch records, or NULL: a program may be preempted by another
  * task's on the same CPU, or nested in an interrupt. An addition, not a compare and
  * swap, which BPF has only since 5.12: of two that meet, both may go on to the next. */
-static __always_inline struct record *record_claim(void)
+static __always_inline struct record *record_try(void)
 {
 	__u32 first = bpf_get_smp_processor_id() * SCRATCH_SLOTS;
 
@@ -190,8 +199,17 @@ static __always_inline struct record *record_claim(void)
 		}
 		__sync_fetch_and_add(&r->busy, -1);
 	}
-	__sync_fetch_and_add(&stats.lost_busy, 1);
 	return NULL;
+}
+
+/* For an event: not to get one is to lose it. */
+static __always_inline struct record *record_claim(void)
+{
+	struct record *r = record_try();
+
+	if (!r)
+		__sync_fetch_and_add(&stats.lost_busy, 1);
+	return r;
 }
 
 static __always_inline void record_release(struct record *r)
@@ -216,6 +234,11 @@ static __always_inline struct record *event_begin_(__u32 size)
 		return NULL;
 	__builtin_memset(r->bytes, 0, size);
 	r->len = size;
+	if (filter.want & WANT_CONTEXT) { /* append_context() fills it */
+		__builtin_memset(&r->bytes[size], 0, sizeof(struct context));
+		((struct event_header *)r->bytes)->context = size;
+		r->len = size + sizeof(struct context);
+	}
 	return r;
 }
 

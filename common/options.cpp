@@ -101,7 +101,7 @@ const Column& column_named(std::string_view name) {
 }
 
 // "pid,path" are these; "+time" is the usual ones and time, each in its place.
-Columns chosen_columns(const Words& words, bool all) {
+Columns chosen_columns(const Words& words, bool all, bool json) {
   Columns listed, added;
   for (const std::string& word : words) {
     if (word.starts_with('+')) added.push_back(&column_named(std::string_view(word).substr(1)));
@@ -114,7 +114,7 @@ Columns chosen_columns(const Words& words, bool all) {
   }
   Columns columns;
   for (const Column& c : tool.columns)
-    if (all || c.shown || std::ranges::find(added, &c) != added.end()) columns.push_back(&c);
+    if (all || (json ? !c.extra : c.shown) || std::ranges::find(added, &c) != added.end()) columns.push_back(&c);
   return columns;
 }
 
@@ -222,9 +222,12 @@ int parse_options(int argc, char** argv, Options& o) {
 
   app.add_option("-o,--columns", columns, "columns to show; +NAME adds one")
       ->delimiter(',')->allow_extra_args(false)->type_name("LIST")->group(kOutput);
-  app.add_flag("-j,--json", o.json, "one JSON object a line, with all columns")->group(kOutput);
+  app.add_flag("-j,--json", o.json, "one JSON object a line, with all columns but those that cost")->group(kOutput);
   app.add_flag_callback("-T,--time", [&columns] { columns.emplace_back("+time"); }, "add the time: -o +time")->group(kOutput);
   app.add_flag_callback("-U,--show-uid", [&columns] { columns.emplace_back("+uid"); }, "add the user id: -o +uid")->group(kOutput);
+  app.add_flag_callback("-C,--containers", [&columns] {
+    for (const char* name : {"+container", "+container_name", "+pod"}) columns.emplace_back(name);
+  }, "add the container: -o +container,+container_name,+pod")->group(kOutput);
   app.add_flag("-e,--extended", extended, "all columns")->group(kOutput);
   app.add_flag_callback("--no-heading", [&o] { o.heading = false; }, "no heading")->group(kOutput);
   one("--color", "auto|always|never", "whether to colour the table (default auto)", kOutput, [&o](const std::string& v) {
@@ -265,7 +268,7 @@ int parse_options(int argc, char** argv, Options& o) {
     fmt::print("{} {}\n", tool.name, NEEDLE_VERSION);
     return 0;
   }
-  o.columns = chosen_columns(columns, extended || (o.json && columns.empty()));
+  o.columns = chosen_columns(columns, extended, o.json);
   return -1;
 }
 

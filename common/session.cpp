@@ -82,6 +82,7 @@ void set_up(const Object& object, const Options& o, MapEntries& entries) {
   entries = {};
   *object.filter = o.filter;
   for (const Column* c : o.columns) object.filter->want |= c->wanted;
+  if (object.filter->want & WANT_CONTAINER && have_cgroup_v1()) object.filter->want |= WANT_V1;
   for (const auto& [option, value] : o.own) option->set(value, entries);
   if (o.filter.set & FILTER_PIDS) for (const __u32 id : o.pids) entries.add(object.filter_pids, id);
   if (o.filter.set & FILTER_TIDS) for (const __u32 id : o.tids) entries.add(object.filter_tids, id);
@@ -127,8 +128,12 @@ Session::~Session() { ring_buffer__free(ring_); }
 
 int Session::on_record(void* self, void* data, std::size_t size) {
   Session& s = *static_cast<Session*>(self);
-  if (s.done_ || size < tool.event_size) return 0;
-  s.output_->event(s.out_, {{static_cast<std::byte*>(data), size}});
+  if (s.done_ || size < sizeof(event_header)) return 0;
+  Record r{.bytes = {static_cast<std::byte*>(data), size}};
+  if (r.as<event_header>().kind == KIND_CGROUPS) return s.cgroups_.learn(r), 0;
+  if (size < tool.event_size) return 0;
+  if (s.object_.filter->want & WANT_CONTAINER) r.container = r.who() ? s.cgroups_.container(r.who()->cgroups) : &unknown_container();
+  s.output_->event(s.out_, r);
   if (++s.events_ == s.options_.count) s.done_ = true;
   // An error is how to make libbpf pause; it has taken this record by then.
   return s.done_ || ++s.records_ % kBatch == 0 || s.out_.size() >= kFlushBytes ? -EAGAIN : 0;

@@ -2,6 +2,7 @@
 // A tool at work: its programs are attached, its events become lines.
 #pragma once
 
+#include "context.h"
 #include "hooks.h"
 #include "options.h"
 #include "output.h"
@@ -39,6 +40,7 @@ class Session {
   Object object_{};
   ::event_stats* stats_ = nullptr;
   ring_buffer* ring_ = nullptr;
+  Cgroups cgroups_;
   Buffer out_;
   std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0;
   std::chrono::steady_clock::time_point lost_said_at_{};

@@ -38,12 +38,44 @@ inline constexpr std::array header_columns{
                                                     "when the call returned), user (the caller's own words)")),
 };
 
+// Who did it, for all tools: what costs, and so is gathered only where it is shown. Tools put them
+// behind those of the header.
+inline constexpr std::array context_columns{
+    extra(column_as<UserName, &event_header::uid>("user", "name of the real user id, by /etc/passwd")),
+    extra(column<&context::nspid>("nspid", "process id in its own pid namespace, as the container has it", WANT_NSPID)),
+    extra(column<&context::pcomm>("pcomm", "name of the parent", WANT_PCOMM)),
+    extra(column<&context::session>("session", "session id: process id of its leader", WANT_SESSION)),
+    extra(column<&context::login_uid>("login_uid", "who logged in, whatever user it is now", WANT_SESSION)),
+    extra(column<&context::audit_session>("audit_session", "session id of audit", WANT_SESSION)),
+    extra(column<&context::tty>("tty", "controlling terminal", WANT_SESSION)),
+    extra(column_as<OfContainer<&Container::id, 12>, &context::cgroups>("container", "id of the container, in JSON all of it",
+                                                                        WANT_CONTAINER)),
+    extra(column_as<OfContainer<&Container::runtime, 10>, &context::cgroups>("runtime", "what runs the container", WANT_CONTAINER)),
+    extra(column_as<OfContainer<&Container::name, 16>, &context::cgroups>("container_name", "its name", WANT_CONTAINER)),
+    extra(column_as<OfContainer<&Container::image, 20>, &context::cgroups>("image", "the image it was made from", WANT_CONTAINER)),
+    extra(column_as<OfContainer<&Container::pod, 16>, &context::cgroups>("pod", "Kubernetes: name of the pod", WANT_CONTAINER)),
+    extra(column_as<OfContainer<&Container::ns, 12>, &context::cgroups>("namespace", "Kubernetes: namespace of the pod", WANT_CONTAINER)),
+    extra(column_as<OfContainer<&Container::pod_uid, 36>, &context::cgroups>("pod_uid", "Kubernetes: unique id of the pod", WANT_CONTAINER)),
+    extra(column<&context::exe>("exe", "the program that the process runs", WANT_EXE)),
+    extra(column<&context::pexe>("pexe", "the program that its parent runs", WANT_PEXE)),
+    extra(column<&context::cwd>("cwd", "working directory", WANT_CWD)),
+    extra(column<&context::lineage>("lineage", "ancestors, the first one first, and the process itself", WANT_LINEAGE)),
+};
+
 template <std::size_t N, std::size_t M>
 consteval std::array<Column, N + M> operator+(const std::array<Column, N>& a, const std::array<Column, M>& b) {
   std::array<Column, N + M> all{};
   for (std::size_t i = 0; i < N; i++) all[i] = a[i];
   for (std::size_t i = 0; i < M; i++) all[N + i] = b[i];
   return all;
+}
+
+// The columns but one, which the tool has at another place.
+template <std::size_t N> consteval auto without(std::string_view name, const std::array<Column, N>& all) {
+  std::array<Column, N - 1> rest{};
+  for (std::size_t to = 0; const Column& c : all)
+    if (c.name != name) rest[to++] = c;
+  return rest;
 }
 
 // The same columns with the one of this name shown, and last.

@@ -38,15 +38,7 @@ template <> struct Format<ev_atflags> : Word<ev_atflags, Format<ev_atflags>, 8> 
 
 }  // namespace needle
 
-// The columns but one, which the tool has at another place.
-template <std::size_t N> static consteval auto without(std::string_view name, const std::array<Column, N>& all) {
-  std::array<Column, N - 1> rest{};
-  for (std::size_t to = 0; const Column& c : all)
-    if (c.name != name) rest[to++] = c;
-  return rest;
-}
-
-static constexpr auto columns = without("uid", header_columns<chmod_event>) + std::array{
+static constexpr auto columns = without("uid", header_columns<chmod_event>) + context_columns + std::array{
     column<&chmod_event::h, &event_header::uid>("uid", "real user id of the process"),
     column<&chmod_event::before>("old", "mode before; ? where the hook cannot know, - of a new file"),
     column<&chmod_event::after>("new", "mode after; of a failure the one asked for"),

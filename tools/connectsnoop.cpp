@@ -125,7 +125,7 @@ template <> struct Format<ev_addr> {
 
 // The default columns fit 80 characters for IPv4.
 static constexpr auto columns = [] {
-  auto all = header_columns<connect_event> + std::array{
+  auto all = header_columns<connect_event> + context_columns + std::array{
     column<&connect_event::proto>("proto", "tcp, udp, mptcp, unix, netlink, packet, vsock, icmp, raw, sctp, dccp, "
                                            "udplite, or af_ and a number"),
     hidden(column<&connect_event::family>("family", "address family of what travels: inet also for v4-mapped IPv6")),

@@ -16,7 +16,7 @@ template <> struct Format<ev_resolve> : Word<ev_resolve, Format<ev_resolve>, 8> 
 };
 }  // namespace needle
 
-static constexpr auto columns = header_columns<open_event> + std::array{
+static constexpr auto columns = header_columns<open_event> + context_columns + std::array{
     column<&open_event::fd>("fd", "the new descriptor"),
     column<&open_event::err>("err", "why it failed"),
     hidden(column<&open_event::flags>("flags", "how it was to be opened")),

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who did it: container, ancestors, program, terminal. Gathered only for columns that are shown;
+ * see struct context. */
+#ifndef NEEDLE_CONTEXT_BPF_H
+#define NEEDLE_CONTEXT_BPF_H
+
+#include "path.bpf.h"
+
+/* ---- Containers: by the names of the cgroups. They travel once, before the first event from
+ * there: events carry ids. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct ev_cgroups);
+	__type(value, __u8);
+} cgroups_sent SEC(".maps");
+
+/* The task's cgroup under controller number `i`, if it is one of v1 and not the root: the id of
+ * its directory there. */
+static __always_inline __u64 v1_cgroup(struct css_set *set, int i, struct cgroup **cgroup)
+{
+	struct cgroup_subsys_state *css = NULL;
+
+	bpf_probe_read_kernel(&css, sizeof(css), (void *)set + bpf_core_field_offset(struct css_set, subsys) + i * sizeof(css));
+	*cgroup = BPF_CORE_READ(css, cgroup);
+	if (BPF_CORE_READ(*cgroup, level) <= 0 || BPF_CORE_READ(*cgroup, root) == BPF_CORE_READ(set, dfl_cgrp, root))
+		return 0;
+	return BPF_CORE_READ(*cgroup, kn, id) | (__u64)i << 56;
+}
+
+#define TRY_V1(name)                                                                          \
+	if (!ids->v1 && bpf_core_enum_value_exists(enum cgroup_subsys_id, name##_cgrp_id))    \
+		ids->v1 = v1_cgroup(set, bpf_core_enum_value(enum cgroup_subsys_id, name##_cgrp_id), v1)
+
+/* Where the current task is. `v1` becomes the cgroup of ids->v1. */
+static __always_inline void cgroups_of(struct ev_cgroups *ids, struct css_set *set, struct cgroup **v1)
+{
+	ids->unified = bpf_get_current_cgroup_id();
+	ids->v1 = 0;
+	if (!(filter.want & WANT_V1))
+		return;
+	TRY_V1(pids);
+	TRY_V1(devices);
+	TRY_V1(memory);
+	TRY_V1(cpu);
+	TRY_V1(freezer);
+}
+
+static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
+{
+	struct kernfs_node___parent *old = (void *)node;
+
+	if (bpf_core_field_exists(old->parent))
+		return BPF_CORE_READ(old, parent);
+	return BPF_CORE_READ(node, __parent);
+}
+
+/* Appends the name of one directory. Nonzero: it was the last. */
+__noinline int append_cgroup_name(__u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct kernfs_node *node, *parent;
+	struct ev_str name = {};
+
+	if (!r)
+		return 1;
+	node = (void *)r->dentry;
+	parent = kernfs_parent(node);
+	if (!parent) /* the root has no name */
+		return 1;
+	append_kernel_str(r, &name, BPF_CORE_READ(node, name));
+	if (r->len >= RECORD_MAX)
+		return 1;
+	r->bytes[r->len & (RECORD_MAX - 1)] = 0;
+	r->len++;
+	r->dentry = (__u64)parent;
+	return 0;
+}
+
+#define CGROUP_DEPTH 64
+__noinline int append_cgroup_names(__u32 slot)
+{
+	for (__u32 i = 0; i < CGROUP_DEPTH; i++)
+		if (append_cgroup_name(slot))
+			return i;
+	return CGROUP_DEPTH;
+}
+
+static __always_inline void append_cgroup(struct record *r, struct ev_strv *names, struct cgroup *cgroup)
+{
+	names->s.off = r->len;
+	r->dentry = (__u64)BPF_CORE_READ(cgroup, kn);
+	names->count = append_cgroup_names(r->slot);
+	names->s.len = r->len - names->s.off;
+}
+
+/* Sends the names of the current task's cgroups. Not counted as lost: no event is, and the next
+ * one from there tries again. */
+__noinline int send_cgroups(void)
+{
+	struct css_set *set = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), cgroups);
+	struct record *r = record_try();
+	struct cgroups_record *c;
+	struct cgroup *v1 = NULL;
+	__u8 yes = 1;
+
+	if (!r)
+		return 0;
+	c = event_of(r, cgroups_record);
+	__builtin_memset(c, 0, sizeof(*c));
+	r->len = sizeof(*c);
+	c->h.kind = KIND_CGROUPS;
+	cgroups_of(&c->cgroups, set, &v1);
+	append_cgroup(r, &c->unified, BPF_CORE_READ(set, dfl_cgrp));
+	if (c->cgroups.v1)
+		append_cgroup(r, &c->v1, v1);
+	if (r->len <= RECORD_MAX && !bpf_ringbuf_output(&events, r->bytes, r->len, BPF_RB_NO_WAKEUP))
+		bpf_map_update_elem(&cgroups_sent, &c->cgroups, &yes, BPF_ANY);
+	record_release(r);
+	return 0;
+}
+
+static __always_inline void fill_cgroups(struct ev_cgroups *ids)
+{
+	struct css_set *set = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), cgroups);
+	struct ev_cgroups key;
+	struct cgroup *v1;
+
+	cgroups_of(&key, set, &v1);
+	*ids = key;
+	if (!bpf_map_lookup_elem(&cgroups_sent, &key))
+		send_cgroups();
+}
+
+/* ---- Ancestors. The kernel forgets the parent that died; so what they were is kept from a
+ * process's fork, and its exec, on. */
+struct process {
+	__u64 start;
+	__u64 pid;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct process);
+	__type(value, struct lineage);
+} lineages SEC(".maps");
+
+/* Leaves the ancestors of a process, given the address of its leader's task_struct, in r->lineage. */
+__noinline int lineage_of(__u32 slot, __u64 leader)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct task_struct *child = (void *)leader, *parent;
+	struct process process;
+	struct lineage *known;
+
+	if (!r)
+		return 0;
+	process.start = BPF_CORE_READ(child, start_boottime);
+	process.pid = BPF_CORE_READ(child, tgid);
+	r->lineage.count = r->lineage.cut = 0;
+	for (__u32 i = 0; i < LINEAGE_MAX; i++) {
+		struct ancestor *a = &r->lineage.ancestors[i];
+
+		parent = BPF_CORE_READ(child, real_parent, group_leader);
+		a->start = BPF_CORE_READ(parent, start_boottime);
+		a->pid = BPF_CORE_READ(parent, tgid);
+		known = bpf_map_lookup_elem(&lineages, &process);
+		/* What has another parent than it had was left by that to a reaper. */
+		if (known && (known->ancestors[0].pid != a->pid || known->ancestors[0].start != a->start)) {
+			if (bpf_probe_read_kernel(a, sizeof(known->ancestors), known->ancestors))
+				return 0;
+			i += known->count;
+			r->lineage.cut = known->cut || i > LINEAGE_MAX;
+			r->lineage.count = i > LINEAGE_MAX ? LINEAGE_MAX : i;
+			return 0;
+		}
+		if (!a->pid) /* the idle task begat process 1 and the kernel's threads */
+			return 0;
+		BPF_CORE_READ_INTO(&a->comm, parent, comm);
+		a->unused = 0;
+		r->lineage.count = i + 1;
+		process.start = a->start;
+		process.pid = a->pid;
+		child = parent;
+	}
+	r->lineage.cut = !!BPF_CORE_READ(child, real_parent, tgid);
+	return 0;
+}
+
+static __always_inline void append_lineage(struct record *r, struct ev_lineage *s, struct task_struct *leader)
+{
+	__u32 n;
+
+	lineage_of(r->slot, (__u64)leader);
+	n = r->lineage.count;
+	if (n > LINEAGE_MAX)
+		return;
+	append_kernel(r, &s->s, r->lineage.ancestors, n * sizeof(struct ancestor));
+	if (r->lineage.cut)
+		s->s.mark |= EV_STR_DEEP;
+}
+
+static __always_inline int keep_lineage(struct task_struct *task)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct process process = {.start = BPF_CORE_READ(leader, start_boottime), .pid = BPF_CORE_READ(leader, tgid)};
+	struct record *r = record_try();
+
+	if (!r)
+		return 0;
+	lineage_of(r->slot, (__u64)leader);
+	/* Without room, its ancestors are what the kernel still knows of them. */
+	bpf_map_update_elem(&lineages, &process, &r->lineage, BPF_ANY);
+	record_release(r);
+	return 0;
+}
+
+SEC("?tp_btf/sched_process_fork")
+int BPF_PROG(lineage__tp_fork, struct task_struct *parent, struct task_struct *child)
+{
+	return child->pid == child->tgid ? keep_lineage(child) : 0;
+}
+
+SEC("?tp_btf/sched_process_exec")
+int BPF_PROG(lineage__tp_exec, struct task_struct *task)
+{
+	return keep_lineage(task);
+}
+
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(lineage__tp_exit, struct task_struct *task)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct process process = {.start = BPF_CORE_READ(leader, start_boottime), .pid = BPF_CORE_READ(leader, tgid)};
+
+	if (!BPF_CORE_READ(task, signal, live.counter))
+		bpf_map_delete_elem(&lineages, &process);
+	return 0;
+}
+
+/* ---- The rest. */
+static __always_inline void append_marked_path(struct record *r, struct ev_str *s, const struct path *path)
+{
+	append_path(r, s, path);
+	if (unlinked(BPF_CORE_READ(path, dentry)))
+		s->mark |= EV_STR_DELETED;
+}
+
+/* The program that a process runs. */
+static __always_inline void append_exe(struct record *r, struct ev_str *s, struct task_struct *task)
+{
+	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+
+	if (exe)
+		append_marked_path(r, s, (void *)exe + bpf_core_field_offset(struct file, f_path));
+}
+
+static __always_inline __u32 innermost_pid(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct upid *upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
+
+	return pid ? BPF_CORE_READ(upid, nr) : EV_NONE;
+}
+
+__noinline int fill_context(__u32 slot)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct context *c;
+
+	if (!r)
+		return 0;
+	c = (void *)&r->bytes[((struct event_header *)r->bytes)->context & (RECORD_MAX - 8)];
+	c->strings = r->len;
+	if (filter.want & WANT_CONTAINER)
+		fill_cgroups(&c->cgroups);
+	if (filter.want & WANT_LINEAGE)
+		append_lineage(r, &c->lineage, leader);
+	if (filter.want & WANT_PCOMM)
+		BPF_CORE_READ_INTO(&c->pcomm, leader, real_parent, group_leader, comm);
+	if (filter.want & WANT_EXE)
+		append_exe(r, &c->exe, task);
+	if (filter.want & WANT_PEXE)
+		append_exe(r, &c->pexe, BPF_CORE_READ(leader, real_parent, group_leader));
+	if (filter.want & WANT_CWD) {
+		struct fs_struct *fs = BPF_CORE_READ(task, fs);
+
+		if (fs)
+			append_marked_path(r, &c->cwd, (void *)fs + bpf_core_field_offset(struct fs_struct, pwd));
+	}
+	if (filter.want & WANT_SESSION) {
+		struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+
+		if (tty)
+			append_kernel_str(r, &c->tty.name, (void *)tty + bpf_core_field_offset(struct tty_struct, name));
+		c->session = BPF_CORE_READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr);
+		c->login_uid = c->audit_session = EV_NONE;
+		if (bpf_core_field_exists(task->loginuid)) { /* CONFIG_AUDIT */
+			c->login_uid = BPF_CORE_READ(task, loginuid.val);
+			c->audit_session = BPF_CORE_READ(task, sessionid);
+		}
+	}
+	if (filter.want & WANT_NSPID)
+		c->nspid = innermost_pid(leader);
+	c->len = r->len - c->strings;
+	return 0;
+}
+
+/* Behind fill_header(): what the columns shown ask for beyond the header, of the current task. */
+static __always_inline void append_context(struct record *r)
+{
+	if (filter.want & WANT_CONTEXT)
+		fill_context(r->slot);
+}
+
+/* ---- For tools whose event begins in one hook and is sent by another: the context by a key, with
+ * the strings behind it. */
+struct kept_context {
+	struct context c;
+	char strings[RECORD_MAX - sizeof(struct context)];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct kept_context);
+} kept_contexts SEC(".maps");
+
+/* After append_context(), in a record that began as an event of `size` bytes. */
+static __always_inline void keep_context(struct record *r, __u32 size, __u64 key)
+{
+	/* Without room, the columns will say that they do not know. */
+	if (filter.want & WANT_CONTEXT)
+		bpf_map_update_elem(&kept_contexts, &key, &r->bytes[size], BPF_ANY);
+}
+
+static __always_inline void forget_context(__u64 key)
+{
+	if (filter.want & WANT_CONTEXT)
+		bpf_map_delete_elem(&kept_contexts, &key);
+}
+
+/* Gives the event of `size` bytes that begins the record the context that was kept. */
+static __always_inline void append_kept_context(struct record *r, __u32 size, __u64 key)
+{
+	struct event_header *h = (void *)r->bytes;
+	struct context *c = (void *)&r->bytes[size];
+	struct kept_context *kept;
+	__u32 off = r->len, n;
+	__u16 moved;
+
+	if (!(filter.want & WANT_CONTEXT))
+		return;
+	h->context = 0;
+	kept = bpf_map_lookup_elem(&kept_contexts, &key);
+	if (!kept)
+		return;
+	n = kept->c.len;
+	if (off >= RECORD_MAX || n > RECORD_MAX - off || n > sizeof(kept->strings))
+		return;
+	barrier_var(n);
+	if (bpf_probe_read_kernel(record_at(r, off), n & (RECORD_MAX - 1), kept->strings))
+		return;
+	*c = kept->c;
+	moved = off - c->strings;
+	c->exe.off += moved;
+	c->pexe.off += moved;
+	c->cwd.off += moved;
+	c->tty.name.off += moved;
+	c->lineage.s.off += moved;
+	h->context = size;
+	r->len = off + n;
+}
+
+#endif
