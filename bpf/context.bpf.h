@@ -347,14 +347,29 @@ static __always_inline void forget_context(__u64 key)
 		bpf_map_delete_elem(&kept_contexts, &key);
 }
 
+/* Appends strings that were kept, less than PATH_BYTES of them: what is behind a record has no more room. */
+static __always_inline bool append_kept(struct record *r, const char *strings, __u32 n)
+{
+	__u32 off = r->len;
+
+	if (off >= RECORD_MAX || n > RECORD_MAX - off)
+		return false;
+	barrier_var(n);
+	if (bpf_probe_read_kernel(record_at(r, off), n & (PATH_BYTES - 1), strings))
+		return false;
+	r->len = off + n;
+	return true;
+}
+
 /* Gives the event of `size` bytes that begins the record the context that was kept. */
 static __always_inline void append_kept_context(struct record *r, __u32 size, __u64 key)
 {
 	struct event_header *h = (void *)r->bytes;
 	struct context *c = (void *)&r->bytes[size];
 	struct kept_context *kept;
-	__u32 off = r->len, n;
+	const char *strings;
 	__u16 moved;
+	__u32 n;
 
 	if (!(filter.want & WANT_CONTEXT))
 		return;
@@ -363,20 +378,23 @@ static __always_inline void append_kept_context(struct record *r, __u32 size, __
 	if (!kept)
 		return;
 	n = kept->c.len;
-	if (off >= RECORD_MAX || n > RECORD_MAX - off || n > sizeof(kept->strings))
-		return;
-	barrier_var(n);
-	if (bpf_probe_read_kernel(record_at(r, off), n & (RECORD_MAX - 1), kept->strings))
+	strings = kept->strings;
+	moved = r->len - kept->c.strings;
+	if (n >= PATH_BYTES) {
+		if (!append_kept(r, strings, PATH_BYTES - 1))
+			return;
+		strings += PATH_BYTES - 1;
+		n -= PATH_BYTES - 1;
+	}
+	if (n >= PATH_BYTES || !append_kept(r, strings, n))
 		return;
 	*c = kept->c;
-	moved = off - c->strings;
 	c->exe.off += moved;
 	c->pexe.off += moved;
 	c->cwd.off += moved;
 	c->tty.name.off += moved;
 	c->lineage.s.off += moved;
 	h->context = size;
-	r->len = off + n;
 }
 
 #endif
