@@ -22,10 +22,10 @@ static __always_inline __u64 v1_cgroup(struct css_set *set, int i, struct cgroup
 	struct cgroup_subsys_state *css = NULL;
 
 	bpf_probe_read_kernel(&css, sizeof(css), (void *)set + bpf_core_field_offset(struct css_set, subsys) + i * sizeof(css));
-	*cgroup = BPF_CORE_READ(css, cgroup);
-	if (BPF_CORE_READ(*cgroup, level) <= 0 || BPF_CORE_READ(*cgroup, root) == BPF_CORE_READ(set, dfl_cgrp, root))
+	*cgroup = READ(css, cgroup);
+	if (READ(*cgroup, level) <= 0 || READ(*cgroup, root) == READ(set, dfl_cgrp, root))
 		return 0;
-	return BPF_CORE_READ(*cgroup, kn, id) | (__u64)i << 56;
+	return READ(*cgroup, kn, id) | (__u64)i << 56;
 }
 
 #define TRY_V1(name)                                                                          \
@@ -51,8 +51,8 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 	struct kernfs_node___parent *old = (void *)node;
 
 	if (bpf_core_field_exists(old->parent))
-		return BPF_CORE_READ(old, parent);
-	return BPF_CORE_READ(node, __parent);
+		return READ(old, parent);
+	return READ(node, __parent);
 }
 
 /* Appends the name of one directory. Nonzero: it was the last. */
@@ -64,16 +64,16 @@ __noinline int append_cgroup_name(__u32 slot)
 
 	if (!r)
 		return 1;
-	node = (void *)r->dentry;
+	node = (void *)r->node;
 	parent = kernfs_parent(node);
 	if (!parent) /* the root has no name */
 		return 1;
-	append_kernel_str(r, &name, BPF_CORE_READ(node, name));
+	append_kernel_str(r, &name, READ(node, name));
 	if (r->len >= RECORD_MAX)
 		return 1;
 	r->bytes[r->len & (RECORD_MAX - 1)] = 0;
 	r->len++;
-	r->dentry = (__u64)parent;
+	r->node = (__u64)parent;
 	return 0;
 }
 
@@ -89,7 +89,7 @@ __noinline int append_cgroup_names(__u32 slot)
 static __always_inline void append_cgroup(struct record *r, struct ev_strv *names, struct cgroup *cgroup)
 {
 	names->s.off = r->len;
-	r->dentry = (__u64)BPF_CORE_READ(cgroup, kn);
+	r->node = (__u64)READ(cgroup, kn);
 	names->count = append_cgroup_names(r->slot);
 	names->s.len = r->len - names->s.off;
 }
@@ -98,7 +98,7 @@ static __always_inline void append_cgroup(struct record *r, struct ev_strv *name
  * one from there tries again. */
 __noinline int send_cgroups(void)
 {
-	struct css_set *set = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), cgroups);
+	struct css_set *set = READ((struct task_struct *)bpf_get_current_task(), cgroups);
 	struct record *r = record_try();
 	struct cgroups_record *c;
 	struct cgroup *v1 = NULL;
@@ -111,7 +111,7 @@ __noinline int send_cgroups(void)
 	r->len = sizeof(*c);
 	c->h.kind = KIND_CGROUPS;
 	cgroups_of(&c->cgroups, set, &v1);
-	append_cgroup(r, &c->unified, BPF_CORE_READ(set, dfl_cgrp));
+	append_cgroup(r, &c->unified, READ(set, dfl_cgrp));
 	if (c->cgroups.v1)
 		append_cgroup(r, &c->v1, v1);
 	if (r->len <= RECORD_MAX && !bpf_ringbuf_output(&events, r->bytes, r->len, BPF_RB_NO_WAKEUP))
@@ -122,7 +122,7 @@ __noinline int send_cgroups(void)
 
 static __always_inline void fill_cgroups(struct ev_cgroups *ids)
 {
-	struct css_set *set = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), cgroups);
+	struct css_set *set = READ((struct task_struct *)bpf_get_current_task(), cgroups);
 	struct ev_cgroups key;
 	struct cgroup *v1;
 
@@ -147,25 +147,26 @@ struct {
 	__type(value, struct lineage);
 } lineages SEC(".maps");
 
-/* Leaves the ancestors of a process, given the address of its leader's task_struct, in r->lineage. */
-__noinline int lineage_of(__u32 slot, __u64 leader)
+/* Leaves the ancestors of the process r->leader in r->lineage. */
+__noinline int lineage_walk(__u32 slot)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
-	struct task_struct *child = (void *)leader, *parent;
+	struct task_struct *child, *parent;
 	struct process process;
 	struct lineage *known;
 
 	if (!r)
 		return 0;
-	process.start = BPF_CORE_READ(child, start_boottime);
-	process.pid = BPF_CORE_READ(child, tgid);
+	child = (void *)r->leader;
+	process.start = READ(child, start_boottime);
+	process.pid = READ(child, tgid);
 	r->lineage.count = r->lineage.cut = 0;
 	for (__u32 i = 0; i < LINEAGE_MAX; i++) {
 		struct ancestor *a = &r->lineage.ancestors[i];
 
-		parent = BPF_CORE_READ(child, real_parent, group_leader);
-		a->start = BPF_CORE_READ(parent, start_boottime);
-		a->pid = BPF_CORE_READ(parent, tgid);
+		parent = READ(child, real_parent, group_leader);
+		a->start = READ(parent, start_boottime);
+		a->pid = READ(parent, tgid);
 		known = bpf_map_lookup_elem(&lineages, &process);
 		/* What has another parent than it had was left by that to a reaper. */
 		if (known && (known->ancestors[0].pid != a->pid || known->ancestors[0].start != a->start)) {
@@ -178,14 +179,14 @@ __noinline int lineage_of(__u32 slot, __u64 leader)
 		}
 		if (!a->pid) /* the idle task begat process 1 and the kernel's threads */
 			return 0;
-		BPF_CORE_READ_INTO(&a->comm, parent, comm);
+		bpf_core_read(&a->comm, sizeof(a->comm), &parent->comm);
 		a->unused = 0;
 		r->lineage.count = i + 1;
 		process.start = a->start;
 		process.pid = a->pid;
 		child = parent;
 	}
-	r->lineage.cut = !!BPF_CORE_READ(child, real_parent, tgid);
+	r->lineage.cut = !!READ(child, real_parent, tgid);
 	return 0;
 }
 
@@ -193,7 +194,8 @@ static __always_inline void append_lineage(struct record *r, struct ev_lineage *
 {
 	__u32 n;
 
-	lineage_of(r->slot, (__u64)leader);
+	r->leader = (__u64)leader;
+	lineage_walk(r->slot);
 	n = r->lineage.count;
 	if (n > LINEAGE_MAX)
 		return;
@@ -204,13 +206,14 @@ static __always_inline void append_lineage(struct record *r, struct ev_lineage *
 
 static __always_inline int keep_lineage(struct task_struct *task)
 {
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	struct process process = {.start = BPF_CORE_READ(leader, start_boottime), .pid = BPF_CORE_READ(leader, tgid)};
+	struct task_struct *leader = READ(task, group_leader);
+	struct process process = {.start = READ(leader, start_boottime), .pid = READ(leader, tgid)};
 	struct record *r = record_try();
 
 	if (!r)
 		return 0;
-	lineage_of(r->slot, (__u64)leader);
+	r->leader = (__u64)leader;
+	lineage_walk(r->slot);
 	/* Without room, its ancestors are what the kernel still knows of them. */
 	bpf_map_update_elem(&lineages, &process, &r->lineage, BPF_ANY);
 	record_release(r);
@@ -232,10 +235,10 @@ int BPF_PROG(lineage__tp_exec, struct task_struct *task)
 SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(lineage__tp_exit, struct task_struct *task)
 {
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	struct process process = {.start = BPF_CORE_READ(leader, start_boottime), .pid = BPF_CORE_READ(leader, tgid)};
+	struct task_struct *leader = READ(task, group_leader);
+	struct process process = {.start = READ(leader, start_boottime), .pid = READ(leader, tgid)};
 
-	if (!BPF_CORE_READ(task, signal, live.counter))
+	if (!READ(task, signal, live.counter))
 		bpf_map_delete_elem(&lineages, &process);
 	return 0;
 }
@@ -244,14 +247,14 @@ int BPF_PROG(lineage__tp_exit, struct task_struct *task)
 static __always_inline void append_marked_path(struct record *r, struct ev_str *s, const struct path *path)
 {
 	append_path(r, s, path);
-	if (unlinked(BPF_CORE_READ(path, dentry)))
+	if (unlinked(READ(path, dentry)))
 		s->mark |= EV_STR_DELETED;
 }
 
 /* The program that a process runs. */
 static __always_inline void append_exe(struct record *r, struct ev_str *s, struct task_struct *task)
 {
-	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+	struct file *exe = READ(task, mm, exe_file);
 
 	if (exe)
 		append_marked_path(r, s, (void *)exe + bpf_core_field_offset(struct file, f_path));
@@ -259,11 +262,11 @@ static __always_inline void append_exe(struct record *r, struct ev_str *s, struc
 
 static __always_inline __u32 innermost_pid(struct task_struct *task)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
+	struct pid *pid = READ(task, thread_pid);
+	__u32 level = READ(pid, level);
 	struct upid *upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
 
-	return pid ? BPF_CORE_READ(upid, nr) : EV_NONE;
+	return pid ? READ(upid, nr) : EV_NONE;
 }
 
 /* Makes room for a struct context, or returns NULL. */
@@ -288,7 +291,7 @@ static __always_inline struct context *context_begin(struct record *r)
 __noinline int fill_context(__u32 slot)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct task_struct *leader = READ(task, group_leader), *parent = READ(leader, real_parent, group_leader);
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 	struct context *c;
 
@@ -302,31 +305,31 @@ __noinline int fill_context(__u32 slot)
 	if (filter.want & WANT_LINEAGE)
 		append_lineage(r, &c->lineage, leader);
 	if (filter.want & WANT_PCOMM)
-		BPF_CORE_READ_INTO(&c->pcomm, leader, real_parent, group_leader, comm);
+		bpf_core_read(&c->pcomm, sizeof(c->pcomm), &parent->comm);
 	if (filter.want & WANT_NSPID)
 		c->nspid = innermost_pid(leader);
 	if (filter.want & WANT_SESSION) {
-		struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+		struct tty_struct *tty = READ(task, signal, tty);
 
 		if (tty)
 			append_kernel_str(r, &c->tty.name, (void *)tty + bpf_core_field_offset(struct tty_struct, name));
-		c->session = BPF_CORE_READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr);
+		c->session = READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr);
 		c->login_uid = c->audit_session = EV_NONE;
 		if (bpf_core_field_exists(task->loginuid)) { /* CONFIG_AUDIT */
-			c->login_uid = BPF_CORE_READ(task, loginuid.val);
-			c->audit_session = BPF_CORE_READ(task, sessionid);
+			c->login_uid = READ(task, loginuid.val);
+			c->audit_session = READ(task, sessionid);
 		}
 	}
 	if (filter.want & WANT_EXE)
 		append_exe(r, &c->exe, task);
 	if (filter.want & WANT_CWD) {
-		struct fs_struct *fs = BPF_CORE_READ(task, fs);
+		struct fs_struct *fs = READ(task, fs);
 
 		if (fs)
 			append_marked_path(r, &c->cwd, (void *)fs + bpf_core_field_offset(struct fs_struct, pwd));
 	}
 	if (filter.want & WANT_PEXE)
-		append_exe(r, &c->pexe, BPF_CORE_READ(leader, real_parent, group_leader));
+		append_exe(r, &c->pexe, parent);
 	c->len = r->len - c->strings;
 	return 0;
 }

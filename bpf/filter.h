@@ -23,16 +23,18 @@ enum filter_bits {
  * bits (in NAME.h) start at WANT_TOOL. */
 enum want_bits {
 	WANT_WHO = 1 << 0, /* ppid, start, euid, pid_ns, mnt_ns, thread, kthread */
+	WANT_TIME = 1 << 1,
+	WANT_IDS = 1 << 2, /* uid, gid */
 	/* of struct context */
-	WANT_CONTAINER = 1 << 1,
-	WANT_V1 = 1 << 2, /* there are controllers of cgroup v1 */
-	WANT_LINEAGE = 1 << 3,
-	WANT_PCOMM = 1 << 4,
-	WANT_PEXE = 1 << 5,
-	WANT_EXE = 1 << 6,
-	WANT_CWD = 1 << 7,
-	WANT_SESSION = 1 << 8, /* session, login, terminal */
-	WANT_NSPID = 1 << 9,
+	WANT_CONTAINER = 1 << 3,
+	WANT_V1 = 1 << 4, /* there are controllers of cgroup v1 */
+	WANT_LINEAGE = 1 << 5,
+	WANT_PCOMM = 1 << 6,
+	WANT_PEXE = 1 << 7,
+	WANT_EXE = 1 << 8,
+	WANT_CWD = 1 << 9,
+	WANT_SESSION = 1 << 10, /* session, login, terminal */
+	WANT_NSPID = 1 << 11,
 	WANT_CONTEXT = WANT_CONTAINER | WANT_LINEAGE | WANT_PCOMM | WANT_PEXE | WANT_EXE | WANT_CWD | WANT_SESSION |
 		       WANT_NSPID,
 	WANT_TOOL = 1 << 16,
