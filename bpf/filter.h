@@ -23,6 +23,8 @@ enum filter_bits {
  * bits (in NAME.h) start at WANT_TOOL. */
 enum want_bits {
 	WANT_WHO = 1 << 0, /* ppid, start, euid, pid_ns, mnt_ns, thread, kthread */
+	WANT_TIME = 1 << 1,
+	WANT_IDS = 1 << 2, /* uid, gid */
 	WANT_TOOL = 1 << 8,
 };
 

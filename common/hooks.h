@@ -7,12 +7,11 @@
 // may be missing, those of one WORD together, which -v says. Of the _alt programs, one and only one is taken: the first that works.
 #pragma once
 
+#include "kernel_btf.h"
 #include "tool.h"
 
-#include <bpf/btf.h>
-
 #include <functional>
-#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -44,7 +43,7 @@ class Hooks {
   void refuse(const std::string& program, const std::string& reason);
 
   std::string only_;
-  std::unique_ptr<btf, decltype(&btf__free)> kernel_{nullptr, btf__free};
+  std::optional<KernelBtf> kernel_;
   std::vector<bpf_link*> links_;
   std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD, or an _alt program
   std::string refusals_, report_;

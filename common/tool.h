@@ -19,10 +19,10 @@ namespace needle {
 // The columns that every event has. Tools put their own behind these, the longest last.
 template <Event E>
 inline constexpr std::array header_columns{
-    hidden(column<&E::h, &event_header::time>("time", "when it happened: local time of day; in JSON RFC 3339, UTC")),
-    hidden(column<&E::h, &event_header::uid>("uid", "real user id of the process")),
+    hidden(column<&E::h, &event_header::time>("time", "when it happened: local time of day; in JSON RFC 3339, UTC", WANT_TIME)),
+    hidden(column<&E::h, &event_header::uid>("uid", "real user id of the process", WANT_IDS)),
     hidden(column<&E::h, &event_header::euid>("euid", "effective user id", WANT_WHO)),
-    hidden(column<&E::h, &event_header::gid>("gid", "real group id")),
+    hidden(column<&E::h, &event_header::gid>("gid", "real group id", WANT_IDS)),
     column<&E::h, &event_header::pid>("pid", "process id, in the initial pid namespace"),
     hidden(column<&E::h, &event_header::tid>("tid", "thread id")),
     hidden(column<&E::h, &event_header::ppid>("ppid", "process id of the parent", WANT_WHO)),
@@ -90,6 +90,7 @@ struct Object {
   bpf_map *events, *scratch, *filter_pids, *filter_tids, *filter_uids, *filter_cgroup;
   bpf_program* self;
   ::filter* filter;          // .rodata: writable until load
+  bool* direct_reads;        // the same
   ::event_stats* (*stats)(); // .bss: there after load
   int (*load)();             // 0 or -errno; not bpf_object__load(), which does not map .rodata and .bss
 };
@@ -103,7 +104,7 @@ template <class S> struct Skeleton {
     s = S::open();
     if (!s) return {};
     return {s->obj,           s->maps.events,      s->maps.scratch,       s->maps.filter_pids, s->maps.filter_tids,
-            s->maps.filter_uids, s->maps.filter_cgroup, s->progs.self__run, &s->rodata->filter,
+            s->maps.filter_uids, s->maps.filter_cgroup, s->progs.self__run, &s->rodata->filter, const_cast<bool*>(&s->rodata->direct_reads),
             [] { return &s->bss->stats; }, [] { return S::load(s); }};
   }
   static void close() {
