@@ -16,7 +16,7 @@ namespace {
 // Of each of two generations. More than the programs remember (see cgroups_sent).
 constexpr std::size_t kPaths = 16384;
 
-// "docker-1.scope\0system.slice\0" as "/system.slice/docker-1.scope".
+// "docker-1.scope\0system.slice\0" as "/system.slice/docker-1.scope"; the root is empty.
 std::string path_of(Record r, const ev_strv& names) {
   const std::string_view all = r.str(names.s);
   std::string path;
@@ -26,7 +26,7 @@ std::string path_of(Record r, const ev_strv& names) {
     path += rest.substr(before == rest.npos ? 0 : before + 1);
     rest = rest.substr(0, before == rest.npos ? 0 : before);
   }
-  return path.empty() ? "/" : path;
+  return path;
 }
 
 constexpr std::size_t kUsers = 65536;
@@ -81,15 +81,10 @@ void Cgroups::learn(Record r) {
     old_ = std::move(young_);
     young_.clear();
   }
-  // A runtime makes a cgroup of each controller; not always one of v2.
-  std::string path;
-  for (const ev_strv* names : {&told.v1, &told.unified})
-    if (path.empty())
-      if (std::string candidate = path_of(r, *names); !parse_cgroup(candidate).id.empty()) path = std::move(candidate);
-  young_[told.cgroups] = std::move(path);
+  young_[told.cgroups] = {path_of(r, told.v1), path_of(r, told.unified)};
 }
 
-const std::string* Cgroups::path(const ev_cgroups& c) {
+const Cgroups::Paths* Cgroups::paths(const ev_cgroups& c) {
   if (const auto found = young_.find(c); found != young_.end()) return &found->second;
   const auto found = old_.find(c);
   if (found == old_.end()) return nullptr;
@@ -97,9 +92,13 @@ const std::string* Cgroups::path(const ev_cgroups& c) {
 }
 
 const Container* Cgroups::container(const ev_cgroups& c) {
-  const std::string* p = path(c);
+  const Paths* p = paths(c);
   if (!p) return &unknown_container();
-  return p->empty() ? nullptr : containers_.of(*p);
+  // A runtime makes a cgroup of each controller, but not always one of v2.
+  for (const std::string* path : {&p->v1, &p->unified})
+    if (!path->empty())
+      if (const Container* found = containers_.of(*path)) return found;
+  return nullptr;
 }
 
 bool have_cgroup_v1() {

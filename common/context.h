@@ -23,12 +23,14 @@ class Cgroups {
   struct Same {
     bool operator()(const ev_cgroups& a, const ev_cgroups& b) const { return a.unified == b.unified && a.v1 == b.v1; }
   };
-  // The path that names a container; empty: there is none.
-  using Paths = std::unordered_map<ev_cgroups, std::string, Hash, Same>;
+  struct Paths {
+    std::string v1, unified;  // below the root, which is empty
+  };
+  using Map = std::unordered_map<ev_cgroups, Paths, Hash, Same>;
 
-  const std::string* path(const ev_cgroups&);
+  const Paths* paths(const ev_cgroups&);
 
-  Paths young_, old_;
+  Map young_, old_;
   Containers containers_;
 };
 

@@ -531,3 +531,73 @@ TEST_CASE("a container that is there for one deed") {
   tracer.stop();
   CHECK(tracer.out() == "CONTAINER    RUNTIME    CONTAINER_NAME\n" + cases[0].id.substr(0, 12) + " docker     -\n");
 }
+
+namespace {
+
+// What a tool says of a command that is run in a container.
+void shown(Runtime& runtime, const std::string& name, Json expected) {
+  runtime.start(name);
+  const std::string file = "/etc/" + own_name("needle");
+  for (const auto& [key, value] : expected.items())
+    if (value == "ID") expected[key] = runtime.id(name);
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    Tracer tracer("opensnoop", {"-j", "-o", "container,runtime,container_name,image,pod,namespace,pod_uid,nspid,path", "--hook", tier, "--path", file});
+    Tracer table("opensnoop", {"-C", "--hook", tier, "--path", file});
+    runtime.exec(name, {"/bin/cat", file});
+    tracer.stop(), table.stop();
+    const auto events = tracer.events();
+    REQUIRE(!events.empty());
+    for (Json e : events) {
+      CHECK(e["nspid"] > 0);
+      e.erase("nspid");
+      CHECK(e == [&] { Json all = expected; all["path"] = file; return all; }());
+    }
+    REQUIRE(table.lines().size() == events.size());
+    std::istringstream in(table.lines()[0]);
+    std::string pid, comm, container, container_name, pod;
+    in >> pid >> comm >> container >> container_name >> pod;
+    CHECK(container == expected["container"].get<std::string>().substr(0, 12));
+    CHECK(unescape(container_name) == (expected["container_name"].is_null() ? "" : expected["container_name"].get<std::string>()));
+    CHECK(unescape(pod) == (expected["pod"].is_null() ? "" : expected["pod"].get<std::string>()));
+  }
+  runtime.remove(name);
+}
+
+}  // namespace
+
+TEST_CASE("real containers: runc") {
+  Runc runc;
+  shown(runc, "needle-context", {{"container", "needle-context"}, {"runtime", "runc"}, {"container_name", "needle-context"}, {"image", nullptr},
+                                 {"pod", nullptr}, {"namespace", nullptr}, {"pod_uid", nullptr}});
+}
+
+TEST_CASE("real containers: containerd, as Kubernetes uses it") {
+  Containerd containerd("k8s.io", {{"io.kubernetes.cri.container-type", "container"},
+                                   {"io.kubernetes.cri.sandbox-name", "web-5d9c"},
+                                   {"io.kubernetes.cri.sandbox-namespace", "shop"},
+                                   {"io.kubernetes.cri.sandbox-uid", "eb052b63-ea96-4728-ab4a-64ab3babccd7"},
+                                   {"io.kubernetes.cri.container-name", "nginx"},
+                                   {"io.kubernetes.cri.image-name", "docker.io/library/nginx:1.25"}});
+  const std::string id = new_id();
+  shown(containerd, id, {{"container", id}, {"runtime", "containerd"}, {"container_name", "nginx"}, {"image", "docker.io/library/nginx:1.25"},
+                         {"pod", "web-5d9c"}, {"namespace", "shop"}, {"pod_uid", "eb052b63-ea96-4728-ab4a-64ab3babccd7"}});
+  // One that is there for one command.
+  const std::string file = "/etc/" + own_name("needle");
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    Tracer tracer("opensnoop", {"-j", "-o", "container", "--hook", tier, "--path", file});
+    const std::string brief = new_id();
+    containerd.run(brief, {"/bin/cat", file});
+    tracer.stop();
+    const auto events = tracer.events();
+    REQUIRE(!events.empty());
+    for (const Json& e : events) CHECK(e["container"] == brief);
+  }
+}
+
+TEST_CASE("real containers: Docker") {
+  Docker docker;
+  shown(docker, "needle-context", {{"container", "ID"}, {"runtime", "docker"}, {"container_name", "needle-context"}, {"image", Docker::kImage},
+                                   {"pod", nullptr}, {"namespace", nullptr}, {"pod_uid", nullptr}});
+}
