@@ -13,6 +13,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <utility>
 
 namespace needle {
 namespace {
@@ -22,8 +23,8 @@ constexpr std::array<std::string_view, 2> kMechanisms{"fentry", "tp"};
 
 struct Name {
   std::string what, mechanism;
-  std::string unit;  // what is refused with it: its group; of an optional program those that share _opt_WORD
-  bool alternative = false;
+  std::string unit;  // what it is refused with: its group, or those that share _opt_WORD
+  bool optional = false, alternative = false;
   std::string group() const { return what + "__" + mechanism; }
 };
 
@@ -33,12 +34,16 @@ Name parse(std::string_view program) {
   const std::string_view rest = program.substr(sep + 2);
   for (const std::string_view m : kMechanisms)
     if (rest == m || rest.starts_with(std::string(m) + "_")) {
-      Name name{std::string(program.substr(0, sep)), std::string(m), {}, false};
-      const std::string_view detail = rest.substr(m.size());
-      name.alternative = detail.starts_with("_alt_");
+      Name name{std::string(program.substr(0, sep)), std::string(m), {}};
+      std::string_view detail = rest.substr(m.size());
       name.unit = name.group();
-      if (name.alternative) name.unit = program;
-      if (detail.starts_with("_opt_")) name.unit += detail.substr(0, detail.find('_', 5));
+      name.optional = detail.starts_with("_opt_");
+      if (name.optional) {
+        const std::string_view word = detail.substr(0, detail.find('_', 5));
+        name.unit += word;
+        detail.remove_prefix(word.size());
+      }
+      name.alternative = detail.starts_with("_alt_");
       return name;
     }
   return {};
@@ -121,13 +126,14 @@ bpf_link* attach_to_root_cgroup(const bpf_program* p) {
 }  // namespace
 
 void Hooks::refuse(const std::string& program, const std::string& reason) {
-  refused_.insert(parse(program).unit);
+  const Name name = parse(program);
+  refused_.insert(name.alternative ? program : name.unit);
   refusals_ += fmt::format("  {}: {}\n", program, reason);
 }
 
 bool Hooks::is_refused(const std::string& program) const {
   const Name name = parse(program);
-  return refused_.contains(name.unit) || refused_.contains(name.group());
+  return refused_.contains(program) || refused_.contains(name.unit) || refused_.contains(name.group());
 }
 
 void Hooks::choose(const Object& object) {
@@ -149,17 +155,16 @@ void Hooks::choose(const Object& object) {
         if (is_refused(program)) continue;
         if (const std::string reason = missing(p, *kernel_); !reason.empty()) refuse(program, reason);
       }
-      const auto left = [this](bpf_program* p) { return !is_refused(bpf_program__name(p)); };
-      const auto alternative = [](bpf_program* p) { return parse(bpf_program__name(p)).alternative; };
-      auto& programs = mechanisms[mechanism];
-      if (std::ranges::any_of(programs, alternative) &&
-          std::ranges::none_of(programs, [&](bpf_program* p) { return alternative(p) && left(p); }))
-        refused_.insert(what + "__" + mechanism);
+      std::map<std::string, bool> alternatives;  // by unit: whether one is left, and then whether one is taken
+      for (bpf_program* p : mechanisms[mechanism])
+        if (const Name n = parse(bpf_program__name(p)); n.alternative) alternatives[n.unit] |= !is_refused(bpf_program__name(p));
+      for (auto& [unit, left] : alternatives)
+        if (!left) refused_.insert(unit);
       if (refused_.contains(what + "__" + mechanism)) continue;
-      bool have_alternative = false;
-      for (bpf_program* p : programs) {
-        if (!left(p) || (alternative(p) && have_alternative)) continue;
-        have_alternative |= alternative(p);
+      alternatives.clear();
+      for (bpf_program* p : mechanisms[mechanism]) {
+        const Name n = parse(bpf_program__name(p));
+        if (is_refused(bpf_program__name(p)) || (n.alternative && std::exchange(alternatives[n.unit], true))) continue;
         bpf_program__set_autoload(p, true);
         report_ += fmt::format("  {}: taken ({})\n", bpf_program__name(p), bpf_program__section_name(p));
       }

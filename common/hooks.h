@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Which programs of an object to use: decided here, by trying.
 //
-// A program is named WHAT__MECHANISM[_opt_WORD|_alt][_detail]. The programs of one WHAT and one mechanism
-// belong together; of a WHAT's mechanisms the first in the order fentry, tp that loads and
-// attaches is taken. _opt_WORD programs cover a path that not every kernel has or lets us see: they
-// may be missing, those of one WORD together, which -v says. Of the _alt programs, one and only one is taken: the first that works.
+// A program is named WHAT__MECHANISM[_opt_WORD][_alt][_detail]. The programs of one WHAT and one
+// mechanism belong together; of a WHAT's mechanisms the first in the order fentry, tp that loads
+// and attaches is taken. _opt_WORD programs cover a path that not every kernel has or lets us see:
+// they may be missing, those of one WORD together, which -v says. Of the _alt programs of a
+// mechanism, or of a WORD, one and only one is taken: the first that works.
 #pragma once
 
 #include "kernel_btf.h"
@@ -45,7 +46,7 @@ class Hooks {
   std::string only_;
   std::optional<KernelBtf> kernel_;
   std::vector<bpf_link*> links_;
-  std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD, or an _alt program
+  std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD; and _alt programs
   std::string refusals_, report_;
 };
 

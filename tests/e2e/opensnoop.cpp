@@ -132,7 +132,8 @@ bool handle_of(const std::string& path, Handle& h) {
 long uring(const std::function<void(io_uring_sqe*)>& prepare, unsigned setup = 0, unsigned slots = 0) {
   io_uring ring;
   if (const int e = io_uring_queue_init(4, &ring, setup); e < 0) return errno = -e, check(-1, "io_uring_queue_init");
-  if (slots) check(io_uring_register_files_sparse(&ring, slots), "io_uring_register_files_sparse");
+  const std::vector<int> none(slots, -1);
+  if (slots) check(io_uring_register_files(&ring, none.data(), slots), "io_uring_register_files");
   prepare(io_uring_get_sqe(&ring));
   check(io_uring_submit_and_wait(&ring, 1), "io_uring_submit_and_wait");
   io_uring_cqe* cqe = nullptr;
@@ -420,7 +421,7 @@ TEST_CASE("io_uring: opens, done at once or by a worker, and failed ones") {
   static open_how how{.flags = O_RDONLY, .mode = 0, .resolve = RESOLVE_BENEATH};
   for (const std::string& tier : tiers("opensnoop")) {
     // In the kernel tier, known where io_uring's own functions can be hooked.
-    const bool known = tier == "tp" || run_tool("opensnoop", {"-v", "--hook", tier, "-d", "0.001"}).err.find("opt_uring_openat2: taken") != std::string::npos;
+    const bool known = tier == "tp" || run_tool("opensnoop", {"-v", "--hook", tier, "-d", "0.001"}).err.find("opt_openat2_uring: taken") != std::string::npos;
     const Json resolve = known ? Json("BENEATH") : Json();
     const Json ok{{"via", "io_uring"}, {"requested", path}, {"path", path}};
     const Json bad{{"via", "io_uring"}, {"requested", none}, {"path", none}, {"error", "ENOENT"}, {"src", "kernel"}};
