@@ -1163,7 +1163,7 @@ int BPF_PROG(sent__fentry_v4, struct sock *sk, void *msg, __u64 len, int ret)
 }
 
 SEC("?fexit/udpv6_sendmsg")
-int BPF_PROG(sent__fentry_v6, struct sock *sk, void *msg, __u64 len, int ret)
+int BPF_PROG(sent__fentry_opt_v6, struct sock *sk, void *msg, __u64 len, int ret)
 {
 	return datagram_sent(sk, ret);
 }

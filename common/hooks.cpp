@@ -215,7 +215,7 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
       continue;
     }
     loaded(object);
-    if (attach(object)) {
+    if (attach(object) && try_out(object)) {
       kernel_.reset();  // some MiB
       return object;
     }
@@ -235,6 +235,28 @@ bool Hooks::attach(const Object& object) {
     attached = false;
   });
   return attached;
+}
+
+// Returns whether all programs ran that the tool's own deeds must wake, and refuses those that did not.
+bool Hooks::try_out(const Object& object) {
+  if (tool.trials.empty()) return true;
+  const int counting = bpf_enable_stats(BPF_STATS_RUN_TIME);  // as long as it is open
+  if (counting < 0) {
+    report_ += fmt::format("  not tried out, whether they run: {}\n", std::strerror(errno));
+    return true;
+  }
+  for (const Trial& trial : tool.trials) trial.deed();
+  close(counting);
+  bool all = true;
+  for_each_program(object.bpf, [&](bpf_program* p, const Name& name) {
+    bpf_prog_info info{};
+    __u32 size = sizeof info;
+    if (!bpf_program__autoload(p) || name.optional || std::ranges::find(tool.trials, name.what, &Trial::what) == tool.trials.end()) return;
+    if (bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size) != 0 || info.run_cnt > 0) return;
+    refuse(bpf_program__name(p), "the kernel attaches it, but never runs it");
+    all = false;
+  });
+  return all;
 }
 
 void Hooks::detach() {

@@ -6,6 +6,10 @@
 // and attaches is taken. _opt_WORD programs cover a path that not every kernel has or lets us see:
 // they may be missing, those of one WORD together, which -v says. Of the _alt programs of a
 // mechanism, or of a WORD, one and only one is taken: the first that works.
+//
+// What attaches may still never run: a function that the compiler has inlined where it is called, an
+// LSM that is not switched on. So the tool does a deed of each kind itself, see Trial in tool.h, and
+// refuses what has not run by then.
 #pragma once
 
 #include "kernel_btf.h"
@@ -40,6 +44,7 @@ class Hooks {
   void choose(const Object&);
   bool refuse_unloadable(const std::function<void(const Object&)>& setup);
   bool attach(const Object&);
+  bool try_out(const Object&);
   bool is_refused(const std::string& program) const;
   void refuse(const std::string& program, const std::string& reason);
 

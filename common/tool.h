@@ -84,6 +84,13 @@ struct Option {
   void (*set)(std::string_view value, MapEntries&);
 };
 
+// A deed of the tool's own, harmless and without a trace, that must wake all programs of WHAT but the optional
+// ones: a hook can be attached where nothing ever comes by (see hooks.h).
+struct Trial {
+  std::string_view what;
+  void (*deed)();
+};
+
 // The parts of a generated skeleton that the common code needs. All belong to the skeleton.
 struct Object {
   bpf_object* bpf;
@@ -133,15 +140,17 @@ struct Tool {
   std::size_t event_size;
   std::span<const Column> columns;
   std::span<const Option> options;
+  std::span<const Trial> trials;
   Object (*open)();
   void (*close)();
 };
 
 template <class S, Event E>
 consteval Tool make_tool(std::string_view name, std::string_view about, std::string_view examples,
-                         std::span<const Column> columns, std::span<const Option> options = {}) {
+                         std::span<const Column> columns, std::span<const Option> options = {},
+                         std::span<const Trial> trials = {}) {
   using Bpf = Skeleton<S>;
-  return {name, about, examples, sizeof(E), columns, options, Bpf::open, Bpf::close};
+  return {name, about, examples, sizeof(E), columns, options, trials, Bpf::open, Bpf::close};
 }
 
 extern const Tool tool;  // each tools/NAME.cpp defines it; common/main.cpp runs it
