@@ -30,7 +30,7 @@ static __always_inline const struct pt_regs *stack_regs(void)
 /* and here always. */
 static __always_inline const struct pt_regs *task_regs(void)
 {
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
+	if (!untyped && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
 		return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	return stack_regs();
 }
@@ -78,7 +78,7 @@ struct call {
 		for (int i = 0; i < 6; i++)                    \
 			(call)->args[i] = (__u32)(call)->args[i];
 #endif
-#define READ_DIRECTLY(regs, field) (regs)->field
+#define READ_DIRECTLY(regs, field) (untyped ? BPF_CORE_READ(regs, field) : (regs)->field)
 #define READ_BY_HELPER(regs, field) BPF_CORE_READ(regs, field)
 
 /* DEFINE_CALLS(NAME, LIST), with LIST(X) giving X(name) for each system call of interest:
@@ -103,7 +103,7 @@ struct call {
 	static __always_inline __attribute__((unused))                                  \
 	bool fn##_exits(struct call *call, const struct pt_regs *regs)                  \
 	{                                                                               \
-		call->via = fn##_via(regs->REGS_NR);                                    \
+		call->via = fn##_via(READ_DIRECTLY(regs, REGS_NR));                     \
 		if (call->via == VIA_UNKNOWN)                                           \
 			return false;                                                   \
 		CALL_ARGS(call, regs, READ_DIRECTLY)                                    \

@@ -46,7 +46,8 @@ static __always_inline struct io_kiocb *uring_submitted(unsigned long long *ctx)
 	if (bpf_core_type_exists(btf_trace_io_uring_submit_sqe___seven))
 		return (void *)ctx[1];
 	/* A direct load: where the first argument is no request, the verifier refuses it. */
-	(void)*(volatile __u8 *)&req->opcode;
+	if (!untyped)
+		(void)*(volatile __u8 *)&req->opcode;
 	return req;
 }
 
@@ -101,7 +102,7 @@ static __always_inline bool uring_completes(struct uring_end *end, unsigned long
 		struct io_uring_cqe *cqe = (void *)ctx[2]; /* loaded directly, as above */
 
 		end->req = (void *)ctx[1];
-		end->res = cqe->res;
+		end->res = untyped ? BPF_CORE_READ(cqe, res) : cqe->res;
 	}
 	return true;
 }

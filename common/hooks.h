@@ -24,8 +24,8 @@ namespace needle {
 
 class Hooks {
  public:
-  // `only`: a mechanism to insist on where a WHAT has it; empty: none.
-  explicit Hooks(std::string only) : only_(std::move(only)) {}
+  // `only`: a mechanism to insist on where a WHAT has it; empty: none. `btf`: see --btf.
+  explicit Hooks(std::string only, std::string btf = {}) : only_(std::move(only)), btf_(std::move(btf)) {}
   ~Hooks() { detach(); }
   Hooks(const Hooks&) = delete;
   Hooks& operator=(const Hooks&) = delete;
@@ -41,6 +41,8 @@ class Hooks {
   const std::string& report() const { return report_; }
 
  private:
+  Object take_best(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded);
+  Object open(const std::function<void(const Object&)>& setup) const;
   void choose(const Object&);
   bool refuse_unloadable(const std::function<void(const Object&)>& setup);
   bool attach(const Object&);
@@ -48,7 +50,8 @@ class Hooks {
   bool is_refused(const std::string& program) const;
   void refuse(const std::string& program, const std::string& reason);
 
-  std::string only_;
+  std::string only_, btf_;
+  bool untyped_ = false;  // the kernel has no types: its tracepoints give their arguments as numbers
   std::optional<KernelBtf> kernel_;
   std::vector<bpf_link*> links_;
   std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD; and _alt programs

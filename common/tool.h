@@ -98,6 +98,7 @@ struct Object {
   bpf_program* self;
   ::filter* filter;          // .rodata: writable until load
   bool* direct_reads;        // the same
+  bool* untyped;             // the same
   ::event_stats* (*stats)(); // .bss: there after load
   int (*load)();             // 0 or -errno; not bpf_object__load(), which does not map .rodata and .bss
 };
@@ -107,11 +108,14 @@ template <class S> struct Skeleton {
   static inline S* s = nullptr;
   using Constants = std::remove_pointer_t<decltype(S::rodata)>;
 
-  static Object open() {
-    s = S::open();
+  static Object open(const char* btf) {
+    LIBBPF_OPTS(bpf_object_open_opts, opts);
+    opts.btf_custom_path = btf;
+    s = S::open(&opts);
     if (!s) return {};
     return {s->obj,           s->maps.events,      s->maps.scratch,       s->maps.filter_pids, s->maps.filter_tids,
             s->maps.filter_uids, s->maps.filter_cgroup, s->progs.self__run, &s->rodata->filter, const_cast<bool*>(&s->rodata->direct_reads),
+            &s->rodata->untyped,
             [] { return &s->bss->stats; }, [] { return S::load(s); }};
   }
   static void close() {
@@ -141,7 +145,7 @@ struct Tool {
   std::span<const Column> columns;
   std::span<const Option> options;
   std::span<const Trial> trials;
-  Object (*open)();
+  Object (*open)(const char* btf);  // the file with the kernel's types; null: /sys has them
   void (*close)();
 };
 
