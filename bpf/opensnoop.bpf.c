@@ -277,6 +277,7 @@ int open__tp_opt_uring_complete(unsigned long long *ctx)
 struct opened {
 	struct file *file; /* NULL: not opened yet, or it failed and has been reported */
 	struct request q;
+	__u64 by_handle;   /* the next file that is installed is it */
 };
 
 /* By thread, until the end of the call. */
@@ -389,10 +390,11 @@ static __always_inline int installed(struct file *file, int fd)
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
 
-	if (!o || o->file != file)
+	if (!o || o->file != (o->by_handle ? NULL : file))
 		return 0;
 	if (wanted(&o->q, 0))
 		report(&o->q, &res);
+	o->file = file;
 	if (o->q.via == VIA_IO_URING)
 		bpf_map_delete_elem(&opened, &tid);
 	return 0;
@@ -435,20 +437,32 @@ int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, 
 }
 
 /* open_by_handle_at(2) has its own way to a file. */
-SEC("?fexit/do_handle_open")
-int BPF_PROG(open__fentry_opt_handle, int mount, void *handle, int flags, long ret)
+SEC("?fentry/do_handle_open")
+int BPF_PROG(open__fentry_opt_handle_begin)
 {
-	struct result res = {.fd = ret < 0 ? -1 : ret, .err = ret < 0 ? -ret : 0, .src = SRC_USER};
-	struct request q;
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct opened o = {.by_handle = 1};
 	struct call call;
 
 	if (filtered_out() || !open_runs(&call))
 		return 0;
-	request_of(&q, &call);
-	if (ret >= 0) {
-		res.file = fd_file(ret);
-		if (res.file)
-			res.src = SRC_FD;
-	}
-	return wanted(&q, res.err) ? report(&q, &res) : 0;
+	request_of(&o.q, &call);
+	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY))
+		__sync_fetch_and_add(&stats.lost_map, 1);
+	return 0;
+}
+
+SEC("?fexit/do_handle_open")
+int BPF_PROG(open__fentry_opt_handle_end, int mount, void *handle, int flags, long ret)
+{
+	struct result res = {.fd = -1, .err = -ret, .src = SRC_USER};
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
+	struct request q;
+
+	if (!o)
+		return 0;
+	q = o->q;
+	bpf_map_delete_elem(&opened, &tid);
+	return ret < 0 && wanted(&q, res.err) ? report(&q, &res) : 0;
 }

@@ -279,6 +279,8 @@ Object Hooks::take_best(const std::function<void(const Object&)>& setup, const s
     choose(object);
     if (const int e = object.load()) {
       tool.close();
+      if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, nullptr) == 0)
+        throw Error("this kernel has no BPF ring buffer; it needs Linux 5.8 or later");
       if (!refuse_unloadable(setup)) throw Error(fmt::format("cannot load the BPF programs: {}; -v shows why", std::strerror(-e)));
       continue;
     }

@@ -132,6 +132,15 @@ TEST_CASE("connectsnoop with --btf: TCP, UDP, a datagram") {
   }
 }
 
+TEST_CASE("a kernel without ring buffers: one line, status 1") {
+  const std::string preload = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "helper_no_ringbuf.so";
+  const Result r = run({"env", "LD_PRELOAD=" + preload, tool_path("opensnoop"), "-d", "0.01"});
+  if (r.status == 0) CANNOT_TEST("the tools are linked statically: nothing can be put before the kernel");
+  CHECK(r.status == 1);
+  CHECK(std::count(r.err.begin(), r.err.end(), '\n') == 1);
+  CHECK(r.err.find("opensnoop: this kernel has no BPF ring buffer") == 0);
+}
+
 TEST_CASE("--btf with what is no BTF, or without it: one line, status 1") {
   TempDir dir;
   for (const std::string& file : {dir / "absent", dir.file("text", "no BTF")}) {
