@@ -2,6 +2,7 @@
 #include "chmodsnoop.h"
 #include "context.bpf.h"
 #include "syscall.bpf.h"
+#include "uring.bpf.h"
 
 const volatile bool only_risky = false;
 
@@ -455,24 +456,43 @@ int BPF_PROG(mode__tp_sys_exit, struct pt_regs *regs, long ret)
 	return call_ends(regs, ret);
 }
 
-/* io_uring opens files too. `cqe` is loaded directly: up to 6.12 that argument is a number, and the
- * verifier refuses the program. */
-#define IORING_OP_OPENAT 18
-#define IORING_OP_OPENAT2 28
-
-SEC("?tp_btf/io_uring_complete")
-int BPF_PROG(mode__tp_opt_uring, void *ring, struct io_kiocb *req, struct io_uring_cqe *cqe)
+/* io_uring opens files too. */
+static __always_inline bool uring_open(struct io_kiocb *req)
 {
-	struct io_open *open = (void *)req + bpf_core_field_offset(struct io_kiocb, cmd);
-	struct request q = {.via = VIA_IO_URING};
 	__u8 opcode = BPF_CORE_READ(req, opcode);
 
-	if (opcode != IORING_OP_OPENAT && opcode != IORING_OP_OPENAT2)
+	return opcode == IORING_OP_OPENAT || opcode == IORING_OP_OPENAT2;
+}
+
+SEC("?tp_btf/io_uring_complete")
+int mode__tp_opt_uring_complete(unsigned long long *ctx)
+{
+	struct request q = {.via = VIA_IO_URING};
+	struct uring_end end;
+	struct io_open *open;
+
+	if (!uring_completes(&end, ctx) || !uring_open(end.req) || end.res < 0)
 		return 0;
-	if (cqe->res < 0 || BPF_CORE_READ(open, file_slot) || filtered_out())
+	open = (void *)end.req;
+	if ((bpf_core_field_exists(open->file_slot) && BPF_CORE_READ(open, file_slot)) || filtered_out())
 		return 0;
 	q.mode = BPF_CORE_READ(open, how.mode) & 07777;
-	return open_ends(&q, cqe->res);
+	return open_ends(&q, end.res);
+}
+
+/* Only before 5.18 is it needed to find the request. */
+SEC("?tp_btf/io_uring_submit_sqe")
+int mode__tp_opt_name(unsigned long long *ctx)
+{
+	struct io_kiocb *req;
+
+	if (!URING_BY_NAME)
+		return 0;
+	req = uring_submitted(ctx);
+	/* The line of one that cannot be told from another is lost. */
+	if (uring_open(req) && !filtered_out() && !uring_expect(req))
+		__sync_fetch_and_add(&stats.lost_map, 1);
+	return 0;
 }
 
 /* ---- Kernel tier ----

@@ -21,6 +21,8 @@
 #endif
 
 const volatile struct filter filter = {};
+/* The kernel has no types: what a tracepoint hands over cannot be loaded directly. */
+const volatile bool untyped = false;
 struct event_stats stats = {};
 
 struct {

@@ -41,7 +41,7 @@ void check_standard_files() {
 
 // What can be refused before anything is loaded: opens the object, which needs no privilege.
 void check_own_options(const Options& o) {
-  if (!tool.open().bpf) throw Error("cannot open the BPF object");
+  if (!tool.open(nullptr).bpf) throw Error("cannot open the BPF object");
   MapEntries entries;
   for (const auto& [option, value] : o.own) option->set(value, entries);
   tool.close();

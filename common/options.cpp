@@ -248,6 +248,7 @@ int parse_options(int argc, char** argv, Options& o) {
     if (v != "fentry" && v != "tp") throw BadUsage(fmt::format("--hook: '{}'; give fentry or tp", v));
     o.hook = v;
   });
+  one("--btf", "FILE", "the kernel's types, where it has none in /sys", kRun, [&o](const std::string& v) { o.btf = v; });
   app.add_flag("-v,--verbose", o.verbose, "say which hooks were taken and which refused")->group(kRun);
   app.add_flag("-V,--version", version, "print the version")->group(kRun);
   app.add_flag("-h,--help", help, "print this help")->group(kRun);

@@ -22,6 +22,7 @@ struct Options {
   unsigned long long count = 0;          // events; 0: no end
   unsigned buffer = 4u << 20;            // bytes of the ring buffer, a power of two
   std::string hook;                      // the only mechanism to use; empty: the best
+  std::string btf;                       // a file with the kernel's types, for one that has none
   bool json = false, heading = true, verbose = false;
   Colour colour = Colour::automatic;
 };

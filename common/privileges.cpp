@@ -37,8 +37,6 @@ void check_privileges() {
     throw Error(fmt::format("needs the capabilities {}; run it as root (sudo {}), or give it them with setcap",
                             has(CAP_BPF) ? "CAP_PERFMON" : has(CAP_PERFMON) ? "CAP_BPF" : "CAP_BPF and CAP_PERFMON", tool.name));
   }
-  if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
-    throw Error("this kernel has no type information in /sys/kernel/btf/vmlinux; it needs CONFIG_DEBUG_INFO_BTF, and /sys mounted");
   std::ifstream file("/sys/kernel/security/lockdown");
   const std::string lockdown{std::istreambuf_iterator<char>(file), {}};
   if (lockdown.find("[confidentiality]") != lockdown.npos)

@@ -104,7 +104,7 @@ void set_cgroup(const Object& object, const std::string& path) {
 
 }  // namespace
 
-Session::Session(const Options& o) : options_(o), output_(make_output(o)), hooks_(o.hook) {
+Session::Session(const Options& o) : options_(o), output_(make_output(o)), hooks_(o.hook, o.btf) {
   MapEntries entries;
   object_ = hooks_.take(
       [&](const Object& object) { set_up(object, o, entries); },
