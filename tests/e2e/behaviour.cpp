@@ -52,9 +52,9 @@ void deed_for(const std::string& tool, const std::string& path) {
     close(fd);
   }
 }
-std::function<void(Json&)> deeds(const std::string& tool, const std::string& path, int count) {
+std::function<void(Json&)> deeds(const std::string& tool, const std::string& path, unsigned count) {
   return [=](Json&) {
-    for (int i = 0; i < count; i++) deed_for(tool, path);
+    for (unsigned i = 0; i < count; i++) deed_for(tool, path);
   };
 }
 
@@ -148,7 +148,7 @@ TEST_CASE("| head ends the tool quietly, with status 0") {
   const std::string path = dir.file("f");
   for (const std::string& tool : all_tools()) {
     INFO(tool);
-    for (const int count : {100, 20000}) {
+    for (const unsigned count : {100u, many(20000)}) {
       Actor actor(deeds(tool, path, count));
       Tracer tracer(by_shell(tool, "TOOL | head -3; exit ${PIPESTATUS[0]}", {"-p", actor.id()}));
       actor.act();
@@ -220,14 +220,14 @@ TEST_CASE("timeout, -d") {
 TEST_CASE("a reader that stops reading: losses are counted, and a signal ends the tool") {
   TempDir dir;
   const std::string path = dir.file("f");
-  constexpr int kDeeds = 20000;
+  const unsigned times = many(20000);
   for (const std::string& tool : all_tools())
     for (const bool resumes : {true, false}) {
       INFO(tool << resumes);
       const std::string fifo = dir / (tool + (resumes ? "1" : "2"));
       check(mkfifo(fifo.c_str(), 0600), "mkfifo");
       const int in = static_cast<int>(check(open(fifo.c_str(), O_RDWR | O_CLOEXEC), "open"));
-      Actor actor(deeds(tool, path, kDeeds));
+      Actor actor(deeds(tool, path, times));
       Tracer tracer(by_shell(tool, "exec TOOL > " + fifo, {"-p", actor.id(), "-j", "--buffer", "64K"}));
       actor.act();
       int waiting = 0;
@@ -260,7 +260,7 @@ TEST_CASE("a reader that stops reading: losses are counted, and a signal ends th
       CHECK(tracer.status() == 0);
       INFO(tracer.err());
       CHECK(lost > 0);
-      CHECK(shown + lost == kDeeds);
+      CHECK(shown + lost == times);
       CHECK(total_lost(tracer.err()) == lost);
     }
 }
@@ -471,7 +471,7 @@ TEST_CASE("memory: at most 20 MiB resident, and no growth") {
     const auto flood = [&] {
       Actor actor([&](Json& t) {
         prctl(PR_SET_NAME, ("mem" + std::to_string(getppid())).c_str());
-        deeds(tool, path, 20000)(t);
+        deeds(tool, path, many(20000))(t);
       });
       actor.act();
       return resident_kb(tracer.pid());
