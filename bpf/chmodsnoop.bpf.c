@@ -328,17 +328,18 @@ __noinline int points_to_path(unsigned long word, unsigned long from, unsigned l
 	return (unsigned long)found == inode || BPF_CORE_READ(found, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
 }
 
-/* Which of the words at `from` does. Negative: none. */
-__noinline int path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd)
+/* The one among the words at `from` that does, the outermost function's first, or 0. Read once: programs
+ * use the same stack. */
+__noinline unsigned long path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd)
 {
 	unsigned long words[STACK_PART];
 
 	if (bpf_probe_read_kernel(words, sizeof(words), (void *)from))
-		return -1;
-	for (int i = 0; i < STACK_PART; i++)
+		return 0;
+	for (int i = STACK_PART - 1; i >= 0; i--)
 		if (points_to_path(words[i], from, top, inode, by_fd))
-			return i;
-	return -1;
+			return words[i];
+	return 0;
 }
 
 /* A typed pointer as a number, which is all that a global function takes. */
@@ -350,21 +351,21 @@ static __always_inline unsigned long address(const void *p)
 	return a;
 }
 
-/* The path of `inode`, which the current task's call has just changed, or NULL. */
+/* The path of `inode`, which the current task's call has just changed, or NULL. Not what earlier calls
+ * have left on the stack, below this program's own frame. */
 static __always_inline struct path *changed_path(struct inode *inode, bool by_fd)
 {
-	unsigned long top = address(task_regs()), changed = address(inode);
-	struct path *path = NULL;
+	unsigned long top = address(task_regs()), changed = address(inode), frame, path = 0;
+	long distance = (void *)&path - (void *)inode;
 
-	for (int left = STACK_BYTES; left > 0; left -= STACK_PART * sizeof(long)) {
-		int i = path_pointer(top - left, top, changed, by_fd);
-
-		if (i < 0)
-			continue;
-		bpf_probe_read_kernel(&path, sizeof(path), (void *)(top - left + i * sizeof(long)));
-		break;
+	barrier_var(distance);
+	frame = changed + distance;
+	for (int left = STACK_PART * sizeof(long); left <= STACK_BYTES && !path; left += STACK_PART * sizeof(long)) {
+		if (frame > top - left && frame < top)
+			break;
+		path = path_pointer(top - left, top, changed, by_fd);
 	}
-	return path;
+	return (void *)path;
 }
 
 static __always_inline int inode_changes(struct inode *inode)
