@@ -166,6 +166,10 @@ struct event_stats {
 	__u64 lost_map;   /* a map between two hooks had no room */
 	__u32 reader_waits; /* set by the reader before it sleeps; who clears it wakes it */
 	__u32 self;       /* the tool's own process, in the initial pid namespace */
+	__u64 followed;   /* processes there are in the trees: see follow.bpf.h */
+	__u64 unfollowed; /* times that one which belongs there, or may, could not be */
+	__u32 seeded;     /* set by user space when all that were there have been found */
+	__u32 unused;
 };
 
 #endif

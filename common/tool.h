@@ -119,8 +119,8 @@ struct Option {
 // The parts of a generated skeleton that the common code needs. All belong to the skeleton.
 struct Object {
   bpf_object* bpf;
-  bpf_map *events, *scratch, *filter_pids, *filter_tids, *filter_uids, *filter_cgroup;
-  bpf_program* self;
+  bpf_map *events, *scratch, *filter_lists, *filter_cgroups, *followed;
+  bpf_program *self, *seed;
   ::filter* filter;          // .rodata: writable until load
   ::event_stats* (*stats)(); // .bss: there after load
   int (*load)();             // 0 or -errno; not bpf_object__load(), which does not map .rodata and .bss
@@ -134,8 +134,8 @@ template <class S> struct Skeleton {
   static Object open() {
     s = S::open();
     if (!s) return {};
-    return {s->obj,           s->maps.events,      s->maps.scratch,       s->maps.filter_pids, s->maps.filter_tids,
-            s->maps.filter_uids, s->maps.filter_cgroup, s->progs.self__run, &s->rodata->filter,
+    return {s->obj, s->maps.events, s->maps.scratch, s->maps.filter_lists, s->maps.filter_cgroups, s->maps.followed,
+            s->progs.self__run, s->progs.seed__run, &s->rodata->filter,
             [] { return &s->bss->stats; }, [] { return S::load(s); }};
   }
   static void close() {
