@@ -19,7 +19,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
 
 namespace needle {
 namespace {
@@ -175,9 +174,9 @@ void Command::go() {
 }
 
 int Command::wait() {
-  int status = 0;
-  while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
-  return status;
+  for (int status = 0; !status_;)
+    if (waitpid(pid_, &status, 0) == pid_ || errno != EINTR) status_ = status;
+  return *status_;
 }
 
 void exit_like(int status) {

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,7 @@ class Command {
   void go();  // returns when the program runs: throws Error if it cannot
   pid_t pid() const { return pid_; }
   int fd() const { return fd_; }  // a pidfd: readable when it has ended
-  int wait();                     // for its end; its status as of waitpid(2)
+  int wait();                     // for its end, which may have been; its status as of waitpid(2)
 
  private:
   void listen();  // until the child says something, or runs: throws Error
@@ -30,6 +31,7 @@ class Command {
   std::string name_;
   pid_t pid_ = -1;
   int fd_ = -1, go_ = -1, said_ = -1;
+  std::optional<int> status_;
 };
 
 // Ends the tool as the command ended: with its status, or by the same signal.

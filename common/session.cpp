@@ -299,7 +299,11 @@ void Session::loop() {
     for (int i = 0; i < n; i++) {
       if (e[i].data.fd == STDOUT_FILENO) done_ = true;
       stop |= e[i].data.fd == stop_event || e[i].data.fd == timer;
-      if (e[i].data.fd == command) runs = epoll_ctl(epoll, EPOLL_CTL_DEL, command, nullptr) != 0;
+      if (e[i].data.fd == command) {
+        command_->wait();  // now: another may wait for its id to be gone
+        epoll_ctl(epoll, EPOLL_CTL_DEL, command, nullptr);
+        runs = false;
+      }
     }
     if (n == 0 && !more && !busy && command_ && !runs && !alone) {
       note("the command has ended, but not all that it started; Ctrl-C to stop");
