@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "container.h"
 
+#include "runtimes.h"
+
 #include <algorithm>
+#include <chrono>
+#include <list>
 #include <unordered_map>
 
 namespace needle {
@@ -28,7 +32,7 @@ bool is_pod_uid(string_view s) {
   return s.size() >= 32 && s.size() <= 36 &&
          std::all_of(s.begin(), s.end(), [](char c) { return is_hex(c) || c == '-' || c == '_'; });
 }
-bool is_any(string_view s) { return !s.empty(); }
+bool is_any(string_view s) { return !s.empty() && s != "." && s != ".."; }
 
 // The names that runtimes give to what they make: PREFIX-ID.scope and SLICE:PREFIX:ID with
 // systemd's driver, PARENT/ID with the cgroupfs driver.
@@ -111,23 +115,52 @@ CgroupName parse_cgroup(string_view path) {
 }
 
 struct Containers::State {
-  std::string root;
-  std::unordered_map<std::string, Container> known;
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::size_t kMost = 4096;
+  static constexpr Clock::duration kShortest = std::chrono::milliseconds(10), kLongest = std::chrono::minutes(1);
+
+  struct Entry {
+    std::string cgroup;
+    Container container;
+    bool described = false;
+    Clock::duration wait = kShortest;
+    Clock::time_point again{};
+  };
+
+  Runtimes runtimes;
+  std::list<Entry> entries;  // the most recently used first
+  std::unordered_map<string_view, std::list<Entry>::iterator> by_cgroup;
 };
 
-Containers::Containers(std::string root) : state_(new State{std::move(root), {}}) {}
+Containers::Containers(const std::string& root) : state_(new State{Runtimes(root), {}, {}}) {}
 Containers::~Containers() = default;
 
 const Container* Containers::of(string_view cgroup_path) {
+  auto& [runtimes, entries, by_cgroup] = *state_;
   const CgroupName name = parse_cgroup(cgroup_path);
-  if (name.id.empty()) return nullptr;
-  const auto [it, is_new] = state_->known.try_emplace(std::string(name.path));
-  Container& c = it->second;
-  if (is_new) {
-    c.id = name.id, c.runtime = name.runtime, c.pod_uid = name.pod_uid;
-    std::replace(c.pod_uid.begin(), c.pod_uid.end(), '_', '-');
+  const string_view cgroup = name.id.empty() ? cgroup_path : name.path;
+  if (const auto known = by_cgroup.find(cgroup); known != by_cgroup.end()) {
+    entries.splice(entries.begin(), entries, known->second);
+  } else {
+    if (entries.size() == State::kMost) {
+      by_cgroup.erase(entries.back().cgroup);
+      entries.pop_back();
+    }
+    State::Entry& e = entries.emplace_front();
+    e.cgroup = cgroup;
+    e.container.id = name.id, e.container.runtime = name.runtime, e.container.pod_uid = name.pod_uid;
+    std::replace(e.container.pod_uid.begin(), e.container.pod_uid.end(), '_', '-');
+    by_cgroup.emplace(e.cgroup, entries.begin());
   }
-  return &c;
+  State::Entry& e = entries.front();
+  if (!e.described) {
+    if (const auto now = State::Clock::now(); now >= e.again) {
+      e.described = runtimes.describe(e.container, name, cgroup);
+      e.again = now + e.wait;
+      e.wait = std::min(2 * e.wait, State::kLongest);
+    }
+  }
+  return e.container.id.empty() ? nullptr : &e.container;
 }
 
 }  // namespace needle

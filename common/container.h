@@ -40,7 +40,7 @@ struct Container {
 class Containers {
  public:
   // `root`: where the system's file tree is, for tests.
-  explicit Containers(std::string root = "/");
+  explicit Containers(const std::string& root = "/");
   ~Containers();
 
   // Null: in no container. Valid until the next call. Costs a parse and a look-up once known.

@@ -3,16 +3,28 @@
 #include "container.h"
 #include "containers.h"
 
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 using namespace harness;
 
 namespace {
 
-// What is known of a started container by its cgroup's path alone.
+// What is known of a started container by its cgroup's path alone, without capabilities, as in a
+// tracer.
 std::string shown(Runtime& runtime, const std::string& name) {
-  needle::Containers containers;
-  const needle::Container* c = containers.of(cgroup_path(runtime.pid(name)));
-  REQUIRE(c);
-  return "id=" + c->id + " runtime=" + c->runtime;
+  const std::string path = cgroup_path(runtime.pid(name));
+  Actor actor([path](Json& truth) {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    const __user_cap_data_struct none[2]{};
+    check(syscall(SYS_capset, &header, none), "capset");
+    needle::Containers containers;
+    const needle::Container* c = containers.of(path);
+    truth = c ? "id=" + c->id + " runtime=" + c->runtime + " name=" + c->name + " image=" + c->image + " pod=" + c->pod + " ns=" + c->ns + " uid=" + c->pod_uid
+              : "none";
+  });
+  return actor.act();
 }
 
 // A container that lives works as the harness says.
@@ -29,6 +41,7 @@ void works(Runtime& runtime, const std::string& name) {
 TEST_CASE("runc") {
   Runc runc;
   works(runc, "needle-runc");
+  CHECK(shown(runc, "needle-runc") == "id=needle-runc runtime=runc name=needle-runc image= pod= ns= uid=");
 }
 
 TEST_CASE("containerd, as Kubernetes uses it") {
@@ -40,12 +53,14 @@ TEST_CASE("containerd, as Kubernetes uses it") {
                                    {"io.kubernetes.cri.image-name", "docker.io/library/nginx:1.25"}});
   const std::string id(64, 'e');
   works(containerd, id);
-  CHECK(shown(containerd, id) == "id=" + id + " runtime=containerd");
+  CHECK(shown(containerd, id) == "id=" + id + " runtime=containerd name=nginx image=docker.io/library/nginx:1.25 pod=web-5d9c ns=shop"
+                                 " uid=eb052b63-ea96-4728-ab4a-64ab3babccd7");
 }
 
 TEST_CASE("containerd, by ctr") {
   Containerd containerd;
   works(containerd, "needle-ctr");
+  CHECK(shown(containerd, "needle-ctr") == "id=needle-ctr runtime=containerd name=needle-ctr image= pod= ns= uid=");
 }
 
 TEST_CASE("Docker") {
@@ -53,5 +68,5 @@ TEST_CASE("Docker") {
   works(docker, "needle-docker");
   const std::string id = docker.id("needle-docker");
   REQUIRE(id.size() == 64);
-  CHECK(shown(docker, "needle-docker") == "id=" + id + " runtime=docker");
+  CHECK(shown(docker, "needle-docker") == "id=" + id + " runtime=docker name=needle-docker image=" + Docker::kImage + " pod= ns= uid=");
 }
