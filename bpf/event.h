@@ -96,6 +96,14 @@ struct ev_cgroups {
 	__u64 v1; /* with the controller's number in the highest byte */
 };
 
+/* Both in one word, never 0: that two have the same is as good as impossible. */
+static inline __u64 cgroups_key(const struct ev_cgroups *c)
+{
+	return (c->unified * 0x9e3779b97f4a7c15ull ^ c->v1) * 0x9e3779b97f4a7c15ull | 1;
+}
+#define UNWANTED_SLOTS 4096
+#define UNWANTED_SLOT(key) ((key) >> 52)
+
 struct ancestor {
 	__u64 start; /* with pid, its identity */
 	__u32 pid;

@@ -9,6 +9,7 @@ enum filter_bits {
 	FILTER_FAILED = 1 << 0,  /* only deeds that failed: checked by each tool */
 	FILTER_TREE = 1 << 1,    /* only LIST_TREE, the command, and what descends from them: see follow.bpf.h */
 	FILTER_COMMAND = 1 << 2, /* the tool's own child is followed */
+	FILTER_CONTAINER = 1 << 3, /* not those in cgroups that user space does not want: see cgroup.bpf.h */
 };
 
 /* What can be compared with a list of numbers. */

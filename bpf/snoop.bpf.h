@@ -141,6 +141,7 @@ static __always_inline __u32 pid_ns_of(struct task_struct *task)
 	return pid ? BPF_CORE_READ(upid, ns, ns.inum) : 0;
 }
 
+#include "cgroup.bpf.h"
 #include "follow.bpf.h"
 
 /* Whether the current process is one that nobody asked for. */
@@ -163,6 +164,8 @@ static __always_inline bool filtered_out(void)
 	if (UNLISTED(LIST_SESSION, BPF_CORE_READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr)))
 		return true;
 	if (filter.cgroups && cgroup_filtered_out())
+		return true;
+	if (filter.set & FILTER_CONTAINER && cgroup_unwanted())
 		return true;
 	return (filter.names || filter.not_names) && name_filtered_out();
 }

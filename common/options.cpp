@@ -208,7 +208,7 @@ int parse_options(int argc, char** argv, Options& o) {
     added->group(fmt::format("Options of {}", tool.name));
   }
 
-  constexpr const char* kFilters = "Filters (all that are given must match, of a list or a repeated one any)";
+  constexpr const char* kFilters = "Filters (all that are given must match; of a list or a repeated one, any)";
   constexpr const char* kOutput = "Output";
   constexpr const char* kRun = "Running";
   const auto list = [&](const char* flags, const char* type, const char* text, auto each) {
@@ -241,12 +241,25 @@ int parse_options(int argc, char** argv, Options& o) {
        [&o](const std::string& w) { add(o, LIST_MNT_NS, ns_id("--mnt-ns", "mnt", w)); });
   list("--pid-ns", "ID|PID", "only this pid namespace, or that of a process",
        [&o](const std::string& w) { add(o, LIST_PID_NS, ns_id("--pid-ns", "pid", w)); });
+  const auto container = [&](const char* option, const char* text, std::vector<std::string>& names) {
+    list(option, "LIST", text, [&f, option, &names](const std::string& w) {
+      check_container_name(option, w);
+      names.push_back(w);
+      f.set |= FILTER_CONTAINER;
+    });
+  };
+  container("--container", "only these containers: names, ids, pod/NAME, ns/NAMESPACE", o.containers.wanted);
+  app.add_flag_callback("--host", [&] {
+    o.containers.host = true;
+    f.set |= FILTER_CONTAINER;
+  }, "only what is in no container")->group(kFilters);
   list("--exclude-pid", "LIST", "not these processes",
        [&o](const std::string& w) { add(o, LIST_NOT_PID, process_id("--exclude-pid", "process", w)); });
   list("--exclude-uid", "LIST", "not these users",
        [&o](const std::string& w) { add(o, LIST_NOT_UID, user_id("--exclude-uid", w)); });
   repeated("--exclude-comm", "NAME", "not processes with this in their name",
            [&f](const std::string& v) { add_name("--exclude-comm", f.not_name, f.not_names, v); });
+  container("--exclude-container", "not these containers", o.containers.unwanted);
 
   app.add_option("-o,--columns", columns, "columns to show; +NAME adds one")
       ->delimiter(',')->allow_extra_args(false)->type_name("LIST")->group(kOutput);

@@ -2,6 +2,7 @@
 // The options that all tools share.
 #pragma once
 
+#include "container_filter.h"
 #include "tool.h"
 
 #include <string>
@@ -16,6 +17,7 @@ struct Options {
   ::filter filter{};                     // all but `want`
   std::vector<::listed> listed;          // the lists of numbers
   std::vector<std::string> cgroups;      // directories of the cgroup v2 hierarchy
+  ContainerFilter containers;
   std::vector<std::string> command;      // to run and follow; empty: none
   std::string run_as;                    // who is to run it; empty: who called
   std::vector<std::pair<const Option*, std::string>> own;  // the tool's, in the order given

@@ -99,6 +99,7 @@ void set_up(const Object& object, const Options& o, MapEntries& entries) {
   entries = {};
   *object.filter = o.filter;
   for (const Column* c : o.columns) object.filter->want |= c->wanted;
+  if (o.filter.set & FILTER_CONTAINER) object.filter->want |= WANT_CONTAINER;
   if (object.filter->want & WANT_CONTAINER && have_cgroup_v1()) object.filter->want |= WANT_V1;
   for (const auto& [option, value] : o.own) option->set(value, entries);
   for (const ::listed& l : o.listed) entries.add(object.filter_lists, l);
@@ -142,6 +143,11 @@ Session::Session(const Options& o, Command* command) : options_(o), command_(com
   stats_ = object_.stats();
   if (o.verbose) fmt::print(stderr, "{}: hooks:\n{}", tool.name, hooks_.report());
   if (o.filter.set & FILTER_TREE) find_followed();
+  for (const std::string& name : o.containers.absent()) {
+    Buffer line;
+    put_text(line, name, Blanks::single);
+    note(fmt::format("no container is '{}' yet", line));
+  }
   drop_privileges(command);
   malloc_trim(0);  // what libbpf needed for the kernel's BTF
 }
@@ -166,10 +172,26 @@ int Session::on_record(void* self, void* data, std::size_t size) {
   if (r.as<event_header>().kind == KIND_CGROUPS) return s.cgroups_.learn(r), 0;
   if (size < tool.event_size) return 0;
   if (s.object_.filter->want & WANT_CONTAINER) r.container = r.who() ? s.cgroups_.container(r.who()->cgroups) : &unknown_container();
+  if (s.options_.filter.set & FILTER_CONTAINER && !s.container_wanted(r)) return ++s.records_ % kBatch == 0 ? -EAGAIN : 0;
   s.output_->event(s.out_, r);
   if (++s.events_ == s.options_.count) s.done_ = true;
   // An error is how to make libbpf pause; it has taken this record by then.
   return s.done_ || ++s.records_ % kBatch == 0 || s.out_.size() >= kFlushBytes ? -EAGAIN : 0;
+}
+
+// What comes before the programs know: it is neither shown nor lost.
+bool Session::container_wanted(Record r) {
+  using Verdict = ContainerFilter::Verdict;
+  if (r.container == &unknown_container()) {  // there was no room to tell of its cgroup
+    undecided_++;
+    return false;
+  }
+  const Verdict verdict = options_.containers.of(r.container);
+  if (verdict == Verdict::unwanted) {
+    const __u64 key = cgroups_key(&r.who()->cgroups);
+    std::atomic_ref(object_.unwanted()[UNWANTED_SLOT(key)]).store(key, std::memory_order_relaxed);
+  }
+  return verdict == Verdict::wanted;
 }
 
 // Takes a batch out of the ring buffer. Returns whether there is more.
@@ -213,7 +235,7 @@ void Session::flush() {
 
 std::uint64_t Session::lost() const {
   const auto read = [](const __u64& counter) { return std::atomic_ref(const_cast<__u64&>(counter)).load(std::memory_order_relaxed); };
-  return read(stats_->lost_full) + read(stats_->lost_busy) + read(stats_->lost_map);
+  return read(stats_->lost_full) + read(stats_->lost_busy) + read(stats_->lost_map) + undecided_;
 }
 
 // Times that the kernel did not run a program because it was already running on that CPU.

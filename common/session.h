@@ -29,6 +29,7 @@ class Session {
  private:
   static int on_record(void* self, void* data, std::size_t size);
   bool consume();
+  bool container_wanted(Record);
   void loop();
   void find_followed();
   std::uint64_t followed() const;
@@ -47,7 +48,7 @@ class Session {
   ring_buffer* ring_ = nullptr;
   Cgroups cgroups_;
   Buffer out_;
-  std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0, unfollowed_said_ = 0;
+  std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0, unfollowed_said_ = 0, undecided_ = 0;
   std::chrono::steady_clock::time_point lost_said_at_{};
   bool done_ = false;
 };

@@ -123,6 +123,7 @@ struct Object {
   bpf_program *self, *seed;
   ::filter* filter;          // .rodata: writable until load
   ::event_stats* (*stats)(); // .bss: there after load
+  __u64* (*unwanted)();      // likewise: UNWANTED_SLOTS
   int (*load)();             // 0 or -errno; not bpf_object__load(), which does not map .rodata and .bss
 };
 
@@ -136,7 +137,7 @@ template <class S> struct Skeleton {
     if (!s) return {};
     return {s->obj, s->maps.events, s->maps.scratch, s->maps.filter_lists, s->maps.filter_cgroups, s->maps.followed,
             s->progs.self__run, s->progs.seed__run, &s->rodata->filter,
-            [] { return &s->bss->stats; }, [] { return S::load(s); }};
+            [] { return &s->bss->stats; }, [] { return s->bss->unwanted; }, [] { return S::load(s); }};
   }
   static void close() {
     S::destroy(s);
