@@ -166,7 +166,7 @@ TEST_CASE("a count is of what is shown") {
   CHECK(pids_of(tracer) == Pids{pid, pid});
 }
 
-TEST_CASE("Docker: by name, whenever it starts; its end and another's name") {
+TEST_CASE("Docker: by name, whenever it starts") {
   Docker docker;
   docker.start("needle-one");
   for (const Args& filter : std::vector<Args>{{"--container", "needle-one"}, {"--container", docker.id("needle-one").substr(0, 12)},

@@ -183,7 +183,7 @@ TEST_CASE("a tree of five levels whose middle dies, in each tier") {
     }
 }
 
-TEST_CASE("several trees; one that ends is forgotten, and with the last one the tool ends") {
+TEST_CASE("several trees: with the last one the tool ends") {
   TempDir dir;
   const std::string path = dir.file("f");
   for (const std::string& tool : all_tools()) {
