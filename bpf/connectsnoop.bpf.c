@@ -97,6 +97,7 @@ struct {
 /* A connect of io_uring that has been submitted, by its struct io_kiocb. */
 struct submission {
 	struct event_header h;
+	__u64 key; /* of the context that was kept with it */
 	__u64 sock;
 	__u64 len;
 	union sockaddr_any addr;
@@ -254,7 +255,7 @@ static __always_inline void submit_start(__u64 key, const struct start *s)
 	if (!r)
 		return;
 	*event_of(r, connect_event) = s->e;
-	append_kept_context(r, sizeof(s->e), key);
+	append_kept_context(r, key);
 	event_submit(r);
 }
 
@@ -447,8 +448,7 @@ struct ending {
 	struct socket *sock; /* NULL: the descriptor was none of a socket, or is no more */
 	const struct facts *facts;
 	const void *addr;
-	const struct event_header *h; /* who did it; NULL: the current task */
-	__u64 key;                    /* of the context that was kept with it */
+	const struct submission *by; /* who did it; NULL: the current task */
 	__u32 len;
 	__u32 via;
 	int fd, ret;
@@ -470,7 +470,7 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 		return 0;
 	/* They run for neither MPTCP, nor for io_uring where its end could find what they say. */
 	if (stream && (end->ret >= 0 ||
-		       !(tried || tcp_tried(end->ret, connects_seen && f->proto == PROTO_TCP && !end->h))))
+		       !(tried || tcp_tried(end->ret, connects_seen && f->proto == PROTO_TCP && !end->by))))
 		return 0;
 	if (!proto_wanted(f->proto))
 		return 0;
@@ -500,9 +500,9 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 		e->family = len >= sizeof(addr->family) ? addr->family : EV_NONE;
 	if (fill_ends(r->slot, (__u64)sk, len, end->ret))
 		return event_drop(r), 0;
-	if (end->h) {
-		e->h = *end->h;
-		append_kept_context(r, sizeof(*e), end->key);
+	if (end->by) {
+		e->h = end->by->h;
+		append_kept_context(r, end->by->key);
 	} else {
 		fill_header(&e->h);
 		append_context(r);
@@ -734,9 +734,9 @@ out:
 	return 0;
 }
 
-static __always_inline void ring_end(__u64 key, const struct submission *s, int ret)
+static __always_inline void ring_end(const struct submission *s, int ret)
 {
-	struct ending end = {.sock = (void *)s->sock, .addr = &s->addr, .h = &s->h, .key = key, .len = s->len,
+	struct ending end = {.sock = (void *)s->sock, .addr = &s->addr, .by = s, .len = s->len,
 			     .via = VIA_IO_URING, .fd = -1, .ret = ret, .kernel = true};
 	struct facts facts = {.family = EV_NONE, .type = EV_NONE, .net_ns = EV_NONE};
 
@@ -817,6 +817,7 @@ int BPF_PROG(connect__tp_opt_ring_submit, struct io_kiocb *req)
 	fill_header(&s->h);
 	append_context(r);
 	keep_context(r, sizeof(*s), key);
+	s->key = key;
 	data = ring_address(BPF_CORE_READ(req, async_data), BPF_CORE_READ((struct io_connect *)req, addr));
 	s->len = BPF_CORE_READ((struct io_connect *)req, addr_len);
 	if (s->len > SOCKADDR_MAX || bpf_probe_read_kernel(&s->addr, SOCKADDR_MAX, data))
@@ -829,7 +830,7 @@ int BPF_PROG(connect__tp_opt_ring_submit, struct io_kiocb *req)
 		if (bpf_map_update_elem(&submissions, &key, s, BPF_ANY))
 			__sync_fetch_and_add(&stats.lost_map, 1);
 	} else if (sock && !ring_stream(sock)) { /* its completion will only be seen if it fails */
-		ring_end(key, s, -EV_ERRNO_UNKNOWN);
+		ring_end(s, -EV_ERRNO_UNKNOWN);
 		forget_context(key);
 	}
 	event_drop(r);
@@ -849,7 +850,7 @@ int BPF_PROG(connect__tp_opt_ring_complete, void *ring, struct io_kiocb *req)
 	s = bpf_map_lookup_elem(&submissions, &key);
 	if (!(sock && failed_start(sock, BPF_CORE_READ(req, cqe.res))) && s) {
 		s->sock = (__u64)sock;
-		ring_end(key, s, BPF_CORE_READ(req, cqe.res));
+		ring_end(s, BPF_CORE_READ(req, cqe.res));
 	}
 	forget_context(key);
 	bpf_map_delete_elem(&submissions, &key);

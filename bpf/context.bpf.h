@@ -235,6 +235,25 @@ static __always_inline __u32 innermost_pid(struct task_struct *task)
 	return pid ? BPF_CORE_READ(upid, nr) : EV_NONE;
 }
 
+/* Makes room for a struct context, or returns NULL. */
+static __always_inline struct context *context_begin(struct record *r)
+{
+	struct event_header *h = (void *)r->bytes;
+	__u32 off = r->len;
+	struct context *c;
+
+	if (off > RECORD_MAX - 2 * sizeof(struct context))
+		return NULL;
+	*(__u64 *)record_at(r, off) = 0; /* nothing stale between a string and what is aligned */
+	off = (off + 7) & ~7;
+	c = record_at(r, off);
+	__builtin_memset(c, 0, sizeof(*c));
+	h->context = off;
+	r->len = off + sizeof(*c);
+	c->strings = r->len;
+	return c;
+}
+
 __noinline int fill_context(__u32 slot)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -244,24 +263,17 @@ __noinline int fill_context(__u32 slot)
 
 	if (!r)
 		return 0;
-	c = (void *)&r->bytes[((struct event_header *)r->bytes)->context & (RECORD_MAX - 8)];
-	c->strings = r->len;
+	c = context_begin(r);
+	if (!c)
+		return 0;
 	if (filter.want & WANT_CONTAINER)
 		fill_cgroups(&c->cgroups);
 	if (filter.want & WANT_LINEAGE)
 		append_lineage(r, &c->lineage, leader);
 	if (filter.want & WANT_PCOMM)
 		BPF_CORE_READ_INTO(&c->pcomm, leader, real_parent, group_leader, comm);
-	if (filter.want & WANT_EXE)
-		append_exe(r, &c->exe, task);
-	if (filter.want & WANT_PEXE)
-		append_exe(r, &c->pexe, BPF_CORE_READ(leader, real_parent, group_leader));
-	if (filter.want & WANT_CWD) {
-		struct fs_struct *fs = BPF_CORE_READ(task, fs);
-
-		if (fs)
-			append_marked_path(r, &c->cwd, (void *)fs + bpf_core_field_offset(struct fs_struct, pwd));
-	}
+	if (filter.want & WANT_NSPID)
+		c->nspid = innermost_pid(leader);
 	if (filter.want & WANT_SESSION) {
 		struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
 
@@ -274,8 +286,16 @@ __noinline int fill_context(__u32 slot)
 			c->audit_session = BPF_CORE_READ(task, sessionid);
 		}
 	}
-	if (filter.want & WANT_NSPID)
-		c->nspid = innermost_pid(leader);
+	if (filter.want & WANT_EXE)
+		append_exe(r, &c->exe, task);
+	if (filter.want & WANT_CWD) {
+		struct fs_struct *fs = BPF_CORE_READ(task, fs);
+
+		if (fs)
+			append_marked_path(r, &c->cwd, (void *)fs + bpf_core_field_offset(struct fs_struct, pwd));
+	}
+	if (filter.want & WANT_PEXE)
+		append_exe(r, &c->pexe, BPF_CORE_READ(leader, real_parent, group_leader));
 	c->len = r->len - c->strings;
 	return 0;
 }
@@ -302,7 +322,7 @@ struct {
 	__type(value, struct kept_context);
 } kept_contexts SEC(".maps");
 
-/* After append_context(), in a record that began as an event of `size` bytes. */
+/* Behind append_context(), in a record of `size` bytes before that: a multiple of 8. */
 static __always_inline void keep_context(struct record *r, __u32 size, __u64 key)
 {
 	/* Without room, the columns will say that they do not know. */
@@ -316,54 +336,51 @@ static __always_inline void forget_context(__u64 key)
 		bpf_map_delete_elem(&kept_contexts, &key);
 }
 
-/* Appends strings that were kept, less than PATH_BYTES of them: what is behind a record has no more room. */
-static __always_inline bool append_kept(struct record *r, const char *strings, __u32 n)
+/* Appends some of its strings, less than PATH_BYTES of them: what is behind a record has no more room. */
+static __always_inline void append_kept(struct record *r, const char *strings, __u32 n)
 {
 	__u32 off = r->len;
 
 	if (off >= RECORD_MAX || n > RECORD_MAX - off)
-		return false;
+		return;
 	barrier_var(n);
-	if (bpf_probe_read_kernel(record_at(r, off), n & (PATH_BYTES - 1), strings))
-		return false;
-	r->len = off + n;
-	return true;
+	if (!bpf_probe_read_kernel(record_at(r, off), n & (PATH_BYTES - 1), strings))
+		r->len = off + n;
 }
 
-/* Gives the event of `size` bytes that begins the record the context that was kept. */
-static __always_inline void append_kept_context(struct record *r, __u32 size, __u64 key)
+/* Instead of append_context(): the one that was kept. */
+static __always_inline void append_kept_context(struct record *r, __u64 key)
 {
-	struct event_header *h = (void *)r->bytes;
-	struct context *c = (void *)&r->bytes[size];
 	struct kept_context *kept;
+	struct context *c;
 	const char *strings;
 	__u16 moved;
 	__u32 n;
 
 	if (!(filter.want & WANT_CONTEXT))
 		return;
-	h->context = 0;
+	event_of(r, event_header)->context = 0;
 	kept = bpf_map_lookup_elem(&kept_contexts, &key);
 	if (!kept)
 		return;
-	n = kept->c.len;
-	strings = kept->strings;
-	moved = r->len - kept->c.strings;
-	if (n >= PATH_BYTES) {
-		if (!append_kept(r, strings, PATH_BYTES - 1))
-			return;
-		strings += PATH_BYTES - 1;
-		n -= PATH_BYTES - 1;
-	}
-	if (n >= PATH_BYTES || !append_kept(r, strings, n))
+	c = context_begin(r);
+	if (!c)
 		return;
+	moved = c->strings - kept->c.strings;
 	*c = kept->c;
 	c->exe.off += moved;
 	c->pexe.off += moved;
 	c->cwd.off += moved;
 	c->tty.name.off += moved;
 	c->lineage.s.off += moved;
-	h->context = size;
+	n = kept->c.len;
+	strings = kept->strings;
+	if (n >= PATH_BYTES) {
+		append_kept(r, strings, PATH_BYTES - 1);
+		strings += PATH_BYTES - 1;
+		n -= PATH_BYTES - 1;
+	}
+	append_kept(r, strings, n >= PATH_BYTES ? PATH_BYTES - 1 : n);
 }
 
 #endif

@@ -254,11 +254,6 @@ static __always_inline struct record *event_begin_(__u32 size)
 		return NULL;
 	__builtin_memset(r->bytes, 0, size);
 	r->len = size;
-	if (filter.want & WANT_CONTEXT) { /* append_context() fills it */
-		__builtin_memset(&r->bytes[size], 0, sizeof(struct context));
-		((struct event_header *)r->bytes)->context = size;
-		r->len = size + sizeof(struct context);
-	}
 	return r;
 }
 
