@@ -117,14 +117,13 @@ CgroupName parse_cgroup(string_view path) {
 struct Containers::State {
   using Clock = std::chrono::steady_clock;
   static constexpr std::size_t kMost = 4096;
-  static constexpr Clock::duration kShortest = std::chrono::milliseconds(10), kLongest = std::chrono::minutes(1);
+  static constexpr Clock::duration kShortest = std::chrono::milliseconds(1), kLongest = std::chrono::minutes(1);
 
   struct Entry {
     std::string cgroup;
     Container container;
     bool described = false;
-    Clock::duration wait = kShortest;
-    Clock::time_point again{};
+    Clock::time_point first{}, again{};
   };
 
   Runtimes runtimes;
@@ -154,10 +153,11 @@ const Container* Containers::of(string_view cgroup_path) {
   }
   State::Entry& e = entries.front();
   if (!e.described) {
-    if (const auto now = State::Clock::now(); now >= e.again) {
+    const auto now = State::Clock::now();
+    if (e.first == State::Clock::time_point{}) e.first = now;
+    if (now >= e.again) {  // ever more seldom, yet soon enough for the first lines of a container that has just started
       e.described = runtimes.describe(e.container, name, cgroup);
-      e.again = now + e.wait;
-      e.wait = std::min(2 * e.wait, State::kLongest);
+      e.again = now + std::clamp((now - e.first) / 4, State::kShortest, State::kLongest);
     }
   }
   return e.container.id.empty() ? nullptr : &e.container;

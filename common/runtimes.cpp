@@ -74,7 +74,11 @@ void set(std::string& field, const std::string& value) {
 // One look at the disk for one container.
 class Look {
  public:
-  Look(const Disk& disk, Places places, bool users) : disk_(disk), places_(std::move(places)), users_(users) {}
+  Look(const Disk& disk, Places places, bool users) : disk_(disk), places_(std::move(places)), users_(users) {
+    for (const Place& place : places_.containerd)
+      for (const char* tasks : {"io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"})
+        for (std::string& ns : disk_.directories(place, tasks)) tasks_.push_back({place, tasks + ("/" + ns + "/"), std::move(ns)});
+  }
 
   // By what the path says.
   bool by_id(Container& c, const CgroupName& name) const {
@@ -100,17 +104,18 @@ class Look {
   }
 
  private:
+  struct Tasks {  // a namespace of containerd's
+    Place place;
+    std::string path, ns;
+  };
   struct Bundle {
     std::string ns, config;
   };
 
   // containerd's directory of the container, in whatever namespace of its.
   std::optional<Bundle> bundle(const std::string& id) const {
-    for (const Place& place : places_.containerd)
-      for (const char* tasks : {"io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"})
-        for (const std::string& ns : disk_.directories(place, tasks))
-          if (std::string config = disk_.read(place, tasks + ("/" + ns) + "/" + id + "/config.json"); !config.empty())
-            return Bundle{ns, std::move(config)};
+    for (const Tasks& t : tasks_)
+      if (std::string config = disk_.read(t.place, t.path + id + "/config.json"); !config.empty()) return Bundle{t.ns, std::move(config)};
     return {};
   }
 
@@ -268,6 +273,7 @@ class Look {
   static constexpr const char* kDrivers[] = {"overlay", "vfs", "btrfs", "zfs"};
   const Disk& disk_;
   Places places_;
+  std::vector<Tasks> tasks_;
   bool users_;
 };
 

@@ -218,28 +218,37 @@ Docker::~Docker() {
 
 Result Docker::docker(const Args& args) const { return harness::run(Args{"docker", "-H", std::string("unix://") + kDockerSocket} + args); }
 
+std::string Docker::must_docker(const Args& args) const {
+  const Result r = docker(args);
+  if (r.status != 0) FAIL("docker " << args[0] << ": " << r.err);
+  return line(r.out);
+}
+
+void Docker::create(const std::string& name, const Args& options, const Args& command) {
+  ids_[name] = must_docker(Args{"create", "--network", "none", "--name", name} + options + options_ + Args{kImage} + command);
+}
+
 void Docker::start(const std::string& name) {
-  const Result r = docker(Args{"run", "--detach", "--network", "none", "--name", name} + options_ + Args{kImage} + kSleep);
-  if (r.status != 0) FAIL("docker run: " << r.err);
+  create(name, {}, kSleep);
   started_.push_back(name);
+  must_docker({"start", name});
 }
 
 Result Docker::run(const std::string& name, const Args& command) {
-  return docker(Args{"run", "--rm", "--network", "none", "--name", name} + options_ + Args{kImage} + command);
+  create(name, {"--rm"}, command);
+  return docker({"start", "--attach", name});
 }
 
 Result Docker::exec(const std::string& name, const Args& command) { return docker(Args{"exec", name} + command); }
 
 void Docker::remove(const std::string& name) {
-  if (const Result r = docker({"rm", "--force", name}); r.status != 0) FAIL("docker rm: " << r.err);
+  must_docker({"rm", "--force", name});
   std::erase(started_, name);
 }
 
-pid_t Docker::pid(const std::string& name) {
-  return static_cast<pid_t>(std::stol(docker({"inspect", "--format", "{{.State.Pid}}", name}).out));
-}
+pid_t Docker::pid(const std::string& name) { return static_cast<pid_t>(std::stol(must_docker({"inspect", "--format", "{{.State.Pid}}", name}))); }
 
-std::string Docker::id(const std::string& name) { return line(docker({"inspect", "--format", "{{.Id}}", name}).out); }
+std::string Docker::id(const std::string& name) { return ids_.at(name); }
 
 std::string cgroup_path(pid_t pid) {
   std::istringstream lines(slurp("/proc/" + std::to_string(pid) + "/cgroup"));

@@ -9,9 +9,9 @@
 
 namespace harness {
 
-// Puts the calling thread, and what it starts from then on (daemons, tracers), into a mount namespace of its own
-// in which the runtimes' directories (/run/containerd, /var/lib/docker, ...) are empty: what
-// runs on the machine is neither seen nor touched, and test processes do not meet. Also once more.
+// Puts the calling thread, and what it starts from then on (daemons, tracers), into a mount
+// namespace of its own in which the runtimes' directories (/run/containerd, /var/lib/docker, ...)
+// are empty: what runs on the machine is neither seen nor touched, and test processes do not meet.
 void enter_private_runtimes();
 
 // A directory tree with busybox at /bin/busybox and a few links to it, to be a container's root.
@@ -37,7 +37,8 @@ class Daemon {
   TempDir dir_;
 };
 
-// The containers of a test are ended with the runtime. Commands are given by full path; what fails, FAILs.
+// The containers of a test are ended with the runtime. Their names are those of cgroups too, which
+// all processes share: each test has its own. Commands are given by full path; what fails, FAILs.
 class Runtime {
  public:
   virtual ~Runtime() = default;
@@ -46,7 +47,7 @@ class Runtime {
   virtual Result exec(const std::string& name, const Args& command) = 0; // in one that was started
   virtual void remove(const std::string& name) = 0;                      // one that was started
   virtual pid_t pid(const std::string& name) = 0;                        // its init, as the host sees it
-  virtual std::string id(const std::string& name) { return name; }
+  virtual std::string id(const std::string& name) { return name; }       // also once it is gone
 };
 
 class Runc : public Runtime {
@@ -105,7 +106,10 @@ class Docker : public Runtime {
   Result docker(const Args& args) const;
 
  private:
+  void create(const std::string& name, const Args& options, const Args& command);
+  std::string must_docker(const Args& args) const;
   Args options_;
+  std::map<std::string, std::string> ids_;
   std::vector<std::string> started_;
   std::unique_ptr<Daemon> containerd_, daemon_;
 };

@@ -4,6 +4,7 @@
 #include "harness.h"
 #include "json.h"
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -356,6 +357,10 @@ TEST_CASE("hostile state is refused without harm or delay") {
     fs::remove_all(dir);
     tree.link(tasks + "k8s.io/" + a, "/secret");
     CHECK(shown(tree, cgroup) == refused);
+    fs::remove(dir);
+    tree.put(tasks + "k8s.io/" + b + "/config.json", kKubernetes);
+    tree.link(tasks + "k8s.io/" + a, b);
+    CHECK(shown(tree, cgroup) == refused);
     fs::remove_all(tree.at(tasks + "k8s.io"));
     tree.put("/secret/" + a + "/config.json", kKubernetes);
     tree.link(tasks + "k8s.io", "/secret");
@@ -363,6 +368,7 @@ TEST_CASE("hostile state is refused without harm or delay") {
   }
   SECTION("a FIFO, a directory, a device, a socket") {
     for (const mode_t type : {S_IFIFO, S_IFCHR, S_IFSOCK}) {
+      if (type == S_IFCHR && geteuid() != 0) continue;
       fs::remove(tree.at(file));
       check(mknod(tree.at(file).c_str(), type | 0600, makedev(1, 5)), "mknod");  // /dev/zero
       CHECK(shown(tree, cgroup) == refused);
@@ -380,13 +386,34 @@ TEST_CASE("hostile state is refused without harm or delay") {
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(100));
 }
 
-TEST_CASE("a user's directory behind a link or a mount is not entered") {
+TEST_CASE("a user's directory behind a link is not entered, nor behind a mount") {
   Tree tree;
+  const std::string cgroup = "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + a + ".scope";
+  const std::string refused = "id=" + a + " runtime=podman name= image= pod= ns= uid=";
   tree.put("/etc/passwd", std::string("eve:x:1000:1000::/home/eve:/bin/bash\n"));
   tree.put("/home/ann/.local/share/containers/storage/overlay-containers/containers.json", Json::array({in_storage(a, "anns", "debian:12")}));
-  tree.link("/home/eve/.local", "../ann/.local");
-  CHECK(shown(tree, "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + a + ".scope") ==
-        "id=" + a + " runtime=podman name= image= pod= ns= uid=");
+  SECTION("link") {
+    tree.link("/home/eve/.local", "../ann/.local");
+    CHECK(shown(tree, cgroup) == refused);
+    tree.put("/home/eve/x/share/containers/storage/overlay-containers/containers.json", Json::array({in_storage(a, "eves", "debian:12")}));
+    fs::remove(tree.at("/home/eve/.local"));
+    tree.link("/home/eve/.local", "x");
+    CHECK(shown(tree, cgroup) == refused);
+  }
+  SECTION("mount") {
+    if (geteuid() != 0) CANNOT_TEST("to mount takes root");
+    Actor actor([&](Json& truth) {
+      check(unshare(CLONE_NEWNS), "unshare");
+      check(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount / private");
+      fs::create_directories(tree.at("/home/eve/.local"));
+      check(mount(tree.at("/home/ann/.local").c_str(), tree.at("/home/eve/.local").c_str(), nullptr, MS_BIND, nullptr), "bind mount");
+      truth["cgroup"] = shown(tree, cgroup);
+      truth["seen"] = fs::exists(tree.at("/home/eve/.local/share/containers"));
+    });
+    const Json truth = actor.act();
+    CHECK(truth["seen"] == true);
+    CHECK(truth["cgroup"] == refused);
+  }
 }
 
 TEST_CASE("JSON with random damage is read without harm") {
