@@ -167,12 +167,18 @@ struct cgroups_record {
 	struct ev_strv unified, v1;
 };
 
+enum reader_waits {
+	READER_AWAKE,
+	READER_SLEEPS, /* wake it for anything */
+	READER_RESTS,  /* it will look by itself in a few ms: wake it when much has gathered */
+};
+
 /* In .bss, mapped by user space while the tool runs. */
 struct event_stats {
 	__u64 lost_full;  /* the ring buffer had no room */
 	__u64 lost_busy;  /* every scratch record of the CPU was taken */
 	__u64 lost_map;   /* a map between two hooks had no room */
-	__u32 reader_waits; /* set by the reader before it sleeps; who clears it wakes it */
+	__u32 reader_waits; /* enum reader_waits: set by the reader before it sleeps; who clears it wakes it */
 	__u32 self;       /* the tool's own process, in the initial pid namespace */
 	__u64 followed;   /* processes there are in the trees: see follow.bpf.h */
 	__u64 unfollowed; /* times that one which belongs there, or may, could not be */

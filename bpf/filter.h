@@ -60,6 +60,8 @@ enum want_bits {
 	WANT_NSPID = 1 << 9,
 	WANT_CONTEXT = WANT_CONTAINER | WANT_LINEAGE | WANT_PCOMM | WANT_PEXE | WANT_EXE | WANT_CWD | WANT_SESSION |
 		       WANT_NSPID,
+	WANT_TIME = 1 << 10,
+	WANT_IDS = 1 << 11, /* uid, gid */
 	WANT_TOOL = 1 << 16,
 };
 

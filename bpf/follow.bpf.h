@@ -28,7 +28,7 @@ static __always_inline bool is_followed(__u32 pid, struct task_struct *task)
 {
 	__u64 *start = bpf_map_lookup_elem(&followed, &pid);
 
-	return start && *start == BPF_CORE_READ(task, group_leader, start_boottime);
+	return start && *start == READ(task, group_leader, start_boottime);
 }
 
 static __always_inline bool is_root(__u32 pid, struct task_struct *task)

@@ -100,6 +100,15 @@
 /* include/linux/pid.h, include/uapi/linux/capability.h */
 #define PIDTYPE_SID 3
 
+/* Set by user space where the kernel has bpf_rdonly_cast() (6.2). */
+const volatile bool direct_reads = false;
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+
+/* BPF_CORE_READ(), but by plain loads where the kernel allows them: a helper takes some 10 ns. */
+#define DIRECT(p) ((typeof(*(p)) *)bpf_rdonly_cast((p), bpf_core_type_id_kernel(typeof(*(p)))))
+#define READ(src, a, ...) \
+	(direct_reads ? ___arrow(DIRECT(src), a, ##__VA_ARGS__) : BPF_CORE_READ((src), a, ##__VA_ARGS__))
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 #if defined(__TARGET_ARCH_x86)

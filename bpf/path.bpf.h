@@ -26,23 +26,23 @@ __noinline int path_step(__u32 slot)
 		return 1;
 	dentry = (void *)r->dentry;
 	if (r->dentry == r->root) { /* up to what it is mounted on */
-		struct mount *mount = (void *)r->mount, *up = BPF_CORE_READ(mount, mnt_parent);
+		struct mount *mount = (void *)r->mount, *up = READ(mount, mnt_parent);
 
 		if (!up || up == mount) {
-			struct mnt_namespace *ns = BPF_CORE_READ(mount, mnt_ns);
+			struct mnt_namespace *ns = READ(mount, mnt_ns);
 
-			if (IS_ERR_OR_NULL(ns) || BPF_CORE_READ(ns, ns.inum) < MNT_NS_INIT_INO)
+			if (IS_ERR_OR_NULL(ns) || READ(ns, ns.inum) < MNT_NS_INIT_INO)
 				r->path_mark |= EV_STR_DETACHED;
 			return 1;
 		}
-		r->dentry = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
-		r->root = (__u64)BPF_CORE_READ(up, mnt.mnt_root);
+		r->dentry = (__u64)READ(mount, mnt_mountpoint);
+		r->root = (__u64)READ(up, mnt.mnt_root);
 		r->mount = (__u64)up;
 		return 0;
 	}
-	parent = BPF_CORE_READ(dentry, d_parent);
-	name.len = BPF_CORE_READ(dentry, d_name.len);
-	name.name = BPF_CORE_READ(dentry, d_name.name);
+	parent = READ(dentry, d_parent);
+	name.len = READ(dentry, d_name.len);
+	name.name = READ(dentry, d_name.name);
 	n = name.len;
 	pos = r->pos;
 	if (n > 255 || pos < n + 2 || pos > PATH_BYTES) {
@@ -90,7 +90,7 @@ static __always_inline void append_dentry(struct record *r, struct ev_str *s, st
 	r->path_mark = 0;
 	r->dentry = (__u64)dentry;
 	r->mount = (__u64)mount_of(mnt);
-	r->root = (__u64)BPF_CORE_READ(mnt, mnt_root);
+	r->root = (__u64)READ(mnt, mnt_root);
 	path_walk(r->slot);
 	if (r->pos == PATH_BYTES) {
 		r->pos = PATH_BYTES - 1;
@@ -113,25 +113,25 @@ static __always_inline void append_dentry(struct record *r, struct ev_str *s, st
 /* Appends the full path of `path`. */
 static __always_inline void append_path(struct record *r, struct ev_str *s, const struct path *path)
 {
-	append_dentry(r, s, BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry));
+	append_dentry(r, s, READ(path, mnt), READ(path, dentry));
 }
 
 /* Whether a directory entry has been removed: d_unlinked() in include/linux/dcache.h. */
 static __always_inline bool unlinked(struct dentry *dentry)
 {
-	return !BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry;
+	return !READ(dentry, d_hash.pprev) && READ(dentry, d_parent) != dentry;
 }
 
 /* The file behind a descriptor of the current process, or NULL. */
 static __always_inline struct file *fd_file(int fd)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	struct fdtable *fdt = READ(task, files, fdt);
 	struct file **files, *file = NULL;
 
-	if (fd < 0 || (__u32)fd >= BPF_CORE_READ(fdt, max_fds))
+	if (fd < 0 || (__u32)fd >= READ(fdt, max_fds))
 		return NULL;
-	files = BPF_CORE_READ(fdt, fd);
+	files = READ(fdt, fd);
 	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
 	return file;
 }
@@ -144,7 +144,7 @@ static __always_inline void append_name(struct record *r, struct ev_str *whole, 
 					const char *name, bool kernel)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct fs_struct *fs = READ(task, fs);
 	const struct path *base = NULL;
 	__u32 start = r->len;
 	char first = 0;

@@ -134,11 +134,11 @@ __noinline int cgroup_filtered_out(void)
 
 static __always_inline __u32 pid_ns_of(struct task_struct *task)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
+	struct pid *pid = READ(task, thread_pid);
+	__u32 level = READ(pid, level);
 	struct upid *upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
 
-	return pid ? BPF_CORE_READ(upid, ns, ns.inum) : 0;
+	return pid ? READ(upid, ns, ns.inum) : 0;
 }
 
 #include "cgroup.bpf.h"
@@ -159,9 +159,9 @@ static __always_inline bool filtered_out(void)
 		return true;
 	if (UNLISTED(LIST_UID, bpf_get_current_uid_gid()) || LISTED(LIST_NOT_UID, bpf_get_current_uid_gid()))
 		return true;
-	if (UNLISTED(LIST_MNT_NS, BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum)) || UNLISTED(LIST_PID_NS, pid_ns_of(task)))
+	if (UNLISTED(LIST_MNT_NS, READ(task, nsproxy, mnt_ns, ns.inum)) || UNLISTED(LIST_PID_NS, pid_ns_of(task)))
 		return true;
-	if (UNLISTED(LIST_SESSION, BPF_CORE_READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr)))
+	if (UNLISTED(LIST_SESSION, READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr)))
 		return true;
 	if (filter.cgroups && cgroup_filtered_out())
 		return true;
@@ -175,24 +175,28 @@ static __always_inline void fill_header(struct event_header *h)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
-	__u64 uid_gid = bpf_get_current_uid_gid();
 
-	h->time = bpf_ktime_get_boot_ns();
 	h->pid = pid_tgid >> 32;
 	h->tid = pid_tgid;
-	h->uid = uid_gid;
-	h->gid = uid_gid >> 32;
+	if (filter.want & WANT_TIME)
+		h->time = bpf_ktime_get_boot_ns();
+	if (filter.want & WANT_IDS) {
+		__u64 uid_gid = bpf_get_current_uid_gid();
+
+		h->uid = uid_gid;
+		h->gid = uid_gid >> 32;
+	}
 	bpf_get_current_comm(&h->comm, sizeof(h->comm));
 	if (filter.want & WANT_WHO) {
-		struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+		struct task_struct *leader = READ(task, group_leader);
 
 		h->cgroup = bpf_get_current_cgroup_id();
-		h->start = BPF_CORE_READ(leader, start_boottime);
-		h->ppid = BPF_CORE_READ(leader, real_parent, tgid);
-		h->euid = BPF_CORE_READ(task, cred, euid.val);
-		h->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+		h->start = READ(leader, start_boottime);
+		h->ppid = READ(leader, real_parent, tgid);
+		h->euid = READ(task, cred, euid.val);
+		h->mnt_ns = READ(task, nsproxy, mnt_ns, ns.inum);
 		h->pid_ns = pid_ns_of(task);
-		h->kthread = !!(BPF_CORE_READ(task, flags) & PF_KTHREAD);
+		h->kthread = !!(READ(task, flags) & PF_KTHREAD);
 		h->thread = h->comm;
 	}
 	if (h->pid != h->tid)
@@ -268,19 +272,23 @@ static __always_inline void event_drop(struct record *r)
 	record_release(r);
 }
 
-/* Sends the record. The reader is woken when it sleeps, or when much has gathered: it
- * looks by itself every few ms for as long as there is anything (see common/session.cpp). */
+static __always_inline bool much_has_gathered(void)
+{
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 4;
+}
+
+/* Sends the record, and wakes the reader if it sleeps and once if much has gathered: a wake-up costs
+ * more than all the rest (see common/session.cpp). */
 static __always_inline void submit_bytes(void *data, __u32 len)
 {
-	__u64 flags = BPF_RB_NO_WAKEUP;
+	__u32 waits;
 
-	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 4)
-		flags = BPF_RB_FORCE_WAKEUP;
-	if (bpf_ringbuf_output(&events, data, len, flags))
+	if (bpf_ringbuf_output(&events, data, len, BPF_RB_NO_WAKEUP))
 		__sync_fetch_and_add(&stats.lost_full, 1);
 	/* Only after the record is there: the reader sets this, then looks once more. */
-	if (*(volatile __u32 *)&stats.reader_waits) {
-		stats.reader_waits = 0;
+	waits = *(volatile __u32 *)&stats.reader_waits;
+	if (waits == READER_SLEEPS || (waits == READER_RESTS && much_has_gathered())) {
+		stats.reader_waits = READER_AWAKE;
 		wake_reader();
 	}
 }

@@ -12,9 +12,9 @@ static __always_inline bool in_compat_call(void)
 	struct task_struct *task = (void *)bpf_get_current_task();
 
 #if defined(__TARGET_ARCH_x86)
-	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+	return READ(task, thread_info.status) & TS_COMPAT;
 #else
-	return BPF_CORE_READ(task, thread_info.flags) >> TIF_32BIT & 1;
+	return READ(task, thread_info.flags) >> TIF_32BIT & 1;
 #endif
 }
 
@@ -26,7 +26,7 @@ static __always_inline const struct pt_regs *task_regs(void)
 
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
 		return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	return BPF_CORE_READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
+	return READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
 }
 
 #if defined(__TARGET_ARCH_x86)
@@ -121,7 +121,7 @@ static __always_inline bool in_io_uring(void)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	const struct pt_regs *regs;
 
-	if (BPF_CORE_READ(task, flags) & PF_IO_WORKER)
+	if (READ(task, flags) & PF_IO_WORKER)
 		return true;
 	regs = task_regs();
 	return BPF_CORE_READ(regs, REGS_NR) == NR_io_uring_enter;

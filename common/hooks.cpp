@@ -2,7 +2,6 @@
 #include "hooks.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <fmt/format.h>
 #include <fcntl.h>
 #include <mntent.h>
@@ -62,7 +61,7 @@ template <class F> void for_each_program(const Object& object, F f) {
 
 // Whether the kernel lets anybody attach to a function at all: a trampoline may be missing on
 // this architecture, or forbidden by lockdown. Tried with an empty program, once.
-const std::string& trampoline_refusal(const btf* kernel, const std::string& function) {
+const std::string& trampoline_refusal(unsigned function) {
   static bool tried = false;
   static std::string refusal;
   if (tried) return refusal;
@@ -71,7 +70,7 @@ const std::string& trampoline_refusal(const btf* kernel, const std::string& func
                                {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
   LIBBPF_OPTS(bpf_prog_load_opts, opts);
   opts.expected_attach_type = BPF_TRACE_FENTRY;
-  opts.attach_btf_id = static_cast<__u32>(btf__find_by_name_kind(kernel, function.c_str(), BTF_KIND_FUNC));
+  opts.attach_btf_id = function;
   const int program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "trial", "GPL", return_0, std::size(return_0), &opts);
   const int link = program < 0 ? -1 : bpf_raw_tracepoint_open(nullptr, program);
   if (link < 0) refusal = fmt::format("the kernel refuses fentry programs: {}", std::strerror(errno));
@@ -81,15 +80,15 @@ const std::string& trampoline_refusal(const btf* kernel, const std::string& func
 }
 
 // Why a program cannot work here, as far as that shows without loading it; empty: it may.
-std::string missing(const bpf_program* p, const btf* kernel) {
+std::string missing(const bpf_program* p, const KernelBtf& kernel) {
   const std::string section = bpf_program__section_name(p);
   const std::string kind = section.substr(0, section.find('/')), target = section.substr(section.find('/') + 1);
   if (kind == "fentry" || kind == "fexit") {
-    if (btf__find_by_name_kind(kernel, target.c_str(), BTF_KIND_FUNC) < 0) return "this kernel has no function " + target;
-    return trampoline_refusal(kernel, target);
+    const unsigned function = kernel.function(target);
+    if (function == 0) return "this kernel has no function " + target;
+    return trampoline_refusal(function);
   }
-  if (kind == "tp_btf" && btf__find_by_name_kind(kernel, ("btf_trace_" + target).c_str(), BTF_KIND_TYPEDEF) < 0)
-    return "this kernel has no tracepoint " + target;
+  if (kind == "tp_btf" && !kernel.has_tracepoint(target)) return "this kernel has no tracepoint " + target;
   return {};
 }
 
@@ -155,7 +154,7 @@ void Hooks::choose(const Object& object) {
       for (bpf_program* p : mechanisms[mechanism]) {
         const std::string program = bpf_program__name(p);
         if (is_refused(program)) continue;
-        if (const std::string reason = missing(p, kernel_.get()); !reason.empty()) refuse(program, reason);
+        if (const std::string reason = missing(p, *kernel_); !reason.empty()) refuse(program, reason);
       }
       const auto left = [this](bpf_program* p) { return !is_refused(bpf_program__name(p)); };
       const auto alternative = [](bpf_program* p) { return parse(bpf_program__name(p)).alternative; };
@@ -206,11 +205,12 @@ bool Hooks::refuse_unloadable(const std::function<void(const Object&)>& setup) {
 }
 
 Object Hooks::take(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded) {
-  kernel_.reset(btf__load_vmlinux_btf());
+  kernel_.emplace();
   for (;;) {
     const Object object = tool.open();
     if (!object.bpf) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
     setup(object);
+    *object.direct_reads = kernel_->function("bpf_rdonly_cast") != 0;
     choose(object);
     if (const int e = object.load()) {
       tool.close();

@@ -8,12 +8,11 @@
 // Some WHATs are only for what the user asks for: see asked_for().
 #pragma once
 
+#include "kernel_btf.h"
 #include "tool.h"
 
-#include <bpf/btf.h>
-
 #include <functional>
-#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -45,7 +44,7 @@ class Hooks {
   void refuse(const std::string& program, const std::string& reason);
 
   std::string only_;
-  std::unique_ptr<btf, decltype(&btf__free)> kernel_{nullptr, btf__free};
+  std::optional<KernelBtf> kernel_;
   std::vector<bpf_link*> links_;
   std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD, or an _alt program
   std::string refusals_, report_;

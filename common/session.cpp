@@ -296,19 +296,22 @@ void Session::run() {
 }
 
 void Session::loop() {
-  const int epoll = epoll_create1(EPOLL_CLOEXEC), ring = ring_buffer__epoll_fd(ring_);
+  const int epoll = epoll_create1(EPOLL_CLOEXEC), ring = bpf_map__fd(object_.events);
   const int timer = options_.duration > 0 ? duration_timer(options_.duration) : -1, command = command_ ? command_->fd() : -1;
+  // The ring buffer's wake-ups, not that there is something in it, which in a flood is always so.
   // EPOLLHUP or EPOLLERR of standard output: `| head` is gone, though nothing was written since.
-  for (const int fd : {ring, stop_event, timer, command, STDOUT_FILENO}) {
-    epoll_event e{.events = fd == STDOUT_FILENO ? 0u : unsigned{EPOLLIN}, .data = {.fd = fd}};
+  for (const auto& [fd, events] : {std::pair{ring, EPOLLIN | EPOLLET}, {stop_event, EPOLLIN}, {timer, EPOLLIN},
+                                    {command, EPOLLIN}, {STDOUT_FILENO, 0u}}) {
+    epoll_event e{.events = events, .data = {.fd = fd}};
     if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);  // a regular file cannot be watched, nor hang up
   }
   const bool follows = (options_.filter.set & FILTER_TREE) != 0;
   std::atomic_ref<__u32> waits(stats_->reader_waits);
   bool more = false, busy = false, stop = false, runs = command_, alone = false;
   while (!done_ && !stop) {
+    if (!more && busy) waits.store(READER_RESTS, std::memory_order_relaxed);
     if (!more && !busy) {  // say that we sleep, then look once more
-      waits.store(1, std::memory_order_seq_cst);
+      waits.store(READER_SLEEPS, std::memory_order_seq_cst);
       const std::uint64_t before = records_;
       more = consume();
       busy = records_ != before;
@@ -316,7 +319,7 @@ void Session::loop() {
     if (follows && !runs && followed() == 0) break;  // nothing can come any more
     epoll_event e[5];
     const int n = epoll_wait(epoll, e, 5, more || done_ ? 0 : busy ? kLookMs : kSleepMs);
-    waits.store(0, std::memory_order_relaxed);
+    waits.store(READER_AWAKE, std::memory_order_relaxed);
     stop = stop_signals > 0;
     for (int i = 0; i < n; i++) {
       if (e[i].data.fd == STDOUT_FILENO) done_ = true;

@@ -19,10 +19,10 @@ namespace needle {
 // The columns that every event has. Tools put their own behind these, the longest last.
 template <Event E>
 inline constexpr std::array header_columns{
-    hidden(column<&E::h, &event_header::time>("time", "when it happened: local time of day; in JSON RFC 3339, UTC")),
-    hidden(column<&E::h, &event_header::uid>("uid", "real user id of the process")),
+    hidden(column<&E::h, &event_header::time>("time", "when it happened: local time of day; in JSON RFC 3339, UTC", WANT_TIME)),
+    hidden(column<&E::h, &event_header::uid>("uid", "real user id of the process", WANT_IDS)),
     hidden(column<&E::h, &event_header::euid>("euid", "effective user id", WANT_WHO)),
-    hidden(column<&E::h, &event_header::gid>("gid", "real group id")),
+    hidden(column<&E::h, &event_header::gid>("gid", "real group id", WANT_IDS)),
     column<&E::h, &event_header::pid>("pid", "process id, in the initial pid namespace"),
     hidden(column<&E::h, &event_header::tid>("tid", "thread id")),
     hidden(column<&E::h, &event_header::ppid>("ppid", "process id of the parent", WANT_WHO)),
@@ -122,6 +122,7 @@ struct Object {
   bpf_map *events, *scratch, *filter_lists, *filter_cgroups, *followed;
   bpf_program *self, *seed;
   ::filter* filter;          // .rodata: writable until load
+  bool* direct_reads;        // the same
   ::event_stats* (*stats)(); // .bss: there after load
   __u64* (*unwanted)();      // likewise: UNWANTED_SLOTS
   int (*load)();             // 0 or -errno; not bpf_object__load(), which does not map .rodata and .bss
@@ -136,7 +137,7 @@ template <class S> struct Skeleton {
     s = S::open();
     if (!s) return {};
     return {s->obj, s->maps.events, s->maps.scratch, s->maps.filter_lists, s->maps.filter_cgroups, s->maps.followed,
-            s->progs.self__run, s->progs.seed__run, &s->rodata->filter,
+            s->progs.self__run, s->progs.seed__run, &s->rodata->filter, const_cast<bool*>(&s->rodata->direct_reads),
             [] { return &s->bss->stats; }, [] { return s->bss->unwanted; }, [] { return S::load(s); }};
   }
   static void close() {

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "error.h"
+#include "harness.h"
+#include "kernel_btf.h"
+
+#include <bpf/btf.h>
+
+using needle::KernelBtf;
+using harness::TempDir;
+
+namespace {
+
+// BTF as libbpf writes it, with one type of every kind before the names that are looked for.
+std::string some_btf() {
+  btf* b = btf__new_empty();
+  const int integer = btf__add_int(b, "int", 4, BTF_INT_SIGNED);
+  btf__add_array(b, integer, integer, 3);
+  const int record = btf__add_struct(b, "record", 8);
+  btf__add_field(b, "one", integer, 0, 0);
+  btf__add_field(b, "do_open", integer, 32, 0);
+  btf__add_union(b, "either", 4);
+  btf__add_field(b, "one", integer, 0, 0);
+  btf__add_enum(b, "small", 4);
+  btf__add_enum_value(b, "SMALL", 1);
+  btf__add_enum64(b, "large", 8, false);
+  btf__add_enum64_value(b, "LARGE", 1ull << 40);
+  btf__add_fwd(b, "later", BTF_FWD_STRUCT);
+  btf__add_ptr(b, btf__add_const(b, record));
+  btf__add_volatile(b, btf__add_restrict(b, integer));
+  btf__add_float(b, "double", 8);
+  const int proto = btf__add_func_proto(b, integer);
+  btf__add_func_param(b, "record", record);
+  const int variable = btf__add_var(b, "do_open", BTF_VAR_GLOBAL_ALLOCATED, integer);
+  btf__add_datasec(b, ".data", 4);
+  btf__add_datasec_var_info(b, variable, 0, 4);
+  btf__add_decl_tag(b, "tag", record, 0);
+  btf__add_type_tag(b, "tag", integer);
+  btf__add_func(b, "do_open_at", BTF_FUNC_STATIC, proto);
+  btf__add_func(b, "do_open", BTF_FUNC_STATIC, proto);
+  btf__add_typedef(b, "btf_trace_sys_exit", proto);
+  __u32 size = 0;
+  const void* raw = btf__raw_data(b, &size);
+  std::string bytes(static_cast<const char*>(raw), size);
+  btf__free(b);
+  return bytes;
+}
+
+int id_of(const std::string& bytes, const char* name) {
+  btf* b = btf__new(bytes.data(), static_cast<__u32>(bytes.size()));
+  const int id = btf__find_by_name_kind(b, name, BTF_KIND_FUNC);
+  btf__free(b);
+  return id;
+}
+
+}  // namespace
+
+TEST_CASE("the kernel's BTF: functions and tracepoints by name, as libbpf finds them") {
+  const TempDir dir;
+  const std::string bytes = some_btf();
+  const KernelBtf btf(dir.file("btf", bytes).c_str());
+  for (const char* name : {"do_open", "do_open_at"}) CHECK(static_cast<int>(btf.function(name)) == id_of(bytes, name));
+  for (const char* name : {"do_ope", "do_open_at2", "record", "", "btf_trace_sys_exit"}) CHECK(btf.function(name) == 0);
+  CHECK(btf.has_tracepoint("sys_exit"));
+  CHECK_FALSE(btf.has_tracepoint("sys_enter"));
+  CHECK_FALSE(btf.has_tracepoint("do_open"));
+}
+
+TEST_CASE("the kernel's BTF: what is none is refused, cut off or not") {
+  const TempDir dir;
+  const std::string bytes = some_btf();
+  CHECK_THROWS_AS(KernelBtf((dir / "none").c_str()), needle::Error);
+  CHECK_THROWS_AS(KernelBtf(dir.file("btf", "").c_str()), needle::Error);
+  CHECK_THROWS_AS(KernelBtf(dir.file("btf", std::string(100, 'x')).c_str()), needle::Error);
+  for (const std::size_t size : {std::size_t{10}, bytes.size() / 2, bytes.size() - 1})
+    CHECK_THROWS_AS(KernelBtf(dir.file("btf", bytes.substr(0, size)).c_str()), needle::Error);
+}
