@@ -10,7 +10,12 @@ const volatile __u32 only_versions = 0; /* -4, -6: enum ip_version; 0: all famil
 const volatile bool port_filter = false, dest_filter = false;
 const volatile bool udp_all = false;
 
-LIST_MAP(only_ports);
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u8);
+} only_ports SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -163,7 +168,7 @@ static __always_inline bool dest_wanted(const struct ev_addr *a, __u32 port)
 		if (a->kind != ADDR_IP || !(only_versions & (ip_is_v4(a->ip) ? IP_V4 : IP_V6)))
 			return false;
 	}
-	if (port_filter && !listed(&only_ports, port))
+	if (port_filter && !bpf_map_lookup_elem(&only_ports, &port))
 		return false;
 	if (dest_filter) {
 		struct ip_prefix key = {.bits = 128};

@@ -307,6 +307,9 @@ struct tty_struct {
 typedef struct {
 	int counter;
 } atomic_t;
+struct list_head {
+	struct list_head *next;
+};
 struct signal_struct {
 	atomic_t live;
 	struct pid *pids[4];
@@ -346,6 +349,7 @@ struct task_struct {
 	unsigned int flags;
 	int pid, tgid;
 	struct task_struct *real_parent, *group_leader;
+	struct list_head children, sibling;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
 	struct files_struct *files;
@@ -358,6 +362,9 @@ struct task_struct {
 	kuid_t loginuid;
 	unsigned int sessionid;
 	char comm[16];
+};
+struct bpf_iter__task {
+	struct task_struct *task;
 };
 struct linux_binprm {
 	struct file *file;

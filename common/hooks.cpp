@@ -56,6 +56,7 @@ Name parse(std::string_view program) {
 
 // What is watched only for some columns or filters.
 bool asked_for(const std::string& what, const ::filter& filter) {
+  if (what == "follow") return (filter.set & FILTER_TREE) != 0;
   if (what == "lineage") return (filter.want & WANT_LINEAGE) != 0;
   return true;
 }

@@ -2,6 +2,7 @@
 // The options that all tools share.
 #pragma once
 
+#include "container_filter.h"
 #include "tool.h"
 
 #include <string>
@@ -14,8 +15,11 @@ enum class Colour { automatic, always, never };
 
 struct Options {
   ::filter filter{};                     // all but `want`
-  std::vector<__u32> pids, tids, uids;   // for the lists of more than one
-  std::string cgroup;                    // a directory of the cgroup v2 hierarchy
+  std::vector<::listed> listed;          // the lists of numbers
+  std::vector<std::string> cgroups;      // directories of the cgroup v2 hierarchy
+  ContainerFilter containers;
+  std::vector<std::string> command;      // to run and follow; empty: none
+  std::string run_as;                    // who is to run it; empty: who called
   std::vector<std::pair<const Option*, std::string>> own;  // the tool's, in the order given
   Columns columns;                       // what to show, in order
   double duration = 0;                   // seconds; 0: no end

@@ -43,10 +43,11 @@ void check_privileges() {
     throw Error("the kernel is locked down to 'confidentiality', which forbids BPF to read its memory; boot with lockdown=integrity");
 }
 
-void drop_privileges() {
+void drop_privileges(bool but_kill) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  const __user_cap_data_struct none[2]{};
-  syscall(SYS_capset, &header, none);
+  __user_cap_data_struct data[2]{};
+  if (but_kill && (effective_capabilities() >> CAP_KILL & 1) != 0) data[0].effective = data[0].permitted = 1u << CAP_KILL;
+  syscall(SYS_capset, &header, data);
 }
 
 }  // namespace needle

@@ -126,12 +126,13 @@ struct Trial {
 // The parts of a generated skeleton that the common code needs. All belong to the skeleton.
 struct Object {
   bpf_object* bpf;
-  bpf_map *events, *scratch, *filter_pids, *filter_tids, *filter_uids, *filter_cgroup;
-  bpf_program* self;
+  bpf_map *events, *scratch, *filter_lists, *filter_cgroups, *followed;
+  bpf_program *self, *seed;
   ::filter* filter;          // .rodata: writable until load
   bool* direct_reads;        // the same
   bool* untyped;             // the same
   ::event_stats* (*stats)(); // .bss: there after load
+  __u64* (*unwanted)();      // likewise: UNWANTED_SLOTS
   int (*load)();             // 0 or -errno; not bpf_object__load(), which does not map .rodata and .bss
 };
 
@@ -145,10 +146,9 @@ template <class S> struct Skeleton {
     opts.btf_custom_path = btf;
     s = S::open(&opts);
     if (!s) return {};
-    return {s->obj,           s->maps.events,      s->maps.scratch,       s->maps.filter_pids, s->maps.filter_tids,
-            s->maps.filter_uids, s->maps.filter_cgroup, s->progs.self__run, &s->rodata->filter, const_cast<bool*>(&s->rodata->direct_reads),
-            &s->rodata->untyped,
-            [] { return &s->bss->stats; }, [] { return S::load(s); }};
+    return {s->obj, s->maps.events, s->maps.scratch, s->maps.filter_lists, s->maps.filter_cgroups, s->maps.followed,
+            s->progs.self__run, s->progs.seed__run, &s->rodata->filter, const_cast<bool*>(&s->rodata->direct_reads),
+            &s->rodata->untyped, [] { return &s->bss->stats; }, [] { return s->bss->unwanted; }, [] { return S::load(s); }};
   }
   static void close() {
     S::destroy(s);
