@@ -499,7 +499,7 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 {
 	const struct facts *f = end->facts;
 	bool stream = f->proto == PROTO_TCP || f->proto == PROTO_MPTCP;
-	bool tried = !end->h && inside && inside->cookie && inside->cookie == f->cookie; /* the cgroup hooks saw it */
+	bool tried = !end->by && inside && inside->cookie && inside->cookie == f->cookie; /* the cgroup hooks saw it */
 	struct sock *sk = end->sock ? sock_of(end->sock) : NULL;
 	__u32 len = end->len, src = end->kernel ? SRC_KERNEL : end->ret ? SRC_USER : SRC_FD;
 	union sockaddr_any *addr;

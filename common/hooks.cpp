@@ -324,7 +324,7 @@ bool Hooks::try_out(const Object& object) {
   for (const Trial& trial : tool.trials) trial.deed();
   close(counting);
   bool all = true;
-  for_each_program(object.bpf, [&](bpf_program* p, const Name& name) {
+  for_each_program(object, [&](bpf_program* p, const Name& name) {
     bpf_prog_info info{};
     __u32 size = sizeof info;
     if (!bpf_program__autoload(p) || name.optional || std::ranges::find(tool.trials, name.what, &Trial::what) == tool.trials.end()) return;
