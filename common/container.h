@@ -37,6 +37,7 @@ struct Container {
 
 // The containers of this system, each read once when it is first asked for. Bounded: the least
 // recently used is forgotten. A name that is not there yet is looked for again, ever more seldom.
+// Files are read as this process may: other users' take CAP_DAC_READ_SEARCH.
 class Containers {
  public:
   // `root`: where the system's file tree is, for tests.

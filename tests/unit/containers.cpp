@@ -265,7 +265,7 @@ TEST_CASE("inside a container, no cgroup gets the name of a container of the hos
   CHECK(shown(tree, "/box/docker/" + b) == nameless(b, "docker"));
 }
 
-TEST_CASE("a container is read once; when its state comes later, later") {
+TEST_CASE("a container is read once, and later if its state comes later") {
   Tree tree;
   Containers containers(tree.path());
   const std::string nameless = "id=" + a + " runtime=docker name= image= pod= ns= uid=";
