@@ -558,9 +558,9 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 }
 
 /* A datagram for an address of its own. Whether it was the first of this process to there was
- * looked up when it set out. */
+ * looked up when it set out. `kept`: with the context that was kept for this thread. */
 static __always_inline int datagram_end(struct sock *sk, const struct facts *f, const struct datagram *to, int ret,
-					__u32 via, int fd, __u32 src)
+					__u32 via, int fd, __u32 src, bool kept)
 {
 	struct connect_event *e;
 	struct record *r;
@@ -582,7 +582,10 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 	inet_local(sk, &e->laddr, &e->lport);
 	fill_mapped(e);
 	fill_header(&e->h);
-	append_context(r);
+	if (kept)
+		append_kept_context(r, bpf_get_current_pid_tgid());
+	else
+		append_context(r);
 	e->h.via = via;
 	e->h.src = src;
 	e->fd = fd;
@@ -658,7 +661,7 @@ __noinline int user_datagram(__u64 sock, __u64 addr, __u32 len, __u32 via, __u64
 		return 0;
 	facts_of(&facts, sk);
 	if (first_sent(&to))
-		datagram_end(sk, &facts, &to, fd_and_ret, via, fd_and_ret >> 32, SRC_USER);
+		datagram_end(sk, &facts, &to, fd_and_ret, via, fd_and_ret >> 32, SRC_USER, true);
 	return 0;
 }
 
@@ -700,6 +703,7 @@ static __always_inline void user_datagrams(const struct socket_args *a, __u32 vi
 	sk = sock_of(sock);
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_UDP || BPF_CORE_READ(sk, sk_type) != SOCK_DGRAM)
 		return;
+	keep_own_context(); /* here, because old kernels allow no deeper calls on this stack */
 	if (a->op == SYS_SENDTO)
 		user_datagram((__u64)sk, a->arg[4], a->arg[5], via, fd_and_ret);
 	if (a->op == SYS_SENDMSG || (a->op == SYS_SENDMMSG && ret <= 0))
@@ -707,6 +711,7 @@ static __always_inline void user_datagrams(const struct socket_args *a, __u32 vi
 	else if (a->op == SYS_SENDMMSG)
 		for (int i = 0; i < UIO_MAXIOV && i < ret; i += MESSAGES)
 			user_messages((__u64)sk, a->arg[1] + i * size, via, fd_and_ret, ret - i);
+	forget_context(bpf_get_current_pid_tgid());
 }
 
 /* The n-th of a sendmmsg(2) to be shown. It sends one after the other until one fails, which its result does
@@ -732,7 +737,7 @@ __noinline int batch_datagram(__u32 n)
 	sk = (void *)batch->sock;
 	facts_of(&facts, sk);
 	if (facts.cookie == to->cookie)
-		datagram_end(sk, &facts, to, ret, batch->via, batch->fd, SRC_KERNEL);
+		datagram_end(sk, &facts, to, ret, batch->via, batch->fd, SRC_KERNEL, true);
 	bpf_map_delete_elem(&sends, &key);
 	return 0;
 }
@@ -765,9 +770,11 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 		batch->fd = a->fd;
 		batch->via = via;
 		batch->sock = sock ? (__u64)sock_of(sock) : 0;
+		keep_own_context(); /* not deeper down: see user_datagrams() */
 		for (__u32 i = 0; sock && i < UIO_MAXIOV; i += MESSAGES)
 			if (batch_part(i))
 				break;
+		forget_context(tid);
 		bpf_map_delete_elem(&batches, &tid);
 		return;
 	}
@@ -781,7 +788,7 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 	sk = sock_of(sock);
 	facts_of(&facts, sk);
 	if (facts.cookie == copy.cookie)
-		datagram_end(sk, &facts, &copy, ret, via, a->fd, SRC_KERNEL);
+		datagram_end(sk, &facts, &copy, ret, via, a->fd, SRC_KERNEL, false);
 }
 
 static __always_inline int call_end(const struct pt_regs *regs, long ret)
@@ -1182,7 +1189,7 @@ static __always_inline int datagram_sent(struct sock *sk, int ret)
 	if (facts.cookie != copy.cookie)
 		return 0;
 	via = task_via(&fd);
-	return datagram_end(sk, &facts, &copy, ret, via, fd, SRC_KERNEL);
+	return datagram_end(sk, &facts, &copy, ret, via, fd, SRC_KERNEL, false);
 }
 
 SEC("?tp_btf/sock_send_length") /* since 6.3 (6e6eda44b939) */

@@ -333,6 +333,19 @@ static __always_inline void keep_context(struct record *r, __u32 size, __u64 key
 		bpf_map_update_elem(&kept_contexts, &key, &r->bytes[size], BPF_ANY);
 }
 
+/* Of the current task, by its thread id. */
+static __always_inline void keep_own_context(void)
+{
+	struct record *r = filter.want & WANT_CONTEXT ? record_try() : NULL;
+
+	if (!r)
+		return;
+	r->len = sizeof(struct event_header);
+	append_context(r);
+	keep_context(r, sizeof(struct event_header), bpf_get_current_pid_tgid());
+	record_release(r);
+}
+
 static __always_inline void forget_context(__u64 key)
 {
 	if (filter.want & WANT_CONTEXT)

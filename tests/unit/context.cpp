@@ -151,7 +151,7 @@ TEST_CASE("container columns: none, unknown, short in text, whole in JSON, hosti
   CHECK(json(m, "pod", &c) == Json{{"key", nullptr}});
 }
 
-TEST_CASE("lineage: from the first ancestor to the process; no name can forge it") {
+TEST_CASE("lineage: from the first ancestor to the process, and no name can forge it") {
   Made m;
   m.header().pid = ev_pid{9};
   m.header().comm = {"c > d"};
