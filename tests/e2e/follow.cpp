@@ -25,7 +25,8 @@ using Pids = std::vector<pid_t>;
 
 std::string state_of(pid_t pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  const std::string line{std::istreambuf_iterator<char>(in), {}};
+  std::string line;
+  std::getline(in, line);  // fails if it is gone meanwhile
   return line.empty() ? "" : line.substr(line.rfind(')') + 2, 1);
 }
 
