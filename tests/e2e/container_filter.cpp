@@ -81,6 +81,8 @@ TEST_CASE("by id, of every tool, in each tier: also what starts later") {
                {{"--host", "--container", b.id}, false, true, true, missing + "'" + b.id + "' yet\n"},
                {{"--container", a.id.substr(0, 5)}, false, false, false, missing + "'" + a.id.substr(0, 5) + "' yet\n"},
                {{"--container", "pod/p,ns/n"}, false, false, false, missing + "'pod/p' yet\n" + missing + "'ns/n' yet\n"}}) {
+        const bool one_of_all = filter.back() == a.id;  // the others only once
+        if (!one_of_all && (tool != "opensnoop" || tier != tiers(tool)[0])) continue;
         INFO(tool << " " << tier << " " << Json(filter).dump());
         const auto act = [&](const Box* box) {
           return [&, box](Json&) {
@@ -118,7 +120,7 @@ TEST_CASE("what is not wanted does not come to the buffer once it is known") {
     Actor stranger([&](Json&) { box.enter(), deed_for(tool, path), Box::leave(); });
     Actor flood([&](Json&) {
       box.enter();
-      for (int i = 0; i < 20000; i++) deed_for(tool, path);
+      for (int i = 0; i < 5000; i++) deed_for(tool, path);
       Box::leave();
     });
     Actor before([&](Json&) { deed_for(tool, path); }), after([&](Json&) { deed_for(tool, path); });
