@@ -83,7 +83,9 @@ const std::string& trampoline_refusal(unsigned function) {
   opts.attach_btf_id = function;
   const int program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "trial", "GPL", return_0, std::size(return_0), &opts);
   const int link = program < 0 ? -1 : bpf_raw_tracepoint_open(nullptr, program);
-  if (link < 0) refusal = fmt::format("the kernel refuses fentry programs: {}", std::strerror(errno));
+  constexpr int kENOTSUPP = 524;  // the kernel's own; libc has no text for it
+  const char* reason = errno == kENOTSUPP ? "it has no trampolines on this processor" : std::strerror(errno);
+  if (link < 0) refusal = fmt::format("the kernel refuses fentry programs: {}", reason);
   if (link >= 0) close(link);
   if (program >= 0) close(program);
   return refusal;
