@@ -83,7 +83,7 @@ __noinline int send_cgroups(void)
 	append_cgroup(r, &c->unified, READ(set, dfl_cgrp));
 	if (c->cgroups.v1)
 		append_cgroup(r, &c->v1, v1);
-	if (r->len <= RECORD_MAX && !bpf_ringbuf_output(&events, r->bytes, r->len, BPF_RB_NO_WAKEUP))
+	if (r->len <= RECORD_MAX && !bpf_ringbuf_output(&events, r->bytes, r->len, BPF_RB_FORCE_WAKEUP))
 		bpf_map_update_elem(&cgroups_sent, &c->cgroups, &yes, BPF_ANY);
 	record_release(r);
 	return 0;

@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -82,6 +83,7 @@ void Cgroups::learn(Record r) {
     young_.clear();
   }
   young_[told.cgroups] = {path_of(r, told.v1), path_of(r, told.unified)};
+  container(told.cgroups);  // now: what the runtime has written may be gone with the container when the line is made
 }
 
 const Cgroups::Paths* Cgroups::paths(const ev_cgroups& c) {

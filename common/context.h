@@ -4,7 +4,9 @@
 
 #include "format.h"
 
+#include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace needle {
 
