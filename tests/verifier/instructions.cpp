@@ -3,6 +3,7 @@
 // has recorded for this kernel.
 #include "filter.h"
 #include "harness.h"
+#include "kernel_btf.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -49,6 +50,11 @@ Counts recorded() {
 
 using Bpf = std::unique_ptr<bpf_object, decltype(&bpf_object__close)>;
 
+bool have_direct_reads() {
+  static const bool have = needle::KernelBtf().function("bpf_rdonly_cast") != 0;
+  return have;
+}
+
 // With all constants on that options set, so that nothing is dead code.
 Bpf open_object(const std::string& tool) {
   Bpf object(bpf_object__open_file((OBJECTS "/" + tool + ".bpf.o").c_str(), nullptr), bpf_object__close);
@@ -63,9 +69,13 @@ Bpf open_object(const std::string& tool) {
     const btf_var_secinfo& var = btf_var_secinfos(section)[i];
     const auto* const type = btf__type_by_id(types, var.type);
     if (btf_var(type)->linkage != BTF_VAR_GLOBAL_ALLOCATED) continue;  // not a table of the program's own
-    std::memset(&bytes[var.offset], 0xff, var.size);
-    if (std::strcmp(btf__name_by_offset(types, type->name_off), "filter") == 0)
-      reinterpret_cast<filter*>(&bytes[var.offset])->comm_len = sizeof(filter::comm) / 2;  // what takes longest
+    const std::string name = btf__name_by_offset(types, type->name_off);
+    std::memset(&bytes[var.offset], name == "untyped" || (name == "direct_reads" && !have_direct_reads()) ? 0 : 0xff, var.size);
+    if (name == "filter") {  // what takes longest
+      auto* const f = reinterpret_cast<filter*>(&bytes[var.offset]);
+      f->names = f->not_names = NAMES_MAX;
+      f->cgroups = CGROUPS_MAX;
+    }
   }
   REQUIRE(bpf_map__set_initial_value(constants, bytes.data(), size) == 0);
   return object;
