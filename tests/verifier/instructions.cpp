@@ -127,7 +127,7 @@ TEST_CASE("no program grows unseen") {
       if (known == before.end() || known->second == "-" || known->second == "?") continue;
       INFO("recorded: " << known->second);
       CHECK(error == 0);
-      CHECK(static_cast<double>(instructions) <= 1.2 * std::stod(known->second));
+      CHECK(static_cast<double>(instructions) <= 1.2 * std::stod(known->second) + 1000);  // little ones may double
     }
     INFO(tool);
     CHECK(loaded > 0);
