@@ -15,37 +15,6 @@ struct {
 	__type(value, __u8);
 } cgroups_sent SEC(".maps");
 
-/* The task's cgroup under controller number `i`, if it is one of v1 and not the root: the id of
- * its directory there. */
-static __always_inline __u64 v1_cgroup(struct css_set *set, int i, struct cgroup **cgroup)
-{
-	struct cgroup_subsys_state *css = NULL;
-
-	bpf_probe_read_kernel(&css, sizeof(css), (void *)set + bpf_core_field_offset(struct css_set, subsys) + i * sizeof(css));
-	*cgroup = READ(css, cgroup);
-	if (READ(*cgroup, level) <= 0 || READ(*cgroup, root) == READ(set, dfl_cgrp, root))
-		return 0;
-	return READ(*cgroup, kn, id) | (__u64)i << 56;
-}
-
-#define TRY_V1(name)                                                                          \
-	if (!ids->v1 && bpf_core_enum_value_exists(enum cgroup_subsys_id, name##_cgrp_id))    \
-		ids->v1 = v1_cgroup(set, bpf_core_enum_value(enum cgroup_subsys_id, name##_cgrp_id), v1)
-
-/* Where the current task is. `v1` becomes the cgroup of ids->v1. */
-static __always_inline void cgroups_of(struct ev_cgroups *ids, struct css_set *set, struct cgroup **v1)
-{
-	ids->unified = bpf_get_current_cgroup_id();
-	ids->v1 = 0;
-	if (!(filter.want & WANT_V1))
-		return;
-	TRY_V1(pids);
-	TRY_V1(devices);
-	TRY_V1(memory);
-	TRY_V1(cpu);
-	TRY_V1(freezer);
-}
-
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
 {
 	struct kernfs_node___parent *old = (void *)node;

@@ -96,6 +96,14 @@ struct ev_cgroups {
 	__u64 v1; /* with the controller's number in the highest byte */
 };
 
+/* Both in one word, never 0: that two have the same is as good as impossible. */
+static inline __u64 cgroups_key(const struct ev_cgroups *c)
+{
+	return (c->unified * 0x9e3779b97f4a7c15ull ^ c->v1) * 0x9e3779b97f4a7c15ull | 1;
+}
+#define UNWANTED_SLOTS 4096
+#define UNWANTED_SLOT(key) ((key) >> 52)
+
 struct ancestor {
 	__u64 start; /* with pid, its identity */
 	__u32 pid;
@@ -172,6 +180,10 @@ struct event_stats {
 	__u64 lost_map;   /* a map between two hooks had no room */
 	__u32 reader_waits; /* enum reader_waits: set by the reader before it sleeps; who clears it wakes it */
 	__u32 self;       /* the tool's own process, in the initial pid namespace */
+	__u64 followed;   /* processes there are in the trees: see follow.bpf.h */
+	__u64 unfollowed; /* times that one which belongs there, or may, could not be */
+	__u32 seeded;     /* set by user space when all that were there have been found */
+	__u32 unused;
 };
 
 #endif

@@ -94,8 +94,12 @@
 
 /* include/uapi/linux/io_uring.h, include/linux/io_uring_types.h */
 #define IORING_OP_CONNECT 16
+#define IORING_OP_OPENAT 18
+#define IORING_OP_OPENAT2 28
 #define REQ_F_FIXED_FILE (1 << 0)
-#define REQ_F_CQE_SKIP (1 << 6)
+#define REQ_F_CQE_SKIP (1 << 6) /* IOSQE_CQE_SKIP_SUCCESS: a success is not traced */
+#define REQ_F_FAIL (1 << 8)
+#define REQ_F_NEED_CLEANUP (1 << 13) /* of an open: its name is still there */
 
 /* include/linux/pid.h, include/uapi/linux/capability.h */
 #define PIDTYPE_SID 3
@@ -258,28 +262,33 @@ struct filename {
 struct open_how {
 	__u64 flags, mode, resolve;
 };
-struct io_cmd_data {
-	__u8 data[56];
-};
 struct io_cqe {
 	__s32 res;
 	int fd; /* before the file is looked up */
 };
 struct io_kiocb {
-	union {
-		struct file *file;
-		struct io_cmd_data cmd;
-	};
+	struct file *file;
 	__u8 opcode;
 	__u64 flags;
 	struct io_cqe cqe;
 	void *async_data;
 };
-struct io_open { /* io_uring/openclose.c: what io_kiocb.cmd holds for an open */
+struct io_kiocb___user_data { /* before 5.18 or so; then in io_kiocb.cqe */
+	void *ctx;
+	__u64 user_data;
+};
+/* What an io_kiocb begins with, by opcode: struct io_open, struct io_connect. */
+struct io_open {
 	int dfd;
-	__u32 file_slot;
+	__u32 file_slot; /* since 5.15 (b9445598d8c6) */
 	struct filename *filename;
 	struct open_how how;
+};
+struct delayed_filename { /* since 7.0 (TODO) */
+	struct filename *__incomplete_filename;
+};
+struct io_open___delayed {
+	struct delayed_filename filename;
 };
 struct io_uring_cqe {
 	__s32 res;
@@ -298,6 +307,9 @@ struct tty_struct {
 typedef struct {
 	int counter;
 } atomic_t;
+struct list_head {
+	struct list_head *next;
+};
 struct signal_struct {
 	atomic_t live;
 	struct pid *pids[4];
@@ -337,6 +349,7 @@ struct task_struct {
 	unsigned int flags;
 	int pid, tgid;
 	struct task_struct *real_parent, *group_leader;
+	struct list_head children, sibling;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
 	struct files_struct *files;
@@ -349,6 +362,9 @@ struct task_struct {
 	kuid_t loginuid;
 	unsigned int sessionid;
 	char comm[16];
+};
+struct bpf_iter__task {
+	struct task_struct *task;
 };
 struct linux_binprm {
 	struct file *file;

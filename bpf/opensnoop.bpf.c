@@ -2,6 +2,7 @@
 #include "opensnoop.h"
 #include "context.bpf.h"
 #include "syscall.bpf.h"
+#include "uring.bpf.h"
 
 #include <asm-generic/errno.h>
 
@@ -158,10 +159,6 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 
 /* io_uring: when a request is submitted, its struct io_open holds the kernel's copy of the
  * name, which is gone when it completes. By request. */
-#define IORING_OP_OPENAT 18
-#define IORING_OP_OPENAT2 28
-#define REQ_F_CQE_SKIP (1 << 6) /* IOSQE_CQE_SKIP_SUCCESS: a success is not traced */
-
 struct uring_open {
 	struct request q;
 	__u32 fixed; /* goes to a fixed file slot: there is no descriptor */
@@ -179,7 +176,7 @@ struct {
 /* What the caller asked io_uring for, but for the name. */
 static __always_inline void uring_request(struct request *q, struct io_kiocb *req)
 {
-	struct io_open *open = (void *)req + bpf_core_field_offset(struct io_kiocb, cmd);
+	struct io_open *open = (void *)req;
 
 	q->name = NULL;
 	q->flags = BPF_CORE_READ(open, how.flags) & ~(__u64)O_LARGEFILE; /* which the kernel adds */
@@ -189,11 +186,20 @@ static __always_inline void uring_request(struct request *q, struct io_kiocb *re
 	q->via = VIA_IO_URING;
 }
 
-SEC("?tp_btf/io_uring_submit_req")
-int BPF_PROG(open__tp_opt_uring_submit, struct io_kiocb *req)
+static __always_inline const char *uring_filename(struct io_kiocb *req)
+{
+	struct io_open___delayed *delayed = (void *)req;
+	struct io_open *open = (void *)req;
+
+	if (bpf_core_field_exists(delayed->filename.__incomplete_filename))
+		return BPF_CORE_READ(delayed, filename.__incomplete_filename, name);
+	return BPF_CORE_READ(open, filename, name);
+}
+
+static __always_inline int uring_submits(struct io_kiocb *req)
 {
 	__u8 opcode = BPF_CORE_READ(req, opcode);
-	struct io_open *open = (void *)req + bpf_core_field_offset(struct io_kiocb, cmd);
+	struct io_open *open = (void *)req;
 	__u64 key = (__u64)req;
 	struct uring_open *u;
 	struct record *r;
@@ -207,13 +213,13 @@ int BPF_PROG(open__tp_opt_uring_submit, struct io_kiocb *req)
 		return 0;
 	u = (void *)r->bytes;
 	uring_request(&u->q, req);
-	u->fixed = BPF_CORE_READ(open, file_slot);
-	bpf_probe_read_kernel_str(u->name, sizeof(u->name), BPF_CORE_READ(open, filename, name));
-	if (BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP) {
+	u->fixed = bpf_core_field_exists(open->file_slot) ? BPF_CORE_READ(open, file_slot) : 0;
+	bpf_probe_read_kernel_str(u->name, sizeof(u->name), uring_filename(req));
+	if (BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP || !uring_expect(req)) {
 		struct result res = {.fd = -1, .err = EV_ERRNO_UNKNOWN, .src = SRC_KERNEL, .kernel_name = true};
 		struct request q = u->q;
 
-		q.name = BPF_CORE_READ(open, filename, name);
+		q.name = uring_filename(req);
 		record_release(r);
 		return wanted(&q, res.err) ? report(&q, &res) : 0;
 	}
@@ -223,25 +229,40 @@ int BPF_PROG(open__tp_opt_uring_submit, struct io_kiocb *req)
 	return 0;
 }
 
-SEC("?tp_btf/io_uring_complete")
-int BPF_PROG(open__tp_opt_uring_complete, void *ring, void *req, struct io_uring_cqe *cqe)
+SEC("?tp_btf/io_uring_submit_req")
+int open__tp_opt_uring_alt_req(unsigned long long *ctx)
 {
-	__u64 key = (__u64)req;
-	struct uring_open *u = bpf_map_lookup_elem(&uring_opens, &key);
-	struct result res = {.fd = -1, .src = SRC_KERNEL, .kernel_name = true};
-	struct request q;
-	int ret;
+	return uring_submits(uring_submitted(ctx));
+}
 
+SEC("?tp_btf/io_uring_submit_sqe") /* before 6.3 */
+int open__tp_opt_uring_alt_sqe(unsigned long long *ctx)
+{
+	return uring_submits(uring_submitted(ctx));
+}
+
+SEC("?tp_btf/io_uring_complete")
+int open__tp_opt_uring_complete(unsigned long long *ctx)
+{
+	struct result res = {.fd = -1, .src = SRC_KERNEL, .kernel_name = true};
+	struct uring_end end;
+	struct uring_open *u;
+	struct request q;
+	__u64 key;
+
+	if (!uring_completes(&end, ctx))
+		return 0;
+	key = (__u64)end.req;
+	u = bpf_map_lookup_elem(&uring_opens, &key);
 	if (!u)
 		return 0;
 	q = u->q;
 	q.name = u->name;
-	ret = cqe->res; /* a direct load: where the third argument is no cqe, the verifier refuses it */
-	if (ret < 0) {
-		res.err = -ret;
+	if (end.res < 0) {
+		res.err = -end.res;
 	} else if (!u->fixed) {
-		res.fd = ret;
-		res.file = fd_file(ret);
+		res.fd = end.res;
+		res.file = fd_file(end.res);
 		if (res.file)
 			res.src = SRC_FD;
 	}
@@ -257,6 +278,7 @@ int BPF_PROG(open__tp_opt_uring_complete, void *ring, void *req, struct io_uring
 struct opened {
 	struct file *file; /* NULL: not opened yet, or it failed and has been reported */
 	struct request q;
+	__u64 by_handle;   /* the next file that is installed is it */
 };
 
 /* By thread, until the end of the call. */
@@ -282,13 +304,13 @@ static __always_inline int uring_opens_now(struct io_kiocb *req)
 }
 
 SEC("?fentry/io_openat")
-int BPF_PROG(open__fentry_opt_uring_openat, struct io_kiocb *req)
+int BPF_PROG(open__fentry_opt_openat_uring, struct io_kiocb *req)
 {
 	return uring_opens_now(req);
 }
 
-SEC("?fentry/io_openat2")
-int BPF_PROG(open__fentry_opt_uring_openat2, struct io_kiocb *req)
+SEC("?fentry/io_openat2") /* where OPENAT ends up as well */
+int BPF_PROG(open__fentry_opt_openat2_uring, struct io_kiocb *req)
 {
 	return uring_opens_now(req);
 }
@@ -369,10 +391,11 @@ static __always_inline int installed(struct file *file, int fd)
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
 
-	if (!o || o->file != file)
+	if (!o || o->file != (o->by_handle ? NULL : file))
 		return 0;
 	if (wanted(&o->q, 0))
 		report(&o->q, &res);
+	o->file = file;
 	if (o->q.via == VIA_IO_URING)
 		bpf_map_delete_elem(&opened, &tid);
 	return 0;
@@ -386,6 +409,12 @@ int BPF_PROG(open__fentry_install, unsigned int fd, struct file *file)
 
 SEC("?fentry/io_fixed_fd_install")
 int BPF_PROG(open__fentry_opt_fixed, struct io_kiocb *req, unsigned int flags, struct file *file)
+{
+	return installed(file, -1);
+}
+
+SEC("?fentry/io_fixed_file_set") /* before 5.19 */
+int BPF_PROG(open__fentry_opt_slot, void *slot, struct file *file)
 {
 	return installed(file, -1);
 }
@@ -409,20 +438,32 @@ int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, 
 }
 
 /* open_by_handle_at(2) has its own way to a file. */
-SEC("?fexit/do_handle_open")
-int BPF_PROG(open__fentry_opt_handle, int mount, void *handle, int flags, long ret)
+SEC("?fentry/do_handle_open")
+int BPF_PROG(open__fentry_opt_handle_begin)
 {
-	struct result res = {.fd = ret < 0 ? -1 : ret, .err = ret < 0 ? -ret : 0, .src = SRC_USER};
-	struct request q;
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct opened o = {.by_handle = 1};
 	struct call call;
 
 	if (filtered_out() || !open_runs(&call))
 		return 0;
-	request_of(&q, &call);
-	if (ret >= 0) {
-		res.file = fd_file(ret);
-		if (res.file)
-			res.src = SRC_FD;
-	}
-	return wanted(&q, res.err) ? report(&q, &res) : 0;
+	request_of(&o.q, &call);
+	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY))
+		__sync_fetch_and_add(&stats.lost_map, 1);
+	return 0;
+}
+
+SEC("?fexit/do_handle_open")
+int BPF_PROG(open__fentry_opt_handle_end, int mount, void *handle, int flags, long ret)
+{
+	struct result res = {.fd = -1, .err = -ret, .src = SRC_USER};
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
+	struct request q;
+
+	if (!o)
+		return 0;
+	q = o->q;
+	bpf_map_delete_elem(&opened, &tid);
+	return ret < 0 && wanted(&q, res.err) ? report(&q, &res) : 0;
 }

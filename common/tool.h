@@ -116,14 +116,23 @@ struct Option {
   void (*set)(std::string_view value, MapEntries&);
 };
 
+// A deed of the tool's own, harmless and without a trace, that must wake all programs of WHAT but the optional
+// ones: a hook can be attached where nothing ever comes by (see hooks.h).
+struct Trial {
+  std::string_view what;
+  void (*deed)();
+};
+
 // The parts of a generated skeleton that the common code needs. All belong to the skeleton.
 struct Object {
   bpf_object* bpf;
-  bpf_map *events, *scratch, *filter_pids, *filter_tids, *filter_uids, *filter_cgroup;
-  bpf_program* self;
+  bpf_map *events, *scratch, *filter_lists, *filter_cgroups, *followed;
+  bpf_program *self, *seed;
   ::filter* filter;          // .rodata: writable until load
   bool* direct_reads;        // the same
+  bool* untyped;             // the same
   ::event_stats* (*stats)(); // .bss: there after load
+  __u64* (*unwanted)();      // likewise: UNWANTED_SLOTS
   int (*load)();             // 0 or -errno; not bpf_object__load(), which does not map .rodata and .bss
 };
 
@@ -132,12 +141,14 @@ template <class S> struct Skeleton {
   static inline S* s = nullptr;
   using Constants = std::remove_pointer_t<decltype(S::rodata)>;
 
-  static Object open() {
-    s = S::open();
+  static Object open(const char* btf) {
+    LIBBPF_OPTS(bpf_object_open_opts, opts);
+    opts.btf_custom_path = btf;
+    s = S::open(&opts);
     if (!s) return {};
-    return {s->obj,           s->maps.events,      s->maps.scratch,       s->maps.filter_pids, s->maps.filter_tids,
-            s->maps.filter_uids, s->maps.filter_cgroup, s->progs.self__run, &s->rodata->filter, const_cast<bool*>(&s->rodata->direct_reads),
-            [] { return &s->bss->stats; }, [] { return S::load(s); }};
+    return {s->obj, s->maps.events, s->maps.scratch, s->maps.filter_lists, s->maps.filter_cgroups, s->maps.followed,
+            s->progs.self__run, s->progs.seed__run, &s->rodata->filter, const_cast<bool*>(&s->rodata->direct_reads),
+            &s->rodata->untyped, [] { return &s->bss->stats; }, [] { return s->bss->unwanted; }, [] { return S::load(s); }};
   }
   static void close() {
     S::destroy(s);
@@ -165,15 +176,17 @@ struct Tool {
   std::size_t event_size;
   std::span<const Column> columns;
   std::span<const Option> options;
-  Object (*open)();
+  std::span<const Trial> trials;
+  Object (*open)(const char* btf);  // the file with the kernel's types; null: /sys has them
   void (*close)();
 };
 
 template <class S, Event E>
 consteval Tool make_tool(std::string_view name, std::string_view about, std::string_view examples,
-                         std::span<const Column> columns, std::span<const Option> options = {}) {
+                         std::span<const Column> columns, std::span<const Option> options = {},
+                         std::span<const Trial> trials = {}) {
   using Bpf = Skeleton<S>;
-  return {name, about, examples, sizeof(E), columns, options, Bpf::open, Bpf::close};
+  return {name, about, examples, sizeof(E), columns, options, trials, Bpf::open, Bpf::close};
 }
 
 extern const Tool tool;  // each tools/NAME.cpp defines it; common/main.cpp runs it

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <charconv>
 
@@ -216,10 +217,28 @@ constexpr Option options[] = {
 
 }  // namespace
 
+// On a socket without a connection, which this would dissolve.
+static void connect_nowhere() {
+  const sockaddr none{};
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  connect(fd, &none, sizeof none);
+  close(fd);
+}
+// There is no port 0.
+static void send_nowhere() {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sendto(fd, nullptr, 0, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  close(fd);
+}
+static constexpr Trial trials[] = {{"connect", connect_nowhere}, {"sent", send_nowhere}};
+
 constexpr Tool needle::tool = make_tool<connectsnoop_bpf, connect_event>(
     "connectsnoop", "Trace connections as they are attempted, with their outcome.",
     "connectsnoop --port 80,443\twho talks to web servers\n"
     "connectsnoop -x -n curl\tattempts of curl that fail\n"
     "connectsnoop --proto unix\tUNIX sockets: who asks which daemon\n"
     "connectsnoop --dest 169.254.169.254\twho asks for cloud credentials\n",
-    columns, options);
+    columns, options, trials);

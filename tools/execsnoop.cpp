@@ -5,6 +5,7 @@
 #include "execsnoop.skel.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 using namespace needle;
 using Bpf = Skeleton<execsnoop_bpf>;
@@ -78,10 +79,13 @@ static constexpr auto columns = shown_last(header_columns<exec_event>, "ppid") +
 
 static constexpr Option options[] = {Bpf::path_prefix()};
 
+// A directory is no program.
+static constexpr Trial trials[] = {{"fail", [] { execl("/", "/", nullptr); }}};
+
 constexpr Tool needle::tool = make_tool<execsnoop_bpf, exec_event>(
     "execsnoop", "Trace programs as they are executed.",
     "execsnoop --path /tmp/\tprograms that run from /tmp\n"
     "execsnoop -x\tfailed execs\n"
     "execsnoop -o pid,stdin,exe,args\ta shell on a socket?\n"
     "execsnoop -j | jq -c 'select(.old_euid != .euid)'\tgained or dropped a user id\n",
-    columns, options);
+    columns, options, trials);

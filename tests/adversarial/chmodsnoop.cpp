@@ -321,12 +321,12 @@ TEST_CASE("a thread, and a process that is gone before its line") {
 TEST_CASE("two writers at full speed and a small buffer: received + lost = done") {
   for (const std::string& tier : tiers("chmodsnoop")) {
     INFO(tier);
-    constexpr unsigned kEach = 20000;
+    const unsigned each = many(20000);
     const TempDir dir;
     const std::string a = dir.file("a"), b = dir.file("b");
     Actor actor([&](Json&) {
-      const auto writer = [](const std::string& path) {
-        for (unsigned i = 0; i < kEach; i++) check(chmod(path.c_str(), 0600 | (i & 077)), "chmod");
+      const auto writer = [each](const std::string& path) {
+        for (unsigned i = 0; i < each; i++) check(chmod(path.c_str(), 0600 | (i & 077)), "chmod");
       };
       std::thread other([&] { writer(a); });
       writer(b);
@@ -337,7 +337,7 @@ TEST_CASE("two writers at full speed and a small buffer: received + lost = done"
     tracer.stop();
     const auto events = tracer.events();
     CHECK(tracer.lost() > 0);
-    CHECK(events.size() + tracer.lost() == 2 * kEach);
+    CHECK(events.size() + tracer.lost() == 2 * each);
     std::size_t wrong = 0;
     for (const Json& e : events) wrong += e["path"] != a && e["path"] != b;
     CHECK(wrong == 0);
