@@ -93,6 +93,8 @@ struct batch {
 	__u32 asked;            /* messages that it was given */
 	int ret, fd;
 	__u32 via;
+	__u32 out; /* nobody asked for this process */
+	__u32 unused;
 	__u64 sock;
 };
 
@@ -558,7 +560,7 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 }
 
 /* A datagram for an address of its own. Whether it was the first of this process to there was
- * looked up when it set out. `kept`: with the context that was kept for this thread. */
+ * looked up when it set out. `kept`: the current task has passed the filter, and its context is kept. */
 static __always_inline int datagram_end(struct sock *sk, const struct facts *f, const struct datagram *to, int ret,
 					__u32 via, int fd, __u32 src, bool kept)
 {
@@ -567,7 +569,7 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 
 	if (filter.set & FILTER_FAILED && ret >= 0)
 		return 0;
-	if (!proto_wanted(f->proto) || filtered_out())
+	if (!proto_wanted(f->proto) || (!kept && filtered_out()))
 		return 0;
 	r = event_begin(connect_event);
 	if (!r)
@@ -736,7 +738,7 @@ __noinline int batch_datagram(__u32 n)
 		ret = -EV_ERRNO_UNKNOWN;
 	sk = (void *)batch->sock;
 	facts_of(&facts, sk);
-	if (facts.cookie == to->cookie)
+	if (facts.cookie == to->cookie && !batch->out)
 		datagram_end(sk, &facts, to, ret, batch->via, batch->fd, SRC_KERNEL, true);
 	bpf_map_delete_elem(&sends, &key);
 	return 0;
@@ -751,7 +753,7 @@ __noinline int batch_part(__u32 from)
 }
 
 /* Where only this tells how the datagrams fared that the cgroup hooks saw: before 6.3, in the tracepoint tier. */
-static __always_inline void sends_end(const struct socket_args *a, __u32 via, long ret)
+static __always_inline void sends_end(const struct socket_args *a, __u32 via, long ret, bool out)
 {
 	__u64 tid = bpf_get_current_pid_tgid();
 	struct socket *sock = file_socket(fd_file(a->fd));
@@ -761,6 +763,11 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 	struct facts facts;
 	struct sock *sk;
 
+	if (!sends_seen) {
+		if (!out)
+			user_datagrams(a, via, ret);
+		return;
+	}
 	if (a->op == SYS_SENDMMSG) {
 		batch = bpf_map_lookup_elem(&batches, &tid);
 		if (!batch)
@@ -770,7 +777,9 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 		batch->fd = a->fd;
 		batch->via = via;
 		batch->sock = sock ? (__u64)sock_of(sock) : 0;
-		keep_own_context(); /* not deeper down: see user_datagrams() */
+		batch->out = out;
+		if (!out)
+			keep_own_context();
 		for (__u32 i = 0; sock && i < UIO_MAXIOV; i += MESSAGES)
 			if (batch_part(i))
 				break;
@@ -783,7 +792,7 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 		return;
 	copy = *to;
 	bpf_map_delete_elem(&sends, &key);
-	if (!sock || !copy.index)
+	if (!sock || !copy.index || out)
 		return;
 	sk = sock_of(sock);
 	facts_of(&facts, sk);
@@ -807,10 +816,8 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 	tid = bpf_get_current_pid_tgid();
 	inside = bpf_map_lookup_elem(&calls, &tid);
 	if (args.op != SYS_CONNECT && !inside) {
-		if (sends_seen && !lengths_seen)
-			sends_end(&args, via, ret);
-		else if (!sends_seen)
-			user_datagrams(&args, via, ret);
+		if (!sends_seen || !lengths_seen)
+			sends_end(&args, via, ret, filtered_out());
 		return 0;
 	}
 	if (inside && inside->started) { /* begun in this call: what remains is a failure that only it knows */

@@ -42,6 +42,7 @@ std::vector<Kind> kinds(const TempDir& dir) {
        }},
       // Seen when it begins, sent by another hook when it ends.
       {"connectsnoop", "a connect of TCP", [] { connect(new_socket(AF_INET, SOCK_STREAM), closed.get(), closed.size); }},
+      {"connectsnoop", "a datagram", [] { sendto(new_socket(AF_INET, SOCK_DGRAM), "x", 1, 0, closed.get(), closed.size); }},
       {"connectsnoop", "a connect of a UNIX socket", [=] {
          const Address absent = unix_address(file + "/absent");
          connect(new_socket(AF_UNIX, SOCK_STREAM), absent.get(), absent.size);
@@ -461,6 +462,37 @@ TEST_CASE("lineage: of more than sixteen ancestors the nearest") {
     for (std::size_t i = 0; i < 16; i++) CHECK(lineage[i]["comm"] == "d" + std::to_string(i + 1));
     CHECK(lineage[16]["comm"] == comm);
   }
+}
+
+TEST_CASE("datagrams where the cgroup hooks are refused") {
+  Actor actor([](Json& t) {
+    const Address to = closed_port();
+    const int fd = new_socket(AF_INET, SOCK_DGRAM);
+    iovec byte{const_cast<char*>("x"), 1};
+    mmsghdr messages[2]{};
+    Address targets[] = {to, ip_address("127.0.0.2", to.port())};
+    for (int i = 0; i < 2; i++) {
+      messages[i].msg_hdr.msg_name = targets[i].get();
+      messages[i].msg_hdr.msg_namelen = targets[i].size;
+      messages[i].msg_hdr.msg_iov = &byte;
+      messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    t = {{"lineage", lineage_of(getpid())}, {"exe", link_of("/proc/self/exe")}, {"cwd", fs::current_path().string()}};
+    check(sendmmsg(fd, messages, 2, 0), "sendmmsg");
+  });
+  Args command{"setpriv", "--bounding-set", "-net_admin,-sys_admin", "--inh-caps", "-net_admin,-sys_admin"};
+  for (const std::string& word : command_of("connectsnoop", {"-j", "-o", "src,lineage,exe,cwd,err", "-p", actor.id()})) command.push_back(word);
+  Tracer tracer(command);
+  Json truth = actor.act();
+  tracer.stop();
+  truth.update({{"src", "user"}, {"errno", 0}, {"error", nullptr}});
+  if (truth["lineage"].size() > 17) truth.erase("lineage");
+  REQUIRE(tracer.events().size() == 2);
+  for (const Json& e : tracer.events())
+    for (const auto& [key, value] : truth.items()) {
+      INFO(key);
+      CHECK(e[key] == value);
+    }
 }
 
 TEST_CASE("nspid: in a pid namespace of its own") {
