@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // How many instructions the verifier walks for each program, compared with what tests/vm/matrix
 // has recorded for this kernel.
-#include "filter.h"
 #include "harness.h"
 
 #include <bpf/bpf.h>
@@ -64,8 +63,6 @@ Bpf open_object(const std::string& tool) {
     const auto* const type = btf__type_by_id(types, var.type);
     if (btf_var(type)->linkage != BTF_VAR_GLOBAL_ALLOCATED) continue;  // not a table of the program's own
     std::memset(&bytes[var.offset], 0xff, var.size);
-    if (std::strcmp(btf__name_by_offset(types, type->name_off), "filter") == 0)
-      reinterpret_cast<filter*>(&bytes[var.offset])->comm_len = sizeof(filter::comm) / 2;  // what takes longest
   }
   REQUIRE(bpf_map__set_initial_value(constants, bytes.data(), size) == 0);
   return object;
