@@ -11,8 +11,8 @@
 
 #include <asm-generic/errno-base.h>
 
-#define PARENTS_MAX 128
-#define CHILDREN_MAX 512
+#define PARENTS_MAX 64
+#define CHILDREN_MAX 256
 
 /* By process id, when it started: that is how another that gets the same id differs. */
 struct {
@@ -82,6 +82,8 @@ __noinline int descends(__u64 of_task)
 {
 	struct task_struct *task = (void *)of_task;
 
+	if (!(filter.set & FILTER_TREE)) /* a global function is verified where it is never called, too */
+		return 0;
 	for (int i = 0; i < PARENTS_MAX; i++) {
 		__u32 pid = BPF_CORE_READ(task, tgid);
 
@@ -93,6 +95,18 @@ __noinline int descends(__u64 of_task)
 	}
 	__sync_fetch_and_add(&stats.unfollowed, 1);
 	return 0;
+}
+
+/* Where the kernel has no types there is no walk over the processes: whether one belongs to the tree
+ * shows when it does something. */
+__noinline int found_late(void)
+{
+	__u64 task = bpf_get_current_task();
+
+	if (!untyped || !descends(task))
+		return 0;
+	follow(task);
+	return 1;
 }
 
 /* The list may change under the walk: an entry that is taken out of it points to itself. */

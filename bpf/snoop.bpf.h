@@ -159,7 +159,7 @@ static __always_inline bool filtered_out(void)
 		return true;
 	if (UNLISTED(LIST_PID, pid) || UNLISTED(LIST_TID, tid) || LISTED(LIST_NOT_PID, pid))
 		return true;
-	if (filter.set & FILTER_TREE && !is_followed(pid, task))
+	if (filter.set & FILTER_TREE && !is_followed(pid, task) && !(untyped && found_late()))
 		return true;
 	if (UNLISTED(LIST_UID, bpf_get_current_uid_gid()) || LISTED(LIST_NOT_UID, bpf_get_current_uid_gid()))
 		return true;

@@ -107,7 +107,7 @@ void set_up(const Object& object, const Options& o, MapEntries& entries) {
   if (o.filter.cgroups > 0) size_map(object.filter_cgroups, o.filter.cgroups, "--cgroup");
   if (o.filter.set & FILTER_TREE) {
     size_map(object.followed, kFollowed, "--tree");
-    bpf_program__set_autoload(object.seed, true);
+    bpf_program__set_autoload(object.seed, !*object.untyped);
   }
   size_map(object.events, o.buffer, "--buffer");
   const int cpus = libbpf_num_possible_cpus();
@@ -143,7 +143,7 @@ Session::Session(const Options& o, Command* command)
       });
   stats_ = object_.stats();
   if (o.verbose) fmt::print(stderr, "{}: hooks:\n{}", tool.name, hooks_.report());
-  if (o.filter.set & FILTER_TREE) find_followed();
+  if (bpf_program__autoload(object_.seed)) find_followed();
   for (const std::string& name : o.containers.absent()) {
     Buffer line;
     put_text(line, name, Blanks::single);
@@ -306,7 +306,7 @@ void Session::loop() {
     epoll_event e{.events = events, .data = {.fd = fd}};
     if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);  // a regular file cannot be watched, nor hang up
   }
-  const bool follows = (options_.filter.set & FILTER_TREE) != 0;
+  const bool follows = (options_.filter.set & FILTER_TREE) != 0, seeded = stats_->seeded != 0;
   std::atomic_ref<__u32> waits(stats_->reader_waits);
   bool more = false, busy = false, stop = false, runs = command_, alone = false;
   while (!done_ && !stop) {
@@ -317,7 +317,8 @@ void Session::loop() {
       more = consume();
       busy = records_ != before;
     }
-    if (follows && !runs && followed() == 0) break;  // nothing can come any more
+    // Nothing can come any more. Those that are found late may not have been found.
+    if (follows && !runs && followed() == 0 && (command_ || seeded)) break;
     epoll_event e[5];
     const int n = epoll_wait(epoll, e, 5, more || done_ ? 0 : busy ? kLookMs : kSleepMs);
     waits.store(READER_AWAKE, std::memory_order_relaxed);

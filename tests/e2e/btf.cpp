@@ -154,3 +154,14 @@ TEST_CASE("no BTF, and none in the file of --btf: one line, status 1") {
   CHECK(std::count(r.err.begin(), r.err.end(), '\n') == 1);
   CHECK(r.err.find("--btf FILE") != std::string::npos);
 }
+
+TEST_CASE("with --btf a command is followed, and what it starts") {
+  TempDir dir;
+  const std::string path = dir.file("f"), types = types_in(dir);
+  const Result r = run(without_btf("opensnoop", {"-j", "-o", "path", "--path", path, "--btf", types, "--", "sh", "-c",
+                                                 ": < " + path + "; (: < " + path + "); exit 5"}));
+  INFO(r.err);
+  CHECK(r.status == 5);
+  const std::string line = "{\"path\":\"" + path + "\"}\n";
+  CHECK(r.out == line + line);
+}
