@@ -278,7 +278,8 @@ int open__tp_opt_uring_complete(unsigned long long *ctx)
 struct opened {
 	struct file *file; /* NULL: not opened yet, or it failed and has been reported */
 	struct request q;
-	__u64 by_handle;   /* the next file that is installed is it */
+	__u32 by_handle;   /* the next file that is installed is it */
+	__u32 reported;
 };
 
 /* By thread, until the end of the call. */
@@ -368,8 +369,8 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 			return 0;
 		}
 	}
-	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY))
-		__sync_fetch_and_add(&stats.lost_map, 1);
+	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY) && o.q.via == VIA_IO_URING)
+		__sync_fetch_and_add(&stats.lost_map, 1); /* else the call's end makes up for it */
 	return 0;
 }
 
@@ -391,11 +392,11 @@ static __always_inline int installed(struct file *file, int fd)
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
 
-	if (!o || o->file != (o->by_handle ? NULL : file))
+	if (!o || o->reported || (o->file != file && !o->by_handle))
 		return 0;
+	o->reported = 1;
 	if (wanted(&o->q, 0))
 		report(&o->q, &res);
-	o->file = file;
 	if (o->q.via == VIA_IO_URING)
 		bpf_map_delete_elem(&opened, &tid);
 	return 0;
@@ -420,20 +421,30 @@ int BPF_PROG(open__fentry_opt_slot, void *slot, struct file *file)
 }
 
 /* The end of open(2), openat(2), openat2(2), creat(2). One that do_filp_open() has not seen
- * failed before: for want of a descriptor, a readable name, or sense. */
+ * failed before: for want of a descriptor, a readable name, or sense. The kernel does not run a program
+ * while it has preempted it: what the hooks above have missed is found behind the descriptor. */
 SEC("?fexit/do_sys_openat2")
 int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, long ret)
 {
-	struct result res = {.fd = -1, .err = -ret, .src = SRC_USER};
+	struct result res = {.fd = -1, .src = SRC_USER};
 	__u32 tid = bpf_get_current_pid_tgid();
+	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
+	bool known = o && (ret < 0 || o->reported);
 	struct request q;
 	struct call call;
 
-	if (!bpf_map_delete_elem(&opened, &tid) || ret >= 0)
-		return 0;
-	if (filtered_out() || !open_runs(&call))
+	bpf_map_delete_elem(&opened, &tid);
+	if (known || filtered_out() || !open_runs(&call))
 		return 0;
 	request_of(&q, &call);
+	if (ret < 0) {
+		res.err = -ret;
+	} else {
+		res.fd = ret;
+		res.file = fd_file(ret);
+		if (res.file)
+			res.src = SRC_FD;
+	}
 	return wanted(&q, res.err) ? report(&q, &res) : 0;
 }
 

@@ -54,18 +54,11 @@ int uring_openat(const char* path, int flags, mode_t mode) {
 TEST_CASE("a setuid file made by io_uring") {
   for (const std::string& tier : tiers("chmodsnoop")) {
     INFO(tier);
-    const std::string hooks = run_tool("chmodsnoop", {"-v", "--hook", tier, "-d", "0.001"}).err;
-    const bool traced = hooks.find("mode__" + tier + "_opt_uring: taken") != hooks.npos ||
-                        hooks.find("mode__" + tier + "_opt_uring2: taken") != hooks.npos;
     const TempDir dir;
     const std::string path = dir / "file";
     Json truth;
     const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json& t) { t = uring_openat(path.c_str(), O_CREAT | O_WRONLY, 04755); }, &truth);
-    if (truth == -ENOSYS || !traced) {
-      WARN("no io_uring here, or no hook that tells its result: not seen");
-      CHECK(events.empty());
-      continue;
-    }
+    if (truth == -ENOSYS) CANNOT_TEST("this kernel has no io_uring");
     REQUIRE(truth >= 0);
     REQUIRE(events.size() == 1);
     CHECK(events[0]["via"] == "io_uring");
