@@ -141,7 +141,7 @@ TEST_CASE("a kernel without ring buffers: one line, status 1") {
   CHECK(r.err.find("opensnoop: this kernel has no BPF ring buffer") == 0);
 }
 
-TEST_CASE("--btf with what is no BTF, or without it: one line, status 1") {
+TEST_CASE("no BTF, and none in the file of --btf: one line, status 1") {
   TempDir dir;
   for (const std::string& file : {dir / "absent", dir.file("text", "no BTF")}) {
     const Result r = run(without_btf("opensnoop", {"--btf", file}));
