@@ -60,6 +60,7 @@
 #define PF_KTHREAD 0x00200000
 #define PF_IO_WORKER 0x00000010
 #define THREAD_SIZE 16384
+#define USER_DS 0x2b /* of x86 */
 #define TS_COMPAT 0x0002
 #define TIF_32BIT 22
 
@@ -118,6 +119,7 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
 	unsigned long r10, r9, r8, bp, bx, dx, cx, si, di, orig_ax, ax;
+	__u64 ssx; /* since 6.9 */
 };
 struct thread_info {
 	__u32 status;

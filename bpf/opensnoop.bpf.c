@@ -424,7 +424,7 @@ int BPF_PROG(open__fentry_opt_slot, void *slot, struct file *file)
  * failed before: for want of a descriptor, a readable name, or sense. The kernel does not run a program
  * while it has preempted it: what the hooks above have missed is found behind the descriptor. */
 SEC("?fexit/do_sys_openat2")
-int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, long ret)
+int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, int ret) /* a long before 7.0 or so */
 {
 	struct result res = {.fd = -1, .src = SRC_USER};
 	__u32 tid = bpf_get_current_pid_tgid();
@@ -465,7 +465,7 @@ int BPF_PROG(open__fentry_opt_handle_begin)
 }
 
 SEC("?fexit/do_handle_open")
-int BPF_PROG(open__fentry_opt_handle_end, int mount, void *handle, int flags, long ret)
+int BPF_PROG(open__fentry_opt_handle_end, int mount, void *handle, int flags, int ret)
 {
 	struct result res = {.fd = -1, .err = -ret, .src = SRC_USER};
 	__u32 tid = bpf_get_current_pid_tgid();

@@ -19,12 +19,20 @@ static __always_inline bool in_compat_call(void)
 }
 
 /* The registers that the current task entered the kernel with. Memory to be read, not a
- * BTF pointer. They are here before 6.9, from where on a kernel may keep something behind them (FRED), */
+ * BTF pointer. They are at the end of its stack, behind which a kernel built with FRED (6.9) keeps two words, */
 static __always_inline const struct pt_regs *stack_regs(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
+	const struct pt_regs *regs = READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
 
-	return READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
+#if defined(__TARGET_ARCH_x86)
+	const struct pt_regs *fred = (void *)regs - 2 * sizeof(long);
+
+	if (bpf_core_field_exists(regs->ssx) && (__u16)BPF_CORE_READ(regs, ssx) != USER_DS &&
+	    (__u16)BPF_CORE_READ(fred, ssx) == USER_DS)
+		return fred;
+#endif
+	return regs;
 }
 
 /* and here always. */
