@@ -720,9 +720,8 @@ static __always_inline void user_datagrams(const struct socket_args *a, __u32 vi
  * not count; messages without an address are none of the cgroup hooks'. Global: verified once. */
 __noinline int batch_datagram(__u32 n)
 {
-	__u64 tid = bpf_get_current_pid_tgid();
-	struct batch *batch = bpf_map_lookup_elem(&batches, &tid);
-	struct send key = {tid, n};
+	struct send key = {bpf_get_current_pid_tgid(), n};
+	struct batch *batch = bpf_map_lookup_elem(&batches, &key.tid);
 	struct datagram *to = bpf_map_lookup_elem(&sends, &key);
 	struct facts facts;
 	struct sock *sk;
@@ -741,14 +740,6 @@ __noinline int batch_datagram(__u32 n)
 	if (facts.cookie == to->cookie && !batch->out)
 		datagram_end(sk, &facts, to, ret, batch->via, batch->fd, SRC_KERNEL, true);
 	bpf_map_delete_elem(&sends, &key);
-	return 0;
-}
-
-__noinline int batch_part(__u32 from)
-{
-	for (__u32 i = 0; i < MESSAGES; i++)
-		if (batch_datagram(from + i))
-			return 1;
 	return 0;
 }
 
@@ -780,8 +771,8 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 		batch->out = out;
 		if (!out)
 			keep_own_context();
-		for (__u32 i = 0; sock && i < UIO_MAXIOV; i += MESSAGES)
-			if (batch_part(i))
+		for (__u32 i = 0; sock && i < UIO_MAXIOV; i++)
+			if (batch_datagram(i))
 				break;
 		forget_context(tid);
 		bpf_map_delete_elem(&batches, &tid);

@@ -346,6 +346,8 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 	/* Neither the program of an exec, nor what the kernel opens for itself. */
 	if (flags & FMODE_EXEC || filtered_out())
 		return 0;
+	if (IS_ERR_OR_NULL(name)) /* since 7.0 or so: one that could not be read, which the call's end reports */
+		return 0;
 	if (bpf_core_field_exists(name->uptr) && !BPF_CORE_READ(name, uptr)) /* gone in 7.x */
 		return 0;
 	if (in_io_uring())
