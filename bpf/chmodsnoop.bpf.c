@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "chmodsnoop.h"
-#include "path.bpf.h"
+#include "context.bpf.h"
 #include "syscall.bpf.h"
+#include "uring.bpf.h"
 
 const volatile bool only_risky = false;
 
@@ -183,6 +184,7 @@ static __always_inline int report(const struct request *q, struct change *c, int
 		e->group = c->group;
 	}
 	fill_header(&e->h);
+	append_context(r);
 	e->h.src = src;
 	e->h.via = q->via;
 	e->type = c->mode & S_IFMT;
@@ -326,17 +328,18 @@ __noinline int points_to_path(unsigned long word, unsigned long from, unsigned l
 	return (unsigned long)found == inode || BPF_CORE_READ(found, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
 }
 
-/* Which of the words at `from` does. Negative: none. */
-__noinline int path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd)
+/* The one among the words at `from` that does, the outermost function's first, or 0. Read once: programs
+ * use the same stack. */
+__noinline unsigned long path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd)
 {
 	unsigned long words[STACK_PART];
 
 	if (bpf_probe_read_kernel(words, sizeof(words), (void *)from))
-		return -1;
-	for (int i = 0; i < STACK_PART; i++)
+		return 0;
+	for (int i = STACK_PART - 1; i >= 0; i--)
 		if (points_to_path(words[i], from, top, inode, by_fd))
-			return i;
-	return -1;
+			return words[i];
+	return 0;
 }
 
 /* A typed pointer as a number, which is all that a global function takes. */
@@ -348,21 +351,21 @@ static __always_inline unsigned long address(const void *p)
 	return a;
 }
 
-/* The path of `inode`, which the current task's call has just changed, or NULL. */
+/* The path of `inode`, which the current task's call has just changed, or NULL. Not what earlier calls
+ * have left on the stack, below this program's own frame. */
 static __always_inline struct path *changed_path(struct inode *inode, bool by_fd)
 {
-	unsigned long top = address(task_regs()), changed = address(inode);
-	struct path *path = NULL;
+	unsigned long top = address(task_regs()), changed = address(inode), frame, path = 0;
+	long distance = (void *)&path - (void *)inode;
 
-	for (int left = STACK_BYTES; left > 0; left -= STACK_PART * sizeof(long)) {
-		int i = path_pointer(top - left, top, changed, by_fd);
-
-		if (i < 0)
-			continue;
-		bpf_probe_read_kernel(&path, sizeof(path), (void *)(top - left + i * sizeof(long)));
-		break;
+	barrier_var(distance);
+	frame = changed + distance;
+	for (int left = STACK_PART * sizeof(long); left <= STACK_BYTES && !path; left += STACK_PART * sizeof(long)) {
+		if (frame > top - left && frame < top)
+			break;
+		path = path_pointer(top - left, top, changed, by_fd);
 	}
-	return path;
+	return (void *)path;
 }
 
 static __always_inline int inode_changes(struct inode *inode)
@@ -454,24 +457,43 @@ int BPF_PROG(mode__tp_sys_exit, struct pt_regs *regs, long ret)
 	return call_ends(regs, ret);
 }
 
-/* io_uring opens files too. `cqe` is loaded directly: up to 6.12 that argument is a number, and the
- * verifier refuses the program. */
-#define IORING_OP_OPENAT 18
-#define IORING_OP_OPENAT2 28
-
-SEC("?tp_btf/io_uring_complete")
-int BPF_PROG(mode__tp_opt_uring, void *ring, struct io_kiocb *req, struct io_uring_cqe *cqe)
+/* io_uring opens files too. */
+static __always_inline bool uring_open(struct io_kiocb *req)
 {
-	struct io_open *open = (void *)req + bpf_core_field_offset(struct io_kiocb, cmd);
-	struct request q = {.via = VIA_IO_URING};
 	__u8 opcode = BPF_CORE_READ(req, opcode);
 
-	if (opcode != IORING_OP_OPENAT && opcode != IORING_OP_OPENAT2)
+	return opcode == IORING_OP_OPENAT || opcode == IORING_OP_OPENAT2;
+}
+
+SEC("?tp_btf/io_uring_complete")
+int mode__tp_opt_uring_complete(unsigned long long *ctx)
+{
+	struct request q = {.via = VIA_IO_URING};
+	struct uring_end end;
+	struct io_open *open;
+
+	if (!uring_completes(&end, ctx) || !uring_open(end.req) || end.res < 0)
 		return 0;
-	if (cqe->res < 0 || BPF_CORE_READ(open, file_slot) || filtered_out())
+	open = (void *)end.req;
+	if ((bpf_core_field_exists(open->file_slot) && BPF_CORE_READ(open, file_slot)) || filtered_out())
 		return 0;
 	q.mode = BPF_CORE_READ(open, how.mode) & 07777;
-	return open_ends(&q, cqe->res);
+	return open_ends(&q, end.res);
+}
+
+/* Only before 5.18 is it needed to find the request. */
+SEC("?tp_btf/io_uring_submit_sqe")
+int mode__tp_opt_name(unsigned long long *ctx)
+{
+	struct io_kiocb *req;
+
+	if (!URING_BY_NAME)
+		return 0;
+	req = uring_submitted(ctx);
+	/* The line of one that cannot be told from another is lost. */
+	if (uring_open(req) && !filtered_out() && !uring_expect(req))
+		__sync_fetch_and_add(&stats.lost_map, 1);
+	return 0;
 }
 
 /* ---- Kernel tier ----

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "sock.bpf.h"
 #include "syscall.bpf.h"
+#include "uring.bpf.h"
 
 #include <asm-generic/errno.h>
 
@@ -9,7 +10,12 @@ const volatile __u32 only_versions = 0; /* -4, -6: enum ip_version; 0: all famil
 const volatile bool port_filter = false, dest_filter = false;
 const volatile bool udp_all = false;
 
-LIST_MAP(only_ports);
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u8);
+} only_ports SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -61,20 +67,43 @@ struct {
 
 static const struct inside nothing = {};
 
-/* A datagram on its way, by thread: written by the cgroup hooks, taken when its send returns. */
+/* A datagram on its way, by thread: written by the cgroup hooks, taken when its send returns. Where
+ * only the end of the whole call is seen, one to be shown for each message of sendmmsg(2). */
 struct datagram {
 	__u64 cookie;
 	__u8 ip[16];
 	__u32 port;
-	__u32 unused;
+	__u32 index; /* of it among those of a system call with an address, from 1; 0: it is no call's */
+};
+
+struct send {
+	__u64 tid, n;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
-	__type(key, __u64);
+	__type(key, struct send);
 	__type(value, struct datagram);
 } sends SEC(".maps");
+
+/* A sendmmsg(2), by thread. */
+struct batch {
+	__u32 addressed, shown; /* messages with an address; of those, to be shown */
+	__u32 asked;            /* messages that it was given */
+	int ret, fd;
+	__u32 via;
+	__u32 out; /* nobody asked for this process */
+	__u32 unused;
+	__u64 sock;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct batch);
+} batches SEC(".maps");
 
 /* The destinations that a process has sent to. */
 struct destination {
@@ -92,8 +121,10 @@ struct {
 /* A connect of io_uring that has been submitted, by its struct io_kiocb. */
 struct submission {
 	struct event_header h;
+	__u64 key; /* of the context that was kept with it */
 	__u64 sock;
-	__u64 len;
+	__u32 len;
+	__u32 claimed; /* addr is what the caller said, not the kernel's copy */
 	union sockaddr_any addr;
 };
 
@@ -139,7 +170,7 @@ static __always_inline bool dest_wanted(const struct ev_addr *a, __u32 port)
 		if (a->kind != ADDR_IP || !(only_versions & (ip_is_v4(a->ip) ? IP_V4 : IP_V6)))
 			return false;
 	}
-	if (port_filter && !listed(&only_ports, port))
+	if (port_filter && !bpf_map_lookup_elem(&only_ports, &port))
 		return false;
 	if (dest_filter) {
 		struct ip_prefix key = {.bits = 128};
@@ -223,6 +254,8 @@ static __always_inline __u32 tcp_start(struct sock *sk)
 	if (!dest_wanted(&e->raddr, e->rport))
 		return event_drop(r), 0;
 	fill_header(&e->h);
+	append_context(r);
+	keep_context(r, sizeof(struct start), key);
 	e->h.via = via;
 	e->h.src = SRC_KERNEL;
 	facts_of(&facts, sk);
@@ -235,12 +268,29 @@ static __always_inline __u32 tcp_start(struct sock *sk)
 	return 0;
 }
 
+static __always_inline void submit_start(__u64 key, const struct start *s)
+{
+	struct record *r;
+
+	if (!(filter.want & WANT_CONTEXT)) {
+		submit_bytes((void *)&s->e, sizeof(s->e));
+		return;
+	}
+	r = event_begin(connect_event);
+	if (!r)
+		return;
+	*event_of(r, connect_event) = s->e;
+	append_kept_context(r, key);
+	event_submit(r);
+}
+
 /* Sends the line of a start, and forgets it. */
 static __always_inline void tcp_done(__u64 key, struct start *s, int err)
 {
 	s->e.err = err;
 	if (err || !(filter.set & FILTER_FAILED))
-		submit_bytes(&s->e, sizeof(s->e));
+		submit_start(key, s);
+	forget_context(key);
 	bpf_map_delete_elem(&starts, &key);
 }
 
@@ -423,18 +473,35 @@ struct ending {
 	struct socket *sock; /* NULL: the descriptor was none of a socket, or is no more */
 	const struct facts *facts;
 	const void *addr;
-	const struct event_header *h; /* who did it; NULL: the current task */
+	const struct submission *by; /* who did it; NULL: the current task */
 	__u32 len;
 	__u32 via;
 	int fd, ret;
-	bool kernel; /* the hook was handed all of this, addr is the kernel's copy */
+	bool kernel;  /* the hook was handed all of this, addr is kernel memory */
+	bool claimed; /* but addr was copied there from the caller's */
 };
+
+/* Whether the cgroup hooks were handed what was claimed. */
+static __always_inline bool confirmed(const struct inside *inside, const struct facts *f, const union sockaddr_any *s)
+{
+	const __u64 *hooked = (const __u64 *)inside->ip, *said;
+	__u8 ip[16] = {};
+
+	if (!inside->cookie || inside->cookie != f->cookie || inside->port != bpf_ntohs(s->in.port))
+		return false;
+	if (s->family == AF_INET)
+		copy_v4(ip, s->in.ip);
+	else
+		__builtin_memcpy(ip, s->in6.ip, sizeof(ip));
+	said = (const __u64 *)ip;
+	return hooked[0] == said[0] && hooked[1] == said[1];
+}
 
 static __always_inline int connect_end(const struct ending *end, const struct inside *inside)
 {
 	const struct facts *f = end->facts;
 	bool stream = f->proto == PROTO_TCP || f->proto == PROTO_MPTCP;
-	bool tried = inside && inside->cookie && inside->cookie == f->cookie; /* the cgroup hooks saw it */
+	bool tried = !end->by && inside && inside->cookie && inside->cookie == f->cookie; /* the cgroup hooks saw it */
 	struct sock *sk = end->sock ? sock_of(end->sock) : NULL;
 	__u32 len = end->len, src = end->kernel ? SRC_KERNEL : end->ret ? SRC_USER : SRC_FD;
 	union sockaddr_any *addr;
@@ -445,7 +512,7 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 		return 0;
 	/* They run for neither MPTCP, nor for io_uring where its end could find what they say. */
 	if (stream && (end->ret >= 0 ||
-		       !(tried || tcp_tried(end->ret, connects_seen && f->proto == PROTO_TCP && !end->h))))
+		       !(tried || tcp_tried(end->ret, connects_seen && f->proto == PROTO_TCP && !end->by))))
 		return 0;
 	if (!proto_wanted(f->proto))
 		return 0;
@@ -462,6 +529,8 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 	if (end->kernel) {
 		if (bpf_probe_read_kernel(addr, len & 255, end->addr))
 			len = 0;
+		if (end->claimed && end->ret && !(inside && confirmed(inside, f, addr)))
+			src = SRC_USER;
 	} else if (tried && end->ret) {
 		src = SRC_KERNEL;
 		len = sizeof(addr->in6);
@@ -475,10 +544,13 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 		e->family = len >= sizeof(addr->family) ? addr->family : EV_NONE;
 	if (fill_ends(r->slot, (__u64)sk, len, end->ret))
 		return event_drop(r), 0;
-	if (end->h)
-		e->h = *end->h;
-	else
+	if (end->by) {
+		e->h = end->by->h;
+		append_kept_context(r, end->by->key);
+	} else {
 		fill_header(&e->h);
+		append_context(r);
+	}
 	e->h.via = end->via;
 	e->h.src = src;
 	e->fd = end->fd;
@@ -488,16 +560,16 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 }
 
 /* A datagram for an address of its own. Whether it was the first of this process to there was
- * looked up when it set out. */
+ * looked up when it set out. `kept`: the current task has passed the filter, and its context is kept. */
 static __always_inline int datagram_end(struct sock *sk, const struct facts *f, const struct datagram *to, int ret,
-					__u32 via, int fd, __u32 src)
+					__u32 via, int fd, __u32 src, bool kept)
 {
 	struct connect_event *e;
 	struct record *r;
 
 	if (filter.set & FILTER_FAILED && ret >= 0)
 		return 0;
-	if (!proto_wanted(f->proto) || filtered_out())
+	if (!proto_wanted(f->proto) || (!kept && filtered_out()))
 		return 0;
 	r = event_begin(connect_event);
 	if (!r)
@@ -512,6 +584,10 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 	inet_local(sk, &e->laddr, &e->lport);
 	fill_mapped(e);
 	fill_header(&e->h);
+	if (kept)
+		append_kept_context(r, bpf_get_current_pid_tgid());
+	else
+		append_context(r);
 	e->h.via = via;
 	e->h.src = src;
 	e->fd = fd;
@@ -587,7 +663,7 @@ __noinline int user_datagram(__u64 sock, __u64 addr, __u32 len, __u32 via, __u64
 		return 0;
 	facts_of(&facts, sk);
 	if (first_sent(&to))
-		datagram_end(sk, &facts, &to, fd_and_ret, via, fd_and_ret >> 32, SRC_USER);
+		datagram_end(sk, &facts, &to, fd_and_ret, via, fd_and_ret >> 32, SRC_USER, true);
 	return 0;
 }
 
@@ -605,6 +681,7 @@ __noinline int user_message(__u64 sock, __u64 message, __u32 via, __u64 fd_and_r
 
 /* The same of `count` of them, each in a struct mmsghdr. Called for 32 at a time, so that the
  * verifier does not walk all 1024 that a call may have. */
+#define UIO_MAXIOV 1024
 #define MESSAGES 32
 __noinline int user_messages(__u64 sock, __u64 messages, __u32 via, __u64 fd_and_ret, int count)
 {
@@ -628,13 +705,90 @@ static __always_inline void user_datagrams(const struct socket_args *a, __u32 vi
 	sk = sock_of(sock);
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_UDP || BPF_CORE_READ(sk, sk_type) != SOCK_DGRAM)
 		return;
+	keep_own_context(); /* here, because old kernels allow no deeper calls on this stack */
 	if (a->op == SYS_SENDTO)
 		user_datagram((__u64)sk, a->arg[4], a->arg[5], via, fd_and_ret);
 	if (a->op == SYS_SENDMSG || (a->op == SYS_SENDMMSG && ret <= 0))
 		user_messages((__u64)sk, a->arg[1], via, fd_and_ret, 1);
 	else if (a->op == SYS_SENDMMSG)
-		for (int i = 0; i < 1024 && i < ret; i += MESSAGES) /* UIO_MAXIOV */
+		for (int i = 0; i < UIO_MAXIOV && i < ret; i += MESSAGES)
 			user_messages((__u64)sk, a->arg[1] + i * size, via, fd_and_ret, ret - i);
+	forget_context(bpf_get_current_pid_tgid());
+}
+
+/* The n-th of a sendmmsg(2) to be shown. It sends one after the other until one fails, which its result does
+ * not count; messages without an address are none of the cgroup hooks'. Global: verified once. */
+__noinline int batch_datagram(__u32 n)
+{
+	struct send key = {bpf_get_current_pid_tgid(), n};
+	struct batch *batch = bpf_map_lookup_elem(&batches, &key.tid);
+	struct datagram *to = bpf_map_lookup_elem(&sends, &key);
+	struct facts facts;
+	struct sock *sk;
+	int ret = 0;
+
+	if (!batch || n >= batch->shown)
+		return 1;
+	if (!to) /* its result is known */
+		return 0;
+	if (batch->ret < 0)
+		ret = batch->ret;
+	else if (to->index == batch->addressed && (__u32)batch->ret < batch->asked)
+		ret = -EV_ERRNO_UNKNOWN;
+	sk = (void *)batch->sock;
+	facts_of(&facts, sk);
+	if (facts.cookie == to->cookie && !batch->out)
+		datagram_end(sk, &facts, to, ret, batch->via, batch->fd, SRC_KERNEL, true);
+	bpf_map_delete_elem(&sends, &key);
+	return 0;
+}
+
+/* Where only this tells how the datagrams fared that the cgroup hooks saw: before 6.3, in the tracepoint tier. */
+static __always_inline void sends_end(const struct socket_args *a, __u32 via, long ret, bool out)
+{
+	__u64 tid = bpf_get_current_pid_tgid();
+	struct socket *sock = file_socket(fd_file(a->fd));
+	struct send key = {tid, 0};
+	struct datagram *to, copy;
+	struct batch *batch;
+	struct facts facts;
+	struct sock *sk;
+
+	if (!sends_seen) {
+		if (!out)
+			user_datagrams(a, via, ret);
+		return;
+	}
+	if (a->op == SYS_SENDMMSG) {
+		batch = bpf_map_lookup_elem(&batches, &tid);
+		if (!batch)
+			return;
+		batch->asked = a->arg[2] < UIO_MAXIOV ? a->arg[2] : UIO_MAXIOV;
+		batch->ret = ret;
+		batch->fd = a->fd;
+		batch->via = via;
+		batch->sock = sock ? (__u64)sock_of(sock) : 0;
+		batch->out = out;
+		if (!out)
+			keep_own_context();
+		for (__u32 i = 0; sock && i < UIO_MAXIOV; i++)
+			if (batch_datagram(i))
+				break;
+		forget_context(tid);
+		bpf_map_delete_elem(&batches, &tid);
+		return;
+	}
+	to = bpf_map_lookup_elem(&sends, &key);
+	if (!to)
+		return;
+	copy = *to;
+	bpf_map_delete_elem(&sends, &key);
+	if (!sock || !copy.index || out)
+		return;
+	sk = sock_of(sock);
+	facts_of(&facts, sk);
+	if (facts.cookie == copy.cookie)
+		datagram_end(sk, &facts, &copy, ret, via, a->fd, SRC_KERNEL, false);
 }
 
 static __always_inline int call_end(const struct pt_regs *regs, long ret)
@@ -653,23 +807,8 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 	tid = bpf_get_current_pid_tgid();
 	inside = bpf_map_lookup_elem(&calls, &tid);
 	if (args.op != SYS_CONNECT && !inside) {
-		struct datagram *to = sends_seen ? bpf_map_lookup_elem(&sends, &tid) : NULL;
-
-		if (to) { /* only before 6.3: see udp__tp_opt_send_length */
-			struct datagram copy = *to;
-
-			bpf_map_delete_elem(&sends, &tid);
-			end.sock = file_socket(fd_file(args.fd));
-			if (end.sock) {
-				struct sock *sk = sock_of(end.sock);
-
-				facts_of(&facts, sk);
-				if (facts.cookie == copy.cookie)
-					datagram_end(sk, &facts, &copy, ret, via, args.fd, SRC_KERNEL);
-			}
-		} else if (!sends_seen) {
-			user_datagrams(&args, via, ret);
-		}
+		if (!sends_seen || !lengths_seen)
+			sends_end(&args, via, ret, filtered_out());
 		return 0;
 	}
 	if (inside && inside->started) { /* begun in this call: what remains is a failure that only it knows */
@@ -705,16 +844,16 @@ out:
 	return 0;
 }
 
-static __always_inline void ring_end(const struct submission *s, int ret)
+static __always_inline void ring_end(const struct submission *s, const struct inside *inside, int ret)
 {
-	struct ending end = {.sock = (void *)s->sock, .addr = &s->addr, .h = &s->h, .len = s->len,
-			     .via = VIA_IO_URING, .fd = -1, .ret = ret, .kernel = true};
+	struct ending end = {.sock = (void *)s->sock, .addr = &s->addr, .by = s, .len = s->len, .via = VIA_IO_URING,
+			     .fd = -1, .ret = ret, .kernel = true, .claimed = s->claimed};
 	struct facts facts = {.family = EV_NONE, .type = EV_NONE, .net_ns = EV_NONE};
 
 	end.facts = &facts;
 	if (end.sock)
 		facts_of(&facts, sock_of(end.sock));
-	connect_end(&end, NULL);
+	connect_end(&end, inside);
 }
 
 /* Sends the line of an attempt that waits for the result of the call which began it. */
@@ -742,7 +881,7 @@ int BPF_PROG(connect__tp_sys_exit, struct pt_regs *regs, long ret)
 	return call_end(regs, ret);
 }
 
-/* A connect through io_uring that is not TCP, or fails before it gets there: the request holds
+/* A connect through io_uring that is not TCP, or fails before it gets there: since 6.9 or so, the request holds
  * the kernel's copy of the address from its preparation on. TCP's attempts were seen as such. */
 /* Where the data of a request hold the kernel's copy of the address: alone, or in a message from
  * 6.10 (c55978024d12) until some stable release of each series, with the same types. So the first
@@ -767,14 +906,14 @@ static __always_inline void *ring_address(void *data, const void *user)
 	return ring_layout == RING_ALONE ? data : message;
 }
 
-SEC("?tp_btf/io_uring_submit_req")
-int BPF_PROG(connect__tp_opt_ring_submit, struct io_kiocb *req)
+static __always_inline int ring_submits(struct io_kiocb *req)
 {
+	struct io_connect *connect = (void *)req;
 	struct submission *s;
 	struct socket *sock;
 	struct record *r;
 	__u64 key = (__u64)req, flags;
-	void *data;
+	void *data, *user;
 
 	if (BPF_CORE_READ(req, opcode) != IORING_OP_CONNECT)
 		return 0;
@@ -786,40 +925,72 @@ int BPF_PROG(connect__tp_opt_ring_submit, struct io_kiocb *req)
 		return 0;
 	s = event_of(r, submission);
 	fill_header(&s->h);
-	data = ring_address(BPF_CORE_READ(req, async_data), BPF_CORE_READ((struct io_connect *)req, addr));
-	s->len = BPF_CORE_READ((struct io_connect *)req, addr_len);
-	if (s->len > SOCKADDR_MAX || bpf_probe_read_kernel(&s->addr, SOCKADDR_MAX, data))
+	append_context(r);
+	keep_context(r, sizeof(*s), key);
+	s->key = key;
+	user = BPF_CORE_READ(connect, addr);
+	s->len = BPF_CORE_READ(connect, addr_len);
+	data = BPF_CORE_READ(req, async_data);
+	s->claimed = !data;
+	if (data)
+		data = ring_address(data, user);
+	if (s->len > SOCKADDR_MAX ||
+	    (s->claimed ? bpf_probe_read_user(&s->addr, s->len & 255, user) : bpf_probe_read_kernel(&s->addr, SOCKADDR_MAX, data)))
 		s->len = 0;
-	/* The file is looked up later: here there is only its number. */
 	flags = BPF_CORE_READ(req, flags);
-	sock = flags & REQ_F_FIXED_FILE ? NULL : file_socket(fd_file(BPF_CORE_READ(req, cqe.fd)));
+	if (!bpf_core_field_exists(req->cqe.fd)) /* before 5.19 */
+		sock = file_socket(BPF_CORE_READ(req, file));
+	else /* the file is looked up later: here there is only its number */
+		sock = flags & REQ_F_FIXED_FILE ? NULL : file_socket(fd_file(BPF_CORE_READ(req, cqe.fd)));
 	s->sock = (__u64)sock;
-	if (!(flags & REQ_F_CQE_SKIP)) {
+	if (!(flags & REQ_F_CQE_SKIP) && uring_expect(req)) {
 		if (bpf_map_update_elem(&submissions, &key, s, BPF_ANY))
 			__sync_fetch_and_add(&stats.lost_map, 1);
-	} else if (sock && !ring_stream(sock)) { /* its completion will only be seen if it fails */
-		ring_end(s, -EV_ERRNO_UNKNOWN);
+	} else { /* its completion will not be seen, or only if it fails */
+		if (sock && !ring_stream(sock))
+			ring_end(s, NULL, -EV_ERRNO_UNKNOWN);
+		forget_context(key);
 	}
 	event_drop(r);
 	return 0;
 }
 
-SEC("?tp_btf/io_uring_complete")
-int BPF_PROG(connect__tp_opt_ring_complete, void *ring, struct io_kiocb *req)
+SEC("?tp_btf/io_uring_submit_req")
+int connect__tp_opt_ring_alt_req(unsigned long long *ctx)
 {
-	__u64 key = (__u64)req;
+	return ring_submits(uring_submitted(ctx));
+}
+
+SEC("?tp_btf/io_uring_submit_sqe") /* before 6.3 */
+int connect__tp_opt_ring_alt_sqe(unsigned long long *ctx)
+{
+	return ring_submits(uring_submitted(ctx));
+}
+
+SEC("?tp_btf/io_uring_complete")
+int connect__tp_opt_ring_complete(unsigned long long *ctx)
+{
+	__u64 key, tid = bpf_get_current_pid_tgid();
 	struct submission *s;
+	struct uring_end end;
+	struct io_kiocb *req;
 	struct socket *sock;
 
+	if (!uring_completes(&end, ctx))
+		return 0;
+	req = end.req;
 	if (BPF_CORE_READ(req, opcode) != IORING_OP_CONNECT)
 		return 0;
+	key = (__u64)req;
 	sock = file_socket(BPF_CORE_READ(req, file));
 	s = bpf_map_lookup_elem(&submissions, &key);
-	if (!(sock && failed_start(sock, BPF_CORE_READ(req, cqe.res))) && s) {
+	if (!(sock && failed_start(sock, end.res)) && s) {
 		s->sock = (__u64)sock;
-		ring_end(s, BPF_CORE_READ(req, cqe.res));
+		ring_end(s, bpf_map_lookup_elem(&calls, &tid), end.res);
 	}
+	forget_context(key);
 	bpf_map_delete_elem(&submissions, &key);
+	bpf_map_delete_elem(&calls, &tid);
 	return 0;
 }
 
@@ -933,20 +1104,48 @@ int address__tp_opt_connect6(struct bpf_sock_addr *ctx)
 }
 
 /* Datagrams with an address of their own. */
-static __always_inline void datagram_begin(struct datagram *to)
+
+/* Which of the current sendmmsg(2)'s messages with an address comes now. */
+static __always_inline struct batch *next_of_batch(__u64 tid)
+{
+	struct batch *batch = bpf_map_lookup_elem(&batches, &tid), first = {};
+
+	if (!batch) {
+		bpf_map_update_elem(&batches, &tid, &first, BPF_ANY);
+		batch = bpf_map_lookup_elem(&batches, &tid);
+	}
+	if (batch)
+		batch->addressed++;
+	return batch;
+}
+
+static __always_inline int datagram_begin(struct datagram *to)
 {
 	struct ev_addr a = {.kind = ADDR_IP};
-	__u64 tid = task_id();
+	struct send key = {.tid = task_id()};
+	struct batch *batch = NULL;
+	struct socket_args args;
+	struct call call;
+	__u32 index = 0;
 
 	sends_seen = 1;
+	/* Not task_regs(), which asks for helpers that programs of cgroups have only lately. */
+	if (!lengths_seen && socket_call_in(&call, stack_regs()) && args_of(&args, &call)) {
+		index = 1;
+		if (args.op == SYS_SENDMMSG)
+			batch = next_of_batch(key.tid);
+	}
 	__builtin_memcpy(a.ip, to->ip, sizeof(a.ip));
 	if (!proto_wanted(PROTO_UDP) || !dest_wanted(&a, to->port) || !first_sent(to))
-		return;
-	/* Without the tracepoint below, only the first of sendmmsg(2) is known to be the call's. */
-	if (!lengths_seen && bpf_map_lookup_elem(&sends, &tid))
+		return 1;
+	if (batch) {
+		index = batch->addressed;
+		key.n = batch->shown++;
+	}
+	to->index = index;
+	if (bpf_map_update_elem(&sends, &key, to, BPF_ANY))
 		__sync_fetch_and_add(&stats.lost_map, 1);
-	else if (bpf_map_update_elem(&sends, &tid, to, BPF_ANY))
-		__sync_fetch_and_add(&stats.lost_map, 1);
+	return 1;
 }
 
 SEC("?cgroup/sendmsg4")
@@ -955,8 +1154,7 @@ int udp__tp_opt_sendmsg4(struct bpf_sock_addr *ctx)
 	struct datagram to = {.cookie = bpf_get_socket_cookie(ctx), .port = bpf_ntohs(ctx->user_port)};
 
 	copy_v4(to.ip, ctx->user_ip4);
-	datagram_begin(&to);
-	return 1;
+	return datagram_begin(&to);
 }
 
 SEC("?cgroup/sendmsg6")
@@ -965,15 +1163,13 @@ int udp__tp_opt_sendmsg6(struct bpf_sock_addr *ctx)
 	struct datagram to = {.cookie = bpf_get_socket_cookie(ctx), .port = bpf_ntohs(ctx->user_port)};
 
 	copy_v6(to.ip, ctx);
-	datagram_begin(&to);
-	return 1;
+	return datagram_begin(&to);
 }
 
-/* Its result: of each datagram, of every origin. Since 6.3 (6e6eda44b939). */
-SEC("?tp_btf/sock_send_length")
-int BPF_PROG(udp__tp_opt_send_length, struct sock *sk, int ret, int flags)
+/* Its result: of each datagram, of every origin. */
+static __always_inline int datagram_sent(struct sock *sk, int ret)
 {
-	__u64 tid = bpf_get_current_pid_tgid();
+	struct send key = {.tid = bpf_get_current_pid_tgid()};
 	struct datagram *to, copy;
 	struct facts facts;
 	__u32 via;
@@ -982,14 +1178,32 @@ int BPF_PROG(udp__tp_opt_send_length, struct sock *sk, int ret, int flags)
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_UDP)
 		return 0;
 	lengths_seen = 1;
-	to = bpf_map_lookup_elem(&sends, &tid);
+	to = bpf_map_lookup_elem(&sends, &key);
 	if (!to)
 		return 0;
 	copy = *to;
-	bpf_map_delete_elem(&sends, &tid);
+	bpf_map_delete_elem(&sends, &key);
 	facts_of(&facts, sk);
 	if (facts.cookie != copy.cookie)
 		return 0;
 	via = task_via(&fd);
-	return datagram_end(sk, &facts, &copy, ret, via, fd, SRC_KERNEL);
+	return datagram_end(sk, &facts, &copy, ret, via, fd, SRC_KERNEL, false);
+}
+
+SEC("?tp_btf/sock_send_length") /* since 6.3 (6e6eda44b939) */
+int BPF_PROG(sent__tp_opt_length, struct sock *sk, int ret)
+{
+	return datagram_sent(sk, ret);
+}
+
+SEC("?fexit/udp_sendmsg")
+int BPF_PROG(sent__fentry_v4, struct sock *sk, void *msg, __u64 len, int ret)
+{
+	return datagram_sent(sk, ret);
+}
+
+SEC("?fexit/udpv6_sendmsg")
+int BPF_PROG(sent__fentry_opt_v6, struct sock *sk, void *msg, __u64 len, int ret)
+{
+	return datagram_sent(sk, ret);
 }

@@ -22,6 +22,7 @@ EV_SCALAR(ev_pid, __u32);      /* thread group id, in the initial pid namespace 
 EV_SCALAR(ev_uid, __u32);      /* as the initial user namespace sees it; EV_NONE: not known */
 EV_SCALAR(ev_gid, __u32);
 EV_SCALAR(ev_cgroup, __u64);   /* cgroup v2 id: the inode of its directory */
+EV_SCALAR(ev_audit, __u32);    /* session id of audit; EV_NONE: none */
 EV_SCALAR(ev_ns, __u32);       /* namespace: the inode number in /proc/PID/ns */
 EV_SCALAR(ev_fd, __s32);       /* negative: none */
 EV_SCALAR(ev_errno, __s32);    /* positive errno, 0: success, EV_ERRNO_UNKNOWN */
@@ -73,15 +74,53 @@ struct ev_str {
 	__u16 len;
 	__u32 mark; /* how many bytes are missing at the end, and EV_STR_* */
 };
-#define EV_STR_MISSING 0x3fffffffu
+#define EV_STR_MISSING 0x1fffffffu
 #define EV_STR_DETACHED 0x80000000u /* a path whose mount is in no mount namespace */
 #define EV_STR_DEEP 0x40000000u     /* a path with its beginning cut off */
+#define EV_STR_DELETED 0x20000000u  /* a path whose name has been removed */
 
 /* The same bytes, but NUL-terminated words: an argv. */
 struct ev_strv {
 	struct ev_str s;
 	ev_argc count; /* words there were, also those that are missing */
 	__u32 unused;
+};
+
+struct ev_tty {
+	struct ev_str name; /* as the kernel has it: "pts0" */
+};
+
+/* A cgroup v2, and of a v1 hierarchy the cgroup, if it is not its root: 0 without one. */
+struct ev_cgroups {
+	__u64 unified;
+	__u64 v1; /* with the controller's number in the highest byte */
+};
+
+/* Both in one word, never 0: that two have the same is as good as impossible. */
+static inline __u64 cgroups_key(const struct ev_cgroups *c)
+{
+	return (c->unified * 0x9e3779b97f4a7c15ull ^ c->v1) * 0x9e3779b97f4a7c15ull | 1;
+}
+#define UNWANTED_SLOTS 4096
+#define UNWANTED_SLOT(key) ((key) >> 52)
+
+struct ancestor {
+	__u64 start; /* with pid, its identity */
+	__u32 pid;
+	__u32 unused;
+	struct ev_comm comm;
+};
+#define LINEAGE_MAX 16
+
+/* struct ancestor[], the parent first. */
+struct ev_lineage {
+	struct ev_str s;
+};
+
+/* What a record is: event_header.kind. */
+enum kind {
+	KIND_EVENT,
+	KIND_CGROUPS, /* struct cgroups_record: comes before the first event from there */
 };
 
 struct event_header {
@@ -101,7 +140,31 @@ struct event_header {
 	struct ev_comm comm;   /* of the process: its thread group leader */
 	struct ev_comm thread; /* of the thread that did it */
 	ev_bool kthread;       /* a thread of the kernel, whatever its name says */
-	__u32 unused;
+	__u16 context;         /* where in the record struct context is; 0: nowhere */
+	__u16 kind;
+};
+
+/* Who did it, as far as the columns shown ask for it: see enum want_bits. */
+struct context {
+	struct ev_cgroups cgroups;
+	struct ev_str exe;
+	struct ev_str pexe;
+	struct ev_str cwd;
+	struct ev_tty tty;
+	struct ev_lineage lineage;
+	struct ev_comm pcomm;
+	ev_pid nspid;   /* in the innermost pid namespace */
+	ev_pid session;   /* process id of its leader */
+	ev_uid login_uid;
+	ev_audit audit_session;
+	__u32 strings, len; /* where they begin, how many bytes */
+};
+
+/* The names of directories, from the cgroup up to the root of its hierarchy. */
+struct cgroups_record {
+	struct event_header h;
+	struct ev_cgroups cgroups;
+	struct ev_strv unified, v1;
 };
 
 enum reader_waits {
@@ -117,6 +180,10 @@ struct event_stats {
 	__u64 lost_map;   /* a map between two hooks had no room */
 	__u32 reader_waits; /* enum reader_waits: set by the reader before it sleeps; who clears it wakes it */
 	__u32 self;       /* the tool's own process, in the initial pid namespace */
+	__u64 followed;   /* processes there are in the trees: see follow.bpf.h */
+	__u64 unfollowed; /* times that one which belongs there, or may, could not be */
+	__u32 seeded;     /* set by user space when all that were there have been found */
+	__u32 unused;
 };
 
 #endif

@@ -6,7 +6,7 @@
 #define SCRATCH_SLOTS 2
 
 #include "execsnoop.h"
-#include "path.bpf.h"
+#include "context.bpf.h"
 #include "syscall.bpf.h"
 
 #define ARGS_MAX 32768
@@ -174,8 +174,8 @@ static __always_inline __u32 stdin_kind(void)
 	return type == S_IFCHR && tty_device(BPF_CORE_READ(inode, i_rdev)) ? STDIN_TTY : type;
 }
 
-/* Where and for whom it runs. */
-static __always_inline void append_context(struct record *r, struct exec_event *e)
+/* For whom it runs. */
+static __always_inline void fill_actor(struct exec_event *e)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	const struct cred *cred = BPF_CORE_READ(task, cred);
@@ -184,24 +184,8 @@ static __always_inline void append_context(struct record *r, struct exec_event *
 		e->egid = BPF_CORE_READ(cred, egid.val);
 		e->caps = effective_caps(cred);
 	}
-	if (filter.want & WANT_CWD) {
-		struct fs_struct *fs = BPF_CORE_READ(task, fs);
-
-		append_path(r, &e->cwd, (void *)fs + bpf_core_field_offset(struct fs_struct, pwd));
-	}
-	if (filter.want & WANT_SESSION) {
-		struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
-
-		if (tty)
-			append_kernel_str(r, &e->tty.name, (void *)tty + bpf_core_field_offset(struct tty_struct, name));
+	if (filter.want & WANT_STDIN)
 		e->input = stdin_kind();
-		e->session = BPF_CORE_READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr);
-		e->login_uid = e->audit_session = EV_NONE;
-		if (bpf_core_field_exists(task->loginuid)) { /* CONFIG_AUDIT */
-			e->login_uid = BPF_CORE_READ(task, loginuid.val);
-			e->audit_session = BPF_CORE_READ(task, sessionid);
-		}
-	}
 }
 
 /* Copies `n` bytes of user memory to the record's end, or as much as is there and fits.
@@ -355,6 +339,7 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 		goto out;
 	}
 	fill_header(&e->h);
+	append_context(r);
 	e->h.src = SRC_KERNEL;
 	e->old_tid = old_tid;
 	if (b && b->mm == (__u64)mm) {
@@ -374,7 +359,7 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 			append_kernel_str(r, &e->interpreter, interp);
 		}
 	}
-	append_context(r, e);
+	fill_actor(e);
 	append_args(r, e, mm, BPF_CORE_READ(bprm, argc));
 	event_submit(r);
 out:
@@ -437,11 +422,12 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 	if (!path_wanted(r, &e->exe.path))
 		return event_drop(r);
 	fill_header(&e->h);
+	append_context(r);
 	e->h.via = via;
 	e->h.src = src;
 	e->err = -ret;
 	e->old_tid = e->h.tid;
-	append_context(r, e);
+	fill_actor(e);
 	if (path) {
 		e->args.s.off = r->len;
 		if (append_user_args(r->slot, args[at + 1], via & VIA_COMPAT ? 4 : 8)) {

@@ -5,16 +5,14 @@
 #include "event.h"
 #include "filter.h"
 
-EV_SCALAR(ev_session, __u32); /* of audit; EV_NONE: none */
 EV_SCALAR(ev_stdin, __u32);   /* S_IFMT bits, or STDIN_TTY; EV_NONE: closed */
 #define STDIN_TTY 1
 
 enum exec_want {
 	WANT_NAMES = WANT_TOOL << 0,   /* requested, script, interpreter */
-	WANT_CWD = WANT_TOOL << 1,
-	WANT_CREDS = WANT_TOOL << 2,
-	WANT_INODE = WANT_TOOL << 3,
-	WANT_SESSION = WANT_TOOL << 4, /* stdin, login, session, terminal */
+	WANT_CREDS = WANT_TOOL << 1,
+	WANT_INODE = WANT_TOOL << 2,
+	WANT_STDIN = WANT_TOOL << 3,
 };
 
 /* The program's file. */
@@ -24,10 +22,6 @@ struct ev_exe {
 	ev_bool memory;
 };
 
-struct ev_tty {
-	struct ev_str name; /* as the kernel has it: "pts0" */
-};
-
 struct exec_event {
 	struct event_header h;
 	struct ev_exe exe;
@@ -35,8 +29,6 @@ struct exec_event {
 	struct ev_str requested;
 	struct ev_str script;
 	struct ev_str interpreter;
-	struct ev_str cwd;
-	struct ev_tty tty;
 	struct ev_comm old_comm;
 	ev_caps caps, old_caps; /* effective */
 	ev_wall mtime, ctime;
@@ -52,9 +44,7 @@ struct exec_event {
 	ev_uid owner;
 	ev_gid group;
 	ev_stdin input;
-	ev_uid login_uid;
-	ev_pid session;
-	ev_session audit_session;
+	__u32 unused;
 };
 
 #endif

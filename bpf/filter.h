@@ -5,19 +5,44 @@
 
 #include <linux/types.h>
 
-/* A list of one value is compared with a constant, a longer one looked up in a map. */
 enum filter_bits {
-	FILTER_PID = 1 << 0,
-	FILTER_PIDS = 1 << 1,
-	FILTER_TID = 1 << 2,
-	FILTER_TIDS = 1 << 3,
-	FILTER_UID = 1 << 4,
-	FILTER_UIDS = 1 << 5,
-	FILTER_COMM = 1 << 6,
-	FILTER_CGROUP = 1 << 7,
-	FILTER_MNT_NS = 1 << 8,
-	FILTER_FAILED = 1 << 9, /* only deeds that failed: checked by each tool */
+	FILTER_FAILED = 1 << 0,  /* only deeds that failed: checked by each tool */
+	FILTER_TREE = 1 << 1,    /* only LIST_TREE, the command, and what descends from them: see follow.bpf.h */
+	FILTER_COMMAND = 1 << 2, /* the tool's own child is followed */
+	FILTER_CONTAINER = 1 << 3, /* not those in cgroups that user space does not want: see cgroup.bpf.h */
 };
+
+/* What can be compared with a list of numbers. */
+enum list {
+	LIST_PID,
+	LIST_TID,
+	LIST_UID,
+	LIST_SESSION,
+	LIST_MNT_NS,
+	LIST_PID_NS,
+	LIST_NOT_PID,
+	LIST_NOT_UID,
+	LIST_TREE,
+	LISTS,
+};
+
+/* A list of one value is compared with a constant, a longer one looked up in a map. */
+struct filter_list {
+	__u32 count; /* 0: not given */
+	__u32 first;
+};
+struct listed {
+	__u32 list; /* enum list */
+	__u32 value;
+};
+
+/* A name is compared as two words; the mask covers its bytes. */
+struct filter_name {
+	__u64 bytes[2];
+	__u64 mask[2];
+};
+#define NAMES_MAX 8
+#define CGROUPS_MAX 16
 
 /* What the shown columns need beyond what every event carries; the tools' own
  * bits (in NAME.h) start at WANT_TOOL. */
@@ -25,15 +50,28 @@ enum want_bits {
 	WANT_WHO = 1 << 0, /* ppid, start, euid, pid_ns, mnt_ns, thread, kthread */
 	WANT_TIME = 1 << 1,
 	WANT_IDS = 1 << 2, /* uid, gid */
-	WANT_TOOL = 1 << 8,
+	/* of struct context */
+	WANT_CONTAINER = 1 << 3,
+	WANT_V1 = 1 << 4, /* there are controllers of cgroup v1 */
+	WANT_LINEAGE = 1 << 5,
+	WANT_PCOMM = 1 << 6,
+	WANT_PEXE = 1 << 7,
+	WANT_EXE = 1 << 8,
+	WANT_CWD = 1 << 9,
+	WANT_SESSION = 1 << 10, /* session, login, terminal */
+	WANT_NSPID = 1 << 11,
+	WANT_CONTEXT = WANT_CONTAINER | WANT_LINEAGE | WANT_PCOMM | WANT_PEXE | WANT_EXE | WANT_CWD | WANT_SESSION |
+		       WANT_NSPID,
+	WANT_TOOL = 1 << 16,
 };
 
 struct filter {
-	__u32 set;  /* enum filter_bits; zero is a valid uid, so no value means "unset" */
+	__u32 set;  /* enum filter_bits */
 	__u32 want; /* enum want_bits */
-	__u32 pid, tid, uid, mnt_ns;
-	__u32 comm_len;
-	char comm[16];
+	struct filter_list lists[LISTS];
+	__u32 names, not_names, cgroups; /* how many there are */
+	__u32 unused;
+	struct filter_name name[NAMES_MAX], not_name[NAMES_MAX];
 };
 
 /* --path: a key of an LPM trie, which has room for 256 bytes. */

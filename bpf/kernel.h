@@ -60,6 +60,7 @@
 #define PF_KTHREAD 0x00200000
 #define PF_IO_WORKER 0x00000010
 #define THREAD_SIZE 16384
+#define USER_DS 0x2b /* of x86 */
 #define TS_COMPAT 0x0002
 #define TIF_32BIT 22
 
@@ -94,8 +95,12 @@
 
 /* include/uapi/linux/io_uring.h, include/linux/io_uring_types.h */
 #define IORING_OP_CONNECT 16
+#define IORING_OP_OPENAT 18
+#define IORING_OP_OPENAT2 28
 #define REQ_F_FIXED_FILE (1 << 0)
-#define REQ_F_CQE_SKIP (1 << 6)
+#define REQ_F_CQE_SKIP (1 << 6) /* IOSQE_CQE_SKIP_SUCCESS: a success is not traced */
+#define REQ_F_FAIL (1 << 8)
+#define REQ_F_NEED_CLEANUP (1 << 13) /* of an open: its name is still there */
 
 /* include/linux/pid.h, include/uapi/linux/capability.h */
 #define PIDTYPE_SID 3
@@ -114,6 +119,7 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
 	unsigned long r10, r9, r8, bp, bx, dx, cx, si, di, orig_ax, ax;
+	__u64 ssx; /* since 6.9 */
 };
 struct thread_info {
 	__u32 status;
@@ -258,28 +264,33 @@ struct filename {
 struct open_how {
 	__u64 flags, mode, resolve;
 };
-struct io_cmd_data {
-	__u8 data[56];
-};
 struct io_cqe {
 	__s32 res;
 	int fd; /* before the file is looked up */
 };
 struct io_kiocb {
-	union {
-		struct file *file;
-		struct io_cmd_data cmd;
-	};
+	struct file *file;
 	__u8 opcode;
 	__u64 flags;
 	struct io_cqe cqe;
 	void *async_data;
 };
-struct io_open { /* io_uring/openclose.c: what io_kiocb.cmd holds for an open */
+struct io_kiocb___user_data { /* before 5.18 or so; then in io_kiocb.cqe */
+	void *ctx;
+	__u64 user_data;
+};
+/* What an io_kiocb begins with, by opcode: struct io_open, struct io_connect. */
+struct io_open {
 	int dfd;
-	__u32 file_slot;
+	__u32 file_slot; /* since 5.15 (b9445598d8c6) */
 	struct filename *filename;
 	struct open_how how;
+};
+struct delayed_filename { /* since 7.0 (TODO) */
+	struct filename *__incomplete_filename;
+};
+struct io_open___delayed {
+	struct delayed_filename filename;
 };
 struct io_uring_cqe {
 	__s32 res;
@@ -295,17 +306,52 @@ struct mm_struct {
 struct tty_struct {
 	char name[64];
 };
+typedef struct {
+	int counter;
+} atomic_t;
+struct list_head {
+	struct list_head *next;
+};
 struct signal_struct {
+	atomic_t live;
 	struct pid *pids[4];
 	struct tty_struct *tty;
 };
-struct cgroup;
+struct kernfs_node {
+	struct kernfs_node *__parent;
+	const char *name;
+	__u64 id;
+};
+struct kernfs_node___parent { /* before 6.15 (633488947ef6) */
+	struct kernfs_node *parent;
+};
+struct cgroup_root;
+struct cgroup {
+	int level;
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+};
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+enum cgroup_subsys_id { /* each there if the kernel has the controller */
+	pids_cgrp_id,
+	devices_cgrp_id,
+	memory_cgrp_id,
+	cpu_cgrp_id,
+	freezer_cgrp_id,
+};
+struct css_set {
+	struct cgroup_subsys_state *subsys[1];
+	struct cgroup *dfl_cgrp;
+};
 struct task_struct {
 	struct thread_info thread_info;
 	void *stack;
 	unsigned int flags;
 	int pid, tgid;
 	struct task_struct *real_parent, *group_leader;
+	struct list_head children, sibling;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
 	struct files_struct *files;
@@ -313,10 +359,14 @@ struct task_struct {
 	struct signal_struct *signal;
 	const struct cred *cred;
 	struct pid *thread_pid;
+	struct css_set *cgroups;
 	__u64 start_boottime;
 	kuid_t loginuid;
 	unsigned int sessionid;
 	char comm[16];
+};
+struct bpf_iter__task {
+	struct task_struct *task;
 };
 struct linux_binprm {
 	struct file *file;

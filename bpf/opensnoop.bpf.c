@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "opensnoop.h"
-#include "path.bpf.h"
+#include "context.bpf.h"
 #include "syscall.bpf.h"
+#include "uring.bpf.h"
 
 #include <asm-generic/errno.h>
 
@@ -120,6 +121,7 @@ static __always_inline int report(const struct request *q, const struct result *
 	if (!path_wanted(r, &e->path))
 		return event_drop(r), 0;
 	fill_header(&e->h);
+	append_context(r);
 	e->h.src = res->src;
 	e->h.via = q->via;
 	e->fd = res->fd;
@@ -157,10 +159,6 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 
 /* io_uring: when a request is submitted, its struct io_open holds the kernel's copy of the
  * name, which is gone when it completes. By request. */
-#define IORING_OP_OPENAT 18
-#define IORING_OP_OPENAT2 28
-#define REQ_F_CQE_SKIP (1 << 6) /* IOSQE_CQE_SKIP_SUCCESS: a success is not traced */
-
 struct uring_open {
 	struct request q;
 	__u32 fixed; /* goes to a fixed file slot: there is no descriptor */
@@ -178,7 +176,7 @@ struct {
 /* What the caller asked io_uring for, but for the name. */
 static __always_inline void uring_request(struct request *q, struct io_kiocb *req)
 {
-	struct io_open *open = (void *)req + bpf_core_field_offset(struct io_kiocb, cmd);
+	struct io_open *open = (void *)req;
 
 	q->name = NULL;
 	q->flags = BPF_CORE_READ(open, how.flags) & ~(__u64)O_LARGEFILE; /* which the kernel adds */
@@ -188,11 +186,20 @@ static __always_inline void uring_request(struct request *q, struct io_kiocb *re
 	q->via = VIA_IO_URING;
 }
 
-SEC("?tp_btf/io_uring_submit_req")
-int BPF_PROG(open__tp_opt_uring_submit, struct io_kiocb *req)
+static __always_inline const char *uring_filename(struct io_kiocb *req)
+{
+	struct io_open___delayed *delayed = (void *)req;
+	struct io_open *open = (void *)req;
+
+	if (bpf_core_field_exists(delayed->filename.__incomplete_filename))
+		return BPF_CORE_READ(delayed, filename.__incomplete_filename, name);
+	return BPF_CORE_READ(open, filename, name);
+}
+
+static __always_inline int uring_submits(struct io_kiocb *req)
 {
 	__u8 opcode = BPF_CORE_READ(req, opcode);
-	struct io_open *open = (void *)req + bpf_core_field_offset(struct io_kiocb, cmd);
+	struct io_open *open = (void *)req;
 	__u64 key = (__u64)req;
 	struct uring_open *u;
 	struct record *r;
@@ -206,13 +213,13 @@ int BPF_PROG(open__tp_opt_uring_submit, struct io_kiocb *req)
 		return 0;
 	u = (void *)r->bytes;
 	uring_request(&u->q, req);
-	u->fixed = BPF_CORE_READ(open, file_slot);
-	bpf_probe_read_kernel_str(u->name, sizeof(u->name), BPF_CORE_READ(open, filename, name));
-	if (BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP) {
+	u->fixed = bpf_core_field_exists(open->file_slot) ? BPF_CORE_READ(open, file_slot) : 0;
+	bpf_probe_read_kernel_str(u->name, sizeof(u->name), uring_filename(req));
+	if (BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP || !uring_expect(req)) {
 		struct result res = {.fd = -1, .err = EV_ERRNO_UNKNOWN, .src = SRC_KERNEL, .kernel_name = true};
 		struct request q = u->q;
 
-		q.name = BPF_CORE_READ(open, filename, name);
+		q.name = uring_filename(req);
 		record_release(r);
 		return wanted(&q, res.err) ? report(&q, &res) : 0;
 	}
@@ -222,25 +229,40 @@ int BPF_PROG(open__tp_opt_uring_submit, struct io_kiocb *req)
 	return 0;
 }
 
-SEC("?tp_btf/io_uring_complete")
-int BPF_PROG(open__tp_opt_uring_complete, void *ring, void *req, struct io_uring_cqe *cqe)
+SEC("?tp_btf/io_uring_submit_req")
+int open__tp_opt_uring_alt_req(unsigned long long *ctx)
 {
-	__u64 key = (__u64)req;
-	struct uring_open *u = bpf_map_lookup_elem(&uring_opens, &key);
-	struct result res = {.fd = -1, .src = SRC_KERNEL, .kernel_name = true};
-	struct request q;
-	int ret;
+	return uring_submits(uring_submitted(ctx));
+}
 
+SEC("?tp_btf/io_uring_submit_sqe") /* before 6.3 */
+int open__tp_opt_uring_alt_sqe(unsigned long long *ctx)
+{
+	return uring_submits(uring_submitted(ctx));
+}
+
+SEC("?tp_btf/io_uring_complete")
+int open__tp_opt_uring_complete(unsigned long long *ctx)
+{
+	struct result res = {.fd = -1, .src = SRC_KERNEL, .kernel_name = true};
+	struct uring_end end;
+	struct uring_open *u;
+	struct request q;
+	__u64 key;
+
+	if (!uring_completes(&end, ctx))
+		return 0;
+	key = (__u64)end.req;
+	u = bpf_map_lookup_elem(&uring_opens, &key);
 	if (!u)
 		return 0;
 	q = u->q;
 	q.name = u->name;
-	ret = cqe->res; /* a direct load: where the third argument is no cqe, the verifier refuses it */
-	if (ret < 0) {
-		res.err = -ret;
+	if (end.res < 0) {
+		res.err = -end.res;
 	} else if (!u->fixed) {
-		res.fd = ret;
-		res.file = fd_file(ret);
+		res.fd = end.res;
+		res.file = fd_file(end.res);
 		if (res.file)
 			res.src = SRC_FD;
 	}
@@ -256,6 +278,8 @@ int BPF_PROG(open__tp_opt_uring_complete, void *ring, void *req, struct io_uring
 struct opened {
 	struct file *file; /* NULL: not opened yet, or it failed and has been reported */
 	struct request q;
+	__u32 by_handle;   /* the next file that is installed is it */
+	__u32 reported;
 };
 
 /* By thread, until the end of the call. */
@@ -281,13 +305,13 @@ static __always_inline int uring_opens_now(struct io_kiocb *req)
 }
 
 SEC("?fentry/io_openat")
-int BPF_PROG(open__fentry_opt_uring_openat, struct io_kiocb *req)
+int BPF_PROG(open__fentry_opt_openat_uring, struct io_kiocb *req)
 {
 	return uring_opens_now(req);
 }
 
-SEC("?fentry/io_openat2")
-int BPF_PROG(open__fentry_opt_uring_openat2, struct io_kiocb *req)
+SEC("?fentry/io_openat2") /* where OPENAT ends up as well */
+int BPF_PROG(open__fentry_opt_openat2_uring, struct io_kiocb *req)
 {
 	return uring_opens_now(req);
 }
@@ -322,6 +346,8 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 	/* Neither the program of an exec, nor what the kernel opens for itself. */
 	if (flags & FMODE_EXEC || filtered_out())
 		return 0;
+	if (IS_ERR_OR_NULL(name)) /* since 7.0 or so: one that could not be read, which the call's end reports */
+		return 0;
 	if (bpf_core_field_exists(name->uptr) && !BPF_CORE_READ(name, uptr)) /* gone in 7.x */
 		return 0;
 	if (in_io_uring())
@@ -345,8 +371,8 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 			return 0;
 		}
 	}
-	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY))
-		__sync_fetch_and_add(&stats.lost_map, 1);
+	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY) && o.q.via == VIA_IO_URING)
+		__sync_fetch_and_add(&stats.lost_map, 1); /* else the call's end makes up for it */
 	return 0;
 }
 
@@ -368,8 +394,9 @@ static __always_inline int installed(struct file *file, int fd)
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
 
-	if (!o || o->file != file)
+	if (!o || o->reported || (o->file != file && !o->by_handle))
 		return 0;
+	o->reported = 1;
 	if (wanted(&o->q, 0))
 		report(&o->q, &res);
 	if (o->q.via == VIA_IO_URING)
@@ -389,39 +416,67 @@ int BPF_PROG(open__fentry_opt_fixed, struct io_kiocb *req, unsigned int flags, s
 	return installed(file, -1);
 }
 
-/* The end of open(2), openat(2), openat2(2), creat(2). One that do_filp_open() has not seen
- * failed before: for want of a descriptor, a readable name, or sense. */
-SEC("?fexit/do_sys_openat2")
-int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, long ret)
+SEC("?fentry/io_fixed_file_set") /* before 5.19 */
+int BPF_PROG(open__fentry_opt_slot, void *slot, struct file *file)
 {
-	struct result res = {.fd = -1, .err = -ret, .src = SRC_USER};
-	__u32 tid = bpf_get_current_pid_tgid();
-	struct request q;
-	struct call call;
-
-	if (!bpf_map_delete_elem(&opened, &tid) || ret >= 0)
-		return 0;
-	if (filtered_out() || !open_runs(&call))
-		return 0;
-	request_of(&q, &call);
-	return wanted(&q, res.err) ? report(&q, &res) : 0;
+	return installed(file, -1);
 }
 
-/* open_by_handle_at(2) has its own way to a file. */
-SEC("?fexit/do_handle_open")
-int BPF_PROG(open__fentry_opt_handle, int mount, void *handle, int flags, long ret)
+/* The end of open(2), openat(2), openat2(2), creat(2). One that do_filp_open() has not seen
+ * failed before: for want of a descriptor, a readable name, or sense. The kernel does not run a program
+ * while it has preempted it: what the hooks above have missed is found behind the descriptor. */
+SEC("?fexit/do_sys_openat2")
+int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, int ret) /* a long before 7.0 or so */
 {
-	struct result res = {.fd = ret < 0 ? -1 : ret, .err = ret < 0 ? -ret : 0, .src = SRC_USER};
+	struct result res = {.fd = -1, .src = SRC_USER};
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
+	bool known = o && (ret < 0 || o->reported);
 	struct request q;
 	struct call call;
 
-	if (filtered_out() || !open_runs(&call))
+	bpf_map_delete_elem(&opened, &tid);
+	if (known || filtered_out() || !open_runs(&call))
 		return 0;
 	request_of(&q, &call);
-	if (ret >= 0) {
+	if (ret < 0) {
+		res.err = -ret;
+	} else {
+		res.fd = ret;
 		res.file = fd_file(ret);
 		if (res.file)
 			res.src = SRC_FD;
 	}
 	return wanted(&q, res.err) ? report(&q, &res) : 0;
+}
+
+/* open_by_handle_at(2) has its own way to a file. */
+SEC("?fentry/do_handle_open")
+int BPF_PROG(open__fentry_opt_handle_begin)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct opened o = {.by_handle = 1};
+	struct call call;
+
+	if (filtered_out() || !open_runs(&call))
+		return 0;
+	request_of(&o.q, &call);
+	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY))
+		__sync_fetch_and_add(&stats.lost_map, 1);
+	return 0;
+}
+
+SEC("?fexit/do_handle_open")
+int BPF_PROG(open__fentry_opt_handle_end, int mount, void *handle, int flags, int ret)
+{
+	struct result res = {.fd = -1, .err = -ret, .src = SRC_USER};
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
+	struct request q;
+
+	if (!o)
+		return 0;
+	q = o->q;
+	bpf_map_delete_elem(&opened, &tid);
+	return ret < 0 && wanted(&q, res.err) ? report(&q, &res) : 0;
 }

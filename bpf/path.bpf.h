@@ -19,7 +19,7 @@ __noinline int path_step(__u32 slot)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 	struct dentry *dentry, *parent;
-	struct qstr name;
+	const unsigned char *name;
 	__u32 pos, n;
 
 	if (!r)
@@ -41,16 +41,15 @@ __noinline int path_step(__u32 slot)
 		return 0;
 	}
 	parent = READ(dentry, d_parent);
-	name.len = READ(dentry, d_name.len);
-	name.name = READ(dentry, d_name.name);
-	n = name.len;
+	n = READ(dentry, d_name.len);
+	name = READ(dentry, d_name.name);
 	pos = r->pos;
-	if (n > 255 || pos < n + 1 || pos > PATH_BYTES) {
+	if (n > 255 || pos < n + 2 || pos > PATH_BYTES) {
 		r->path_mark |= EV_STR_DEEP;
 		return 1;
 	}
 	pos -= n;
-	bpf_probe_read_kernel(&r->path[pos & (PATH_BYTES - 1)], n & 255, name.name);
+	bpf_probe_read_kernel(&r->path[pos & (PATH_BYTES - 1)], n & 255, name);
 	if (parent == dentry || !parent) { /* in no tree: "memfd:name", or a subtree lost by its file system */
 		r->pos = pos;
 		return 1;
@@ -100,9 +99,11 @@ static __always_inline void append_dentry(struct record *r, struct ev_str *s, st
 	n = PATH_BYTES - pos;
 	s->mark |= (__u32)r->path_mark;
 	s->off = off;
-	if (pos > PATH_BYTES || off > RECORD_MAX - PATH_BYTES)
+	if (pos > PATH_BYTES || off >= RECORD_MAX || n > RECORD_MAX - off) {
+		s->mark |= n;
 		return;
-	if (bpf_probe_read_kernel(record_at(r, off), n & (2 * PATH_BYTES - 1), &r->path[pos & (PATH_BYTES - 1)]))
+	}
+	if (bpf_probe_read_kernel(record_at(r, off), n & (PATH_BYTES - 1), &r->path[pos & (PATH_BYTES - 1)]))
 		return;
 	s->len = n;
 	r->len = off + n;

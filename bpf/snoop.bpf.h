@@ -21,12 +21,21 @@
 #endif
 
 const volatile struct filter filter = {};
+/* The kernel has no types: what a tracepoint hands over cannot be loaded directly. */
+const volatile bool untyped = false;
 struct event_stats stats = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 22); /* --buffer */
 } events SEC(".maps");
+
+/* The ancestors of a process, the parent first. */
+struct lineage {
+	__u32 count;
+	__u32 cut; /* there are more */
+	struct ancestor ancestors[LINEAGE_MAX];
+};
 
 /* Working memory for one event. `cpu * SCRATCH_SLOTS` of them: user space sets max_entries. */
 struct record {
@@ -38,6 +47,10 @@ struct record {
 	__u64 dentry, mount, root;
 	__u64 path_mark;
 	char path[PATH_BYTES + 256];
+	/* of context.bpf.h */
+	__u64 leader, node;
+	struct lineage lineage; /* with room to append another */
+	struct ancestor more[LINEAGE_MAX];
 	/* old verifiers know no more of an offset than its mask: room for what is longest behind that */
 	char bytes[RECORD_MAX + (STR_MAX > PATH_BYTES ? STR_MAX : PATH_BYTES)];
 };
@@ -49,91 +62,116 @@ struct {
 	__type(value, struct record);
 } scratch SEC(".maps");
 
-#define LIST_MAP(name)                            \
-	struct {                                  \
-		__uint(type, BPF_MAP_TYPE_HASH);  \
-		__uint(max_entries, 1);           \
-		__type(key, __u32);               \
-		__type(value, __u8);              \
-	} name SEC(".maps")
-
-LIST_MAP(filter_pids);
-LIST_MAP(filter_tids);
-LIST_MAP(filter_uids);
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct listed);
+	__type(value, __u8);
+} filter_lists SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u32);
-} filter_cgroup SEC(".maps");
+} filter_cgroups SEC(".maps");
 
-static __always_inline bool listed(void *map, __u32 value)
+static __always_inline void wake_reader(void)
 {
-	return bpf_map_lookup_elem(map, &value);
+	void *nothing = bpf_ringbuf_reserve(&events, 8, 0);
+
+	if (nothing)
+		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
 }
 
-static __always_inline bool comm_has(const char *comm)
+static __always_inline bool listed(enum list list, __u32 value)
 {
-	__u32 n = filter.comm_len;
+	struct listed key = {list, value};
 
-	for (__u32 i = 0; i < 16; i++) {
-		bool same = i + n <= 16;
+	if (filter.lists[list].count == 1)
+		return filter.lists[list].first == value;
+	return bpf_map_lookup_elem(&filter_lists, &key);
+}
 
-		for (__u32 j = 0; same && j < 16 && j < n; j++)
-			same = i + j < 16 && comm[i + j] == filter.comm[j];
-		if (same)
-			return true;
+/* The value is only read if the list is given. */
+#define UNLISTED(list, value) (filter.lists[list].count && !listed(list, value))
+#define LISTED(list, value) (filter.lists[list].count && listed(list, value))
+
+/* Whether a name has one of these in it. The bytes behind its end are zero, a name's never. */
+static __always_inline bool has_name(const __u64 comm[2], const volatile struct filter_name *names, __u32 count)
+{
+	for (__u32 i = 0; i < NAMES_MAX && i < count; i++) {
+		__u64 low = comm[0], high = comm[1];
+
+		for (__u32 j = 0; j < 16; j++) {
+			if (!(((low ^ names[i].bytes[0]) & names[i].mask[0]) | ((high ^ names[i].bytes[1]) & names[i].mask[1])))
+				return true;
+			low = low >> 8 | high << 56;
+			high >>= 8;
+		}
 	}
 	return false;
 }
 
 /* Matches the thread's name and its process's: a worker of io_uring carries its own.
  * Global, so that the verifier walks it once. */
-__noinline int comm_filtered_out(void)
+__noinline int name_filtered_out(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	char comm[16];
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	__u64 thread[2], process[2] = {};
 
-	bpf_get_current_comm(comm, sizeof(comm));
-	if (comm_has(comm))
-		return 0;
-	if (BPF_CORE_READ_INTO(&comm, task, group_leader, comm))
+	bpf_get_current_comm(thread, sizeof(thread));
+	bpf_probe_read_kernel_str(process, sizeof(process), (void *)leader + bpf_core_field_offset(struct task_struct, comm));
+	if (filter.names && !has_name(thread, filter.name, filter.names) && !has_name(process, filter.name, filter.names))
 		return 1;
-	return !comm_has(comm);
+	return has_name(thread, filter.not_name, filter.not_names) || has_name(process, filter.not_name, filter.not_names);
 }
+
+__noinline int cgroup_filtered_out(void)
+{
+	for (__u32 i = 0; i < CGROUPS_MAX && i < filter.cgroups; i++)
+		if (bpf_current_task_under_cgroup(&filter_cgroups, i) == 1)
+			return 0;
+	return 1;
+}
+
+static __always_inline __u32 pid_ns_of(struct task_struct *task)
+{
+	struct pid *pid = READ(task, thread_pid);
+	__u32 level = READ(pid, level);
+	struct upid *upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
+
+	return pid ? READ(upid, ns, ns.inum) : 0;
+}
+
+#include "cgroup.bpf.h"
+#include "follow.bpf.h"
 
 /* Whether the current process is one that nobody asked for. */
 static __always_inline bool filtered_out(void)
 {
+	struct task_struct *task = (void *)bpf_get_current_task();
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	__u32 pid = pid_tgid >> 32, tid = pid_tgid;
 
 	if (stats.self == pid)
 		return true;
-	if (filter.set & FILTER_PID && filter.pid != pid)
+	if (UNLISTED(LIST_PID, pid) || UNLISTED(LIST_TID, tid) || LISTED(LIST_NOT_PID, pid))
 		return true;
-	if (filter.set & FILTER_TID && filter.tid != tid)
+	if (filter.set & FILTER_TREE && !is_followed(pid, task) && !(untyped && found_late()))
 		return true;
-	if (filter.set & FILTER_PIDS && !listed(&filter_pids, pid))
+	if (UNLISTED(LIST_UID, bpf_get_current_uid_gid()) || LISTED(LIST_NOT_UID, bpf_get_current_uid_gid()))
 		return true;
-	if (filter.set & FILTER_TIDS && !listed(&filter_tids, tid))
+	if (UNLISTED(LIST_MNT_NS, READ(task, nsproxy, mnt_ns, ns.inum)) || UNLISTED(LIST_PID_NS, pid_ns_of(task)))
 		return true;
-	if (filter.set & FILTER_UID && filter.uid != (__u32)bpf_get_current_uid_gid())
+	if (UNLISTED(LIST_SESSION, READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr)))
 		return true;
-	if (filter.set & FILTER_UIDS && !listed(&filter_uids, bpf_get_current_uid_gid()))
+	if (filter.cgroups && cgroup_filtered_out())
 		return true;
-	if (filter.set & FILTER_MNT_NS) {
-		struct task_struct *task = (void *)bpf_get_current_task();
-
-		if (filter.mnt_ns != READ(task, nsproxy, mnt_ns, ns.inum))
-			return true;
-	}
-	if (filter.set & FILTER_CGROUP && bpf_current_task_under_cgroup(&filter_cgroup, 0) != 1)
+	if (filter.set & FILTER_CONTAINER && cgroup_unwanted())
 		return true;
-	if (filter.set & FILTER_COMM && comm_filtered_out())
-		return true;
-	return false;
+	return (filter.names || filter.not_names) && name_filtered_out();
 }
 
 /* Who does it: the current task. */
@@ -155,18 +193,13 @@ static __always_inline void fill_header(struct event_header *h)
 	bpf_get_current_comm(&h->comm, sizeof(h->comm));
 	if (filter.want & WANT_WHO) {
 		struct task_struct *leader = READ(task, group_leader);
-		struct pid *pid = READ(task, thread_pid);
-		__u32 level = READ(pid, level);
-		struct upid *upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				    level * bpf_core_type_size(struct upid);
 
 		h->cgroup = bpf_get_current_cgroup_id();
 		h->start = READ(leader, start_boottime);
 		h->ppid = READ(leader, real_parent, tgid);
 		h->euid = READ(task, cred, euid.val);
 		h->mnt_ns = READ(task, nsproxy, mnt_ns, ns.inum);
-		if (pid)
-			h->pid_ns = READ(upid, ns, ns.inum);
+		h->pid_ns = pid_ns_of(task);
 		h->kthread = !!(READ(task, flags) & PF_KTHREAD);
 		h->thread = h->comm;
 	}
@@ -174,10 +207,10 @@ static __always_inline void fill_header(struct event_header *h)
 		BPF_CORE_READ_INTO(&h->comm, task, group_leader, comm);
 }
 
-/* Claims one of this CPU's scratch records: a program may be preempted by another
+/* Claims one of this CPU's scratch records, or NULL: a program may be preempted by another
  * task's on the same CPU, or nested in an interrupt. An addition, not a compare and
  * swap, which BPF has only since 5.12: of two that meet, both may go on to the next. */
-static __always_inline struct record *record_claim(void)
+static __always_inline struct record *record_try(void)
 {
 	__u32 first = bpf_get_smp_processor_id() * SCRATCH_SLOTS;
 
@@ -194,8 +227,17 @@ static __always_inline struct record *record_claim(void)
 		}
 		__sync_fetch_and_add(&r->busy, -1);
 	}
-	__sync_fetch_and_add(&stats.lost_busy, 1);
 	return NULL;
+}
+
+/* For an event: not to get one is to lose it. */
+static __always_inline struct record *record_claim(void)
+{
+	struct record *r = record_try();
+
+	if (!r)
+		__sync_fetch_and_add(&stats.lost_busy, 1);
+	return r;
 }
 
 static __always_inline void record_release(struct record *r)
@@ -250,12 +292,8 @@ static __always_inline void submit_bytes(void *data, __u32 len)
 	/* Only after the record is there: the reader sets this, then looks once more. */
 	waits = *(volatile __u32 *)&stats.reader_waits;
 	if (waits == READER_SLEEPS || (waits == READER_RESTS && much_has_gathered())) {
-		void *nothing;
-
 		stats.reader_waits = READER_AWAKE;
-		nothing = bpf_ringbuf_reserve(&events, 8, 0);
-		if (nothing)
-			bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+		wake_reader();
 	}
 }
 

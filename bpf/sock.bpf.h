@@ -4,7 +4,7 @@
 #define NEEDLE_SOCK_BPF_H
 
 #include "connectsnoop.h"
-#include "path.bpf.h"
+#include "context.bpf.h"
 
 #include <bpf/bpf_endian.h>
 

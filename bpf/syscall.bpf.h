@@ -19,14 +19,28 @@ static __always_inline bool in_compat_call(void)
 }
 
 /* The registers that the current task entered the kernel with. Memory to be read, not a
- * BTF pointer. */
-static __always_inline const struct pt_regs *task_regs(void)
+ * BTF pointer. They are at the end of its stack, behind which a kernel built with FRED (6.9) keeps two words, */
+static __always_inline const struct pt_regs *stack_regs(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
+	const struct pt_regs *regs = READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
 
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
+#if defined(__TARGET_ARCH_x86)
+	const struct pt_regs *fred = (void *)regs - 2 * sizeof(long);
+
+	if (bpf_core_field_exists(regs->ssx) && (__u16)BPF_CORE_READ(regs, ssx) != USER_DS &&
+	    (__u16)BPF_CORE_READ(fred, ssx) == USER_DS)
+		return fred;
+#endif
+	return regs;
+}
+
+/* and here always. */
+static __always_inline const struct pt_regs *task_regs(void)
+{
+	if (!untyped && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
 		return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	return READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
+	return stack_regs();
 }
 
 #if defined(__TARGET_ARCH_x86)
@@ -72,13 +86,14 @@ struct call {
 		for (int i = 0; i < 6; i++)                    \
 			(call)->args[i] = (__u32)(call)->args[i];
 #endif
-#define READ_DIRECTLY(regs, field) (regs)->field
+#define READ_DIRECTLY(regs, field) (untyped ? BPF_CORE_READ(regs, field) : (regs)->field)
 #define READ_BY_HELPER(regs, field) BPF_CORE_READ(regs, field)
 
 /* DEFINE_CALLS(NAME, LIST), with LIST(X) giving X(name) for each system call of interest:
  *   bool NAME_exits(call, regs)  whether the call that returns is one of them; for programs on
  *                                sys_exit, whose registers are loaded directly
- *   bool NAME_runs(call)         the same for the call that the current task is in
+ *   bool NAME_in(call, regs)     the same for registers in memory
+ *   bool NAME_runs(call)         for the call that the current task is in
  * Whether the task came by the 32-bit entry is only asked for numbers where it matters. */
 #define CALL_CASE(name) case NR_##name: native = VIA_##name; break;
 #define CALL_CASE_COMPAT(name) case NRC_##name: compat = VIA_##name | VIA_COMPAT; break;
@@ -96,22 +111,25 @@ struct call {
 	static __always_inline __attribute__((unused))                                  \
 	bool fn##_exits(struct call *call, const struct pt_regs *regs)                  \
 	{                                                                               \
-		call->via = fn##_via(regs->REGS_NR);                                    \
+		call->via = fn##_via(READ_DIRECTLY(regs, REGS_NR));                     \
 		if (call->via == VIA_UNKNOWN)                                           \
 			return false;                                                   \
 		CALL_ARGS(call, regs, READ_DIRECTLY)                                    \
 		return true;                                                            \
 	}                                                                               \
 	static __always_inline __attribute__((unused))                                  \
-	bool fn##_runs(struct call *call)                                               \
+	bool fn##_in(struct call *call, const struct pt_regs *regs)                     \
 	{                                                                               \
-		const struct pt_regs *regs = task_regs();                               \
-                                                                                        \
 		call->via = fn##_via(BPF_CORE_READ(regs, REGS_NR));                     \
 		if (call->via == VIA_UNKNOWN)                                           \
 			return false;                                                   \
 		CALL_ARGS(call, regs, READ_BY_HELPER)                                   \
 		return true;                                                            \
+	}                                                                               \
+	static __always_inline __attribute__((unused))                                  \
+	bool fn##_runs(struct call *call)                                               \
+	{                                                                               \
+		return fn##_in(call, task_regs());                                      \
 	}
 
 /* Whether the current task works for io_uring: as a worker or poller of it, or from within

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The system calls that the suite knows by name: X(name, x86-64, i386, arm64, arm).
  * From arch/x86/entry/syscalls/syscall_{64,32}.tbl, include/uapi/asm-generic/unistd.h and
- * arch/arm/tools/syscall.tbl. NO(n): not on that architecture; n keeps the numbers distinct. */
+ * arch/arm/tools/syscall.tbl, without arm's old ABI. NO(n): not on that architecture; n keeps
+ * the numbers distinct. */
 #ifndef NEEDLE_SYSCALLS_H
 #define NEEDLE_SYSCALLS_H
 
@@ -18,7 +19,7 @@
 	X(sendto, 44, 369, 206, 290)                                            \
 	X(sendmsg, 46, 370, 211, 296)                                           \
 	X(sendmmsg, 307, 345, 269, 374)                                         \
-	X(socketcall, NEEDLE_NO(3), 102, NEEDLE_NO(3), 102)                     \
+	X(socketcall, NEEDLE_NO(3), 102, NEEDLE_NO(3), NEEDLE_NO(3))            \
 	X(chmod, 90, 15, NEEDLE_NO(4), 15)                                      \
 	X(fchmod, 91, 94, 52, 94)                                               \
 	X(fchmodat, 268, 306, 53, 333)                                          \

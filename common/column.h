@@ -15,6 +15,7 @@ struct Column {
   int width;
   Align align;
   bool shown;       // in the table, unless -o says otherwise
+  bool extra;       // in JSON only by -e, or by name
   unsigned wanted;  // bits of filter.want: what the programs must gather for it
   void (*text)(Buffer&, Record, Blanks);
   void (*json)(Buffer&, std::string_view key, Record);
@@ -22,12 +23,13 @@ struct Column {
 
 using Columns = std::vector<const Column*>;  // of a tool's, in the order to be shown
 
-// What may be an event: the same bytes in BPF C and in C++, and no padding, through which
-// stale kernel memory would travel.
+// What may travel: the same bytes in BPF C and in C++, and no padding, through which stale
+// kernel memory would travel.
+template <class T>
+concept Travels = std::is_standard_layout_v<T> && std::is_trivially_copyable_v<T> &&
+                  std::has_unique_object_representations_v<T> && alignof(T) == 8;
 template <class E>
-concept Event = std::is_standard_layout_v<E> && std::is_trivially_copyable_v<E> &&
-                std::has_unique_object_representations_v<E> && alignof(E) == 8 &&
-                std::is_same_v<decltype(E::h), event_header> && offsetof(E, h) == 0;
+concept Event = Travels<E> && std::is_same_v<decltype(E::h), event_header> && offsetof(E, h) == 0;
 
 namespace detail {
 
@@ -39,32 +41,46 @@ template <class T, class M, class... Rest> constexpr const auto& follow(const T&
   return follow(object.*member, rest...);
 }
 
-// A field, reached from its event by member pointers: &open_event::h, &event_header::pid.
+// A field, reached from its event, or its context, by member pointers: &open_event::h, &event_header::pid.
 template <auto First, auto... Rest> struct Field {
   using Of = typename MemberOf<decltype(First)>::type;
   static const auto& in(Record r) { return follow(r.as<Of>(), First, Rest...); }
   using Type = std::remove_cvref_t<decltype(in({}))>;
+};
 
-  static void text(Buffer& out, Record r, Blanks b) { Format<Type>::text(out, in(r), r, b); }
-  static void json(Buffer& out, std::string_view key, Record r) { Format<Type>::json(out, key, in(r), r); }
+// How it prints: as Format of its type does.
+template <class Field, class How> struct Printed {
+  static void text(Buffer& out, Record r, Blanks b) { How::text(out, Field::in(r), r, b); }
+  static void json(Buffer& out, std::string_view key, Record r) { How::json(out, key, Field::in(r), r); }
 };
 
 }  // namespace detail
 
+// column_as<How, &event_header::uid>("user", "..."): a field that How prints.
+template <class How, auto... Path>
+  requires Travels<typename detail::Field<Path...>::Of>
+consteval Column column_as(std::string_view name, std::string_view help, unsigned wanted = 0) {
+  using P = detail::Printed<detail::Field<Path...>, How>;
+  const int width = std::max(How::width, static_cast<int>(name.size()));  // the heading has to fit as well
+  return {name, help, width, How::align, true, false, wanted, P::text, P::json};
+}
+
 // column<&open_event::path>("path", "the file that was opened"): all else follows from the
 // field's type. `wanted`: see Column.
-template <auto... Path>
-  requires Event<typename detail::Field<Path...>::Of>
-consteval Column column(std::string_view name, std::string_view help, unsigned wanted = 0) {
-  using F = detail::Field<Path...>;
-  using How = Format<typename F::Type>;
-  const int width = std::max(How::width, static_cast<int>(name.size()));  // the heading has to fit as well
-  return {name, help, width, How::align, true, wanted, F::text, F::json};
+template <auto... Path> consteval Column column(std::string_view name, std::string_view help, unsigned wanted = 0) {
+  return column_as<Format<typename detail::Field<Path...>::Type>, Path...>(name, help, wanted);
 }
 
 // Not in the table unless asked for.
 consteval Column hidden(Column c) {
   c.shown = false;
+  return c;
+}
+
+// Nor in JSON, because it costs.
+consteval Column extra(Column c) {
+  c.shown = false;
+  c.extra = true;
   return c;
 }
 

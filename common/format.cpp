@@ -301,6 +301,11 @@ void put_hex_member(Buffer& out, std::string_view key, std::string_view s) {
   out.push_back('"');
 }
 
+void put_null(Buffer& out, std::string_view key) {
+  put_key(out, key);
+  out += "null";
+}
+
 void put_suffixed_number(Buffer& out, std::string_view key, std::string_view suffix, std::uint64_t value) {
   out += ",\"";
   out += key;
@@ -320,6 +325,7 @@ void put_json_marks(Buffer& out, std::string_view key, const ev_str& s) {
   if (s.mark & EV_STR_MISSING) put_suffixed_number(out, key, "_missing", s.mark & EV_STR_MISSING);
   if (s.mark & EV_STR_DEEP) put_suffixed_true(out, key, "_cut");
   if (s.mark & EV_STR_DETACHED) put_suffixed_true(out, key, "_detached");
+  if (s.mark & EV_STR_DELETED) put_suffixed_true(out, key, "_deleted");
 }
 
 void put_text_missing(Buffer& out, const ev_str& s) {
@@ -446,6 +452,7 @@ void Format<ev_errno>::json(Buffer& out, std::string_view, ev_errno e, Record) {
 }
 
 void Format<ev_str>::text(Buffer& out, const ev_str& s, Record r, Blanks b) {
+  if (s.mark & EV_STR_DELETED) out += "\\deleted:";
   if (s.mark & EV_STR_DETACHED) out += "\\detached:";
   if (s.mark & EV_STR_DEEP) out += "\\...";
   put_text(out, r.str(s), b);
@@ -453,11 +460,7 @@ void Format<ev_str>::text(Buffer& out, const ev_str& s, Record r, Blanks b) {
 }
 
 void Format<ev_str>::json(Buffer& out, std::string_view key, const ev_str& s, Record r) {
-  if (s.len == 0 && s.mark == 0) {
-    put_key(out, key);
-    out += "null";
-    return;
-  }
+  if (s.len == 0 && s.mark == 0) return put_null(out, key);
   put_json_member(out, key, r.str(s));
   put_json_marks(out, key, s);
 }
@@ -499,6 +502,112 @@ void Format<ev_strv>::json(Buffer& out, std::string_view key, const ev_strv& v, 
   out.push_back(']');
   if (!valid) put_hex_member(out, key, r.str(v.s));
   put_json_marks(out, key, v.s);
+}
+
+const context* Record::who() const {
+  if (bytes.size() < sizeof(event_header)) return nullptr;
+  const std::size_t at = as<event_header>().context;
+  if (at < sizeof(event_header) || at % alignof(context) != 0 || at + sizeof(context) > bytes.size()) return nullptr;
+  return reinterpret_cast<const context*>(bytes.data() + at);
+}
+
+template <> const context& Record::as<context>() const {
+  static const context unknown = [] {
+    context c{};
+    for (ev_str* s : {&c.exe, &c.pexe, &c.cwd, &c.tty.name, &c.lineage.s}) s->mark = 1;
+    c.nspid = c.session = ev_pid{EV_UNKNOWN};
+    c.login_uid = ev_uid{EV_UNKNOWN};
+    c.audit_session = ev_audit{EV_UNKNOWN};
+    return c;
+  }();
+  const context* c = who();
+  return c ? *c : unknown;
+}
+
+namespace {
+
+// Calls f(pid, comm) for each ancestor, the first one first, and for the process itself.
+template <class F> void for_each_of(const ev_lineage& l, Record r, F f) {
+  const std::string_view all = r.str(l.s);
+  for (std::size_t n = all.size() / sizeof(ancestor); n-- > 0;) {
+    ancestor a;
+    std::memcpy(&a, all.data() + n * sizeof a, sizeof a);
+    f(a.pid, a.comm);
+  }
+  const auto& h = r.as<event_header>();
+  f(static_cast<unsigned>(h.pid), h.comm);
+}
+
+// All ancestors are missing, and there are some.
+bool not_known(const ev_lineage& l) { return l.s.len == 0 && (l.s.mark & EV_STR_MISSING) != 0; }
+
+}  // namespace
+
+Buffer Format<ev_tty>::name(const ev_tty& tty, Record r) {
+  const std::string_view name = r.str(tty.name);
+  return name.starts_with("pts") ? "pts/" + Buffer(name.substr(3)) : Buffer(name);
+}
+
+void Format<ev_tty>::text(Buffer& out, const ev_tty& tty, Record r, Blanks b) {
+  put_text(out, name(tty, r), b);
+  put_text_missing(out, tty.name);
+}
+
+void Format<ev_tty>::json(Buffer& out, std::string_view key, const ev_tty& tty, Record r) {
+  if (tty.name.len > 0) put_json_member(out, key, name(tty, r));
+  else put_null(out, key);
+  put_json_marks(out, key, tty.name);
+}
+
+void Format<ev_lineage>::text(Buffer& out, const ev_lineage& l, Record r, Blanks b) {
+  if (not_known(l)) return out.push_back('?');
+  if (l.s.mark & EV_STR_DEEP) out += "\\...>";
+  const std::size_t first = out.size();
+  for_each_of(l, r, [&](unsigned, const ev_comm& comm) {
+    if (out.size() > first) out.push_back('>');
+    Buffer name;
+    put_text(name, Format<ev_comm>::view(comm), b);
+    for (const char c : name) {
+      if (c == '>') put_hex_byte(out, c);
+      else out.push_back(c);
+    }
+  });
+}
+
+void Format<ev_lineage>::json(Buffer& out, std::string_view key, const ev_lineage& l, Record r) {
+  if (not_known(l)) return put_null(out, key);
+  put_key(out, key);
+  char before = '[';
+  for_each_of(l, r, [&](unsigned pid, const ev_comm& comm) {
+    out.push_back(before);
+    before = ',';
+    out += "{\"pid\":";
+    put_decimal(out, std::uint64_t{pid});
+    out.push_back(',');
+    put_json_member(out, "comm", Format<ev_comm>::view(comm));
+    out.push_back('}');
+  });
+  out.push_back(']');
+  put_json_marks(out, key, l.s);
+}
+
+void UserName::text(Buffer& out, ev_uid uid, Record, Blanks b) { put_text(out, user_name(uid), b); }
+
+void UserName::json(Buffer& out, std::string_view key, ev_uid uid, Record) {
+  if (const std::string_view name = user_name(uid); !name.empty()) put_json_member(out, key, name);
+  else put_null(out, key);
+}
+
+void put_container_text(Buffer& out, std::string Container::*part, Record r, Blanks b) {
+  if (r.container == &unknown_container()) return out.push_back('?');
+  constexpr std::size_t kShort = 12;  // as docker ps has it
+  const std::string_view value = r.container ? r.container->*part : std::string_view{};
+  put_text(out, part == &Container::id ? value.substr(0, kShort) : value, b);
+}
+
+void put_container_json(Buffer& out, std::string_view key, std::string Container::*part, Record r) {
+  if (r.container && !(r.container->*part).empty()) put_json_member(out, key, r.container->*part);
+  else put_null(out, key);
 }
 
 }  // namespace needle

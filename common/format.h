@@ -2,6 +2,7 @@
 // How each kind of field prints, as text and as JSON: one specialization a type.
 #pragma once
 
+#include "container.h"
 #include "event.h"
 
 #include <cstddef>
@@ -25,13 +26,22 @@ enum class Blanks { escaped, single };
 // Owns nothing: valid as long as the ring buffer's memory is.
 struct Record {
   std::span<const std::byte> bytes;
+  const Container* container = nullptr;  // of the process: null: none; see unknown_container()
 
   template <class E> const E& as() const { return *reinterpret_cast<const E*>(bytes.data()); }
+  const context* who() const;  // null if it did not travel
   std::string_view str(const ev_str& s) const {
     if (std::size_t{s.off} + s.len > bytes.size()) return {};
     return {reinterpret_cast<const char*>(bytes.data()) + s.off, s.len};
   }
 };
+
+// Stands for the container of a process of which it is not known.
+const Container& unknown_container();
+// By /etc/passwd alone: other services may be slow, or take part in what is traced. Empty: it has none.
+std::string_view user_name(ev_uid);
+
+template <> const context& Record::as<context>() const;  // all unknown if it did not travel
 
 void put_decimal(Buffer&, std::uint64_t);
 void put_decimal(Buffer&, std::int64_t);
@@ -125,6 +135,7 @@ template <> struct Format<ev_fd> : Integer<ev_fd, 3, true> {};
 template <> struct Format<ev_port> : Integer<ev_port, 5, true> {};
 template <> struct Format<ev_count> : Integer<ev_count, 6> {};
 template <> struct Format<ev_argc> : Integer<ev_argc, 4, true> {};
+template <> struct Format<ev_audit> : Integer<ev_audit, 7, true> {};
 
 template <> struct Format<ev_time> {
   static constexpr int width = 15;
@@ -223,14 +234,48 @@ template <> struct Format<ev_comm> {
   static void json(Buffer& out, std::string_view key, const ev_comm& c, Record) { put_json_member(out, key, view(c)); }
 };
 // In text, "\...+N" follows a string of which N bytes are missing, "\..." precedes a path that
-// has lost its beginning, "\detached:" one that is in no mount namespace. No name can forge
-// them: a backslash of its own is printed as two. In JSON they are KEY_missing, KEY_cut, KEY_detached.
+// has lost its beginning, "\detached:" one that is in no mount namespace, "\deleted:" one whose name
+// has been removed. No name can forge them: a backslash of its own is printed as two. In JSON they
+// are KEY_missing, KEY_cut, KEY_detached, KEY_deleted.
 template <> struct Format<ev_str> {
   static constexpr int width = 24;
   static constexpr Align align = Align::left;
   static void text(Buffer& out, const ev_str& s, Record r, Blanks b);
   static void json(Buffer& out, std::string_view key, const ev_str& s, Record r);
 };
+// "pts/0", as ps and who name it; the kernel's name lacks the slash.
+template <> struct Format<ev_tty> {
+  static constexpr int width = 8;
+  static constexpr Align align = Align::left;
+  static Buffer name(const ev_tty& tty, Record r);
+  static void text(Buffer& out, const ev_tty& tty, Record r, Blanks b);
+  static void json(Buffer& out, std::string_view key, const ev_tty& tty, Record r);
+};
+// "systemd>sshd>bash": from the first ancestor to the process itself. A > of a name's own is
+// printed as \x3e. In JSON [{"pid":1,"comm":"systemd"},...].
+template <> struct Format<ev_lineage> {
+  static constexpr int width = 24;
+  static constexpr Align align = Align::left;
+  static void text(Buffer& out, const ev_lineage& l, Record r, Blanks b);
+  static void json(Buffer& out, std::string_view key, const ev_lineage& l, Record r);
+};
+// Columns that print something else than their field.
+struct UserName {
+  static constexpr int width = 8;
+  static constexpr Align align = Align::left;
+  static void text(Buffer& out, ev_uid uid, Record r, Blanks b);
+  static void json(Buffer& out, std::string_view key, ev_uid uid, Record r);
+};
+// What is known of the record's container.
+void put_container_text(Buffer& out, std::string Container::*part, Record r, Blanks b);
+void put_container_json(Buffer& out, std::string_view key, std::string Container::*part, Record r);
+template <std::string Container::*Part, int Width> struct OfContainer {
+  static constexpr int width = Width;
+  static constexpr Align align = Align::left;
+  static void text(Buffer& out, const ev_cgroups&, Record r, Blanks b) { put_container_text(out, Part, r, b); }
+  static void json(Buffer& out, std::string_view key, const ev_cgroups&, Record r) { put_container_json(out, key, Part, r); }
+};
+
 template <> struct Format<ev_strv> {
   static constexpr int width = 24;
   static constexpr Align align = Align::left;

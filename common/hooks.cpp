@@ -5,14 +5,20 @@
 #include <fmt/format.h>
 #include <fcntl.h>
 #include <mntent.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <future>
 #include <map>
 #include <memory>
+#include <utility>
 
 namespace needle {
 namespace {
@@ -22,8 +28,8 @@ constexpr std::array<std::string_view, 2> kMechanisms{"fentry", "tp"};
 
 struct Name {
   std::string what, mechanism;
-  std::string unit;  // what is refused with it: its group; of an optional program those that share _opt_WORD
-  bool alternative = false;
+  std::string unit;  // what it is refused with: its group, or those that share _opt_WORD
+  bool optional = false, alternative = false;
   std::string group() const { return what + "__" + mechanism; }
 };
 
@@ -33,22 +39,33 @@ Name parse(std::string_view program) {
   const std::string_view rest = program.substr(sep + 2);
   for (const std::string_view m : kMechanisms)
     if (rest == m || rest.starts_with(std::string(m) + "_")) {
-      Name name{std::string(program.substr(0, sep)), std::string(m), {}, false};
-      const std::string_view detail = rest.substr(m.size());
-      name.alternative = detail.starts_with("_alt_");
+      Name name{std::string(program.substr(0, sep)), std::string(m), {}};
+      std::string_view detail = rest.substr(m.size());
       name.unit = name.group();
-      if (name.alternative) name.unit = program;
-      if (detail.starts_with("_opt_")) name.unit += detail.substr(0, detail.find('_', 5));
+      name.optional = detail.starts_with("_opt_");
+      if (name.optional) {
+        const std::string_view word = detail.substr(0, detail.find('_', 5));
+        name.unit += word;
+        detail.remove_prefix(word.size());
+      }
+      name.alternative = detail.starts_with("_alt_");
       return name;
     }
   return {};
 }
 
-template <class F> void for_each_program(bpf_object* object, F f) {
+// What is watched only for some columns or filters.
+bool asked_for(const std::string& what, const ::filter& filter) {
+  if (what == "follow") return (filter.set & FILTER_TREE) != 0;
+  if (what == "lineage") return (filter.want & WANT_LINEAGE) != 0;
+  return true;
+}
+
+template <class F> void for_each_program(const Object& object, F f) {
   bpf_program* p = nullptr;
-  bpf_object__for_each_program(p, object) {
+  bpf_object__for_each_program(p, object.bpf) {
     const Name name = parse(bpf_program__name(p));
-    if (!name.what.empty()) f(p, name);
+    if (!name.what.empty() && asked_for(name.what, *object.filter)) f(p, name);
   }
 }
 
@@ -66,23 +83,63 @@ const std::string& trampoline_refusal(unsigned function) {
   opts.attach_btf_id = function;
   const int program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "trial", "GPL", return_0, std::size(return_0), &opts);
   const int link = program < 0 ? -1 : bpf_raw_tracepoint_open(nullptr, program);
-  if (link < 0) refusal = fmt::format("the kernel refuses fentry programs: {}", std::strerror(errno));
+  constexpr int kENOTSUPP = 524;  // the kernel's own; libc has no text for it
+  const char* reason = errno == kENOTSUPP ? "it has no trampolines on this processor" : std::strerror(errno);
+  if (link < 0) refusal = fmt::format("the kernel refuses fentry programs: {}", reason);
   if (link >= 0) close(link);
   if (program >= 0) close(program);
   return refusal;
 }
 
-// Why a program cannot work here, as far as that shows without loading it; empty: it may.
-std::string missing(const bpf_program* p, const KernelBtf& kernel) {
+struct Section {
+  std::string kind, target;  // "tp_btf", "sys_exit"
+};
+
+Section section_of(const bpf_program* p) {
   const std::string section = bpf_program__section_name(p);
-  const std::string kind = section.substr(0, section.find('/')), target = section.substr(section.find('/') + 1);
+  return {section.substr(0, section.find('/')), section.substr(section.find('/') + 1)};
+}
+
+// Why a program cannot work here, as far as that shows without loading it; empty: it may.
+std::string missing(const bpf_program* p, const KernelBtf& kernel, bool untyped) {
+  const auto [kind, target] = section_of(p);
   if (kind == "fentry" || kind == "fexit") {
+    if (untyped) return "it needs types of the kernel's own";
     const unsigned function = kernel.function(target);
     if (function == 0) return "this kernel has no function " + target;
     return trampoline_refusal(function);
   }
   if (kind == "tp_btf" && !kernel.has_tracepoint(target)) return "this kernel has no tracepoint " + target;
   return {};
+}
+
+// Makes libbpf take tp_btf programs for raw_tp ones, whose arguments are numbers.
+void no_typed_tracepoints() {
+  LIBBPF_OPTS(libbpf_prog_handler_opts, opts);
+  opts.prog_attach_fn = [](const bpf_program* p, long, bpf_link** link) {
+    *link = bpf_program__attach_raw_tracepoint(p, section_of(p).target.c_str());
+    return *link ? 0 : -errno;
+  };
+  libbpf_register_prog_handler("tp_btf+", BPF_PROG_TYPE_RAW_TRACEPOINT, static_cast<bpf_attach_type>(0), &opts);
+}
+
+// libbpf will not load an object that may call functions of the kernel unless it finds types of the kernel's own,
+// be it to learn that they have no such function. This gives the current thread a view of the file system where it
+// finds some that have nothing.
+void show_no_types() {
+  const struct {
+    btf_header header{.magic = BTF_MAGIC, .version = 1, .flags = 0, .hdr_len = sizeof(btf_header), .type_off = 0, .type_len = 16, .str_off = 16, .str_len = 5};
+    btf_type type{.name_off = 1, .info = BTF_KIND_INT << 24, .size = 4};
+    __u32 bits = BTF_INT_SIGNED << 24 | 32;
+    char names[8] = "\0int";
+  } empty;
+  utsname name{};
+  uname(&name);
+  const int file = memfd_create("no types", MFD_CLOEXEC);  // open as long as libbpf may look
+  if (write(file, &empty, sizeof empty) != sizeof empty || unshare(CLONE_NEWNS) != 0 ||
+      mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 || mount("needle", "/boot", "tmpfs", 0, nullptr) != 0 ||
+      symlink(fmt::format("/proc/self/fd/{}", file).c_str(), fmt::format("/boot/vmlinux-{}", name.release).c_str()) != 0)
+    throw Error(fmt::format("--btf: cannot make a private /boot: {}", std::strerror(errno)));
 }
 
 // "  a: b\n  c: d\n" as "a: b; c: d".
@@ -121,18 +178,19 @@ bpf_link* attach_to_root_cgroup(const bpf_program* p) {
 }  // namespace
 
 void Hooks::refuse(const std::string& program, const std::string& reason) {
-  refused_.insert(parse(program).unit);
+  const Name name = parse(program);
+  refused_.insert(name.alternative ? program : name.unit);
   refusals_ += fmt::format("  {}: {}\n", program, reason);
 }
 
 bool Hooks::is_refused(const std::string& program) const {
   const Name name = parse(program);
-  return refused_.contains(name.unit) || refused_.contains(name.group());
+  return refused_.contains(program) || refused_.contains(name.unit) || refused_.contains(name.group());
 }
 
 void Hooks::choose(const Object& object) {
   std::map<std::string, std::map<std::string, std::vector<bpf_program*>>> whats;
-  for_each_program(object.bpf, [&](bpf_program* p, const Name& n) { whats[n.what][n.mechanism].push_back(p); });
+  for_each_program(object, [&](bpf_program* p, const Name& n) { whats[n.what][n.mechanism].push_back(p); });
   bool only_exists = only_.empty();
   for (auto& [what, mechanisms] : whats) only_exists |= mechanisms.contains(only_);
   if (!only_exists) throw Error(fmt::format("--hook: {} has no {} hooks", tool.name, only_));
@@ -147,19 +205,18 @@ void Hooks::choose(const Object& object) {
       for (bpf_program* p : mechanisms[mechanism]) {
         const std::string program = bpf_program__name(p);
         if (is_refused(program)) continue;
-        if (const std::string reason = missing(p, *kernel_); !reason.empty()) refuse(program, reason);
+        if (const std::string reason = missing(p, *kernel_, untyped_); !reason.empty()) refuse(program, reason);
       }
-      const auto left = [this](bpf_program* p) { return !is_refused(bpf_program__name(p)); };
-      const auto alternative = [](bpf_program* p) { return parse(bpf_program__name(p)).alternative; };
-      auto& programs = mechanisms[mechanism];
-      if (std::ranges::any_of(programs, alternative) &&
-          std::ranges::none_of(programs, [&](bpf_program* p) { return alternative(p) && left(p); }))
-        refused_.insert(what + "__" + mechanism);
+      std::map<std::string, bool> alternatives;  // by unit: whether one is left, and then whether one is taken
+      for (bpf_program* p : mechanisms[mechanism])
+        if (const Name n = parse(bpf_program__name(p)); n.alternative) alternatives[n.unit] |= !is_refused(bpf_program__name(p));
+      for (auto& [unit, left] : alternatives)
+        if (!left) refused_.insert(unit);
       if (refused_.contains(what + "__" + mechanism)) continue;
-      bool have_alternative = false;
-      for (bpf_program* p : programs) {
-        if (!left(p) || (alternative(p) && have_alternative)) continue;
-        have_alternative |= alternative(p);
+      alternatives.clear();
+      for (bpf_program* p : mechanisms[mechanism]) {
+        const Name n = parse(bpf_program__name(p));
+        if (is_refused(bpf_program__name(p)) || (n.alternative && std::exchange(alternatives[n.unit], true))) continue;
         bpf_program__set_autoload(p, true);
         report_ += fmt::format("  {}: taken ({})\n", bpf_program__name(p), bpf_program__section_name(p));
       }
@@ -170,22 +227,30 @@ void Hooks::choose(const Object& object) {
   report_ += refusals_;
 }
 
+Object Hooks::open(const std::function<void(const Object&)>& setup) const {
+  const Object object = tool.open(untyped_ ? btf_.c_str() : nullptr);
+  if (!object.bpf) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
+  *object.untyped = untyped_;
+  *object.direct_reads = !untyped_ && kernel_->function("bpf_rdonly_cast") != 0;
+  setup(object);
+  return object;
+}
+
 // After a failed load: loads each chosen program alone, and refuses those that do not.
 // Returns whether there were any.
 bool Hooks::refuse_unloadable(const std::function<void(const Object&)>& setup) {
   std::vector<std::string> chosen;
   {
-    const Object object = tool.open();
+    const Object object = open(setup);
     choose(object);
-    for_each_program(object.bpf, [&](bpf_program* p, const Name&) {
+    for_each_program(object, [&](bpf_program* p, const Name&) {
       if (bpf_program__autoload(p)) chosen.emplace_back(bpf_program__name(p));
     });
     tool.close();
   }
   bool any = false;
   for (const std::string& name : chosen) {
-    const Object object = tool.open();
-    setup(object);
+    const Object object = open(setup);
     bpf_program__set_autoload(bpf_object__find_program_by_name(object.bpf, name.c_str()), true);
     if (const int e = object.load()) {
       refuse(name, fmt::format("the kernel refuses to load it: {}", std::strerror(-e)));
@@ -197,20 +262,39 @@ bool Hooks::refuse_unloadable(const std::function<void(const Object&)>& setup) {
 }
 
 Object Hooks::take(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded) {
-  kernel_.emplace();
+  try {
+    kernel_.emplace();
+  } catch (const Error& e) {
+    if (btf_.empty())
+      throw Error(fmt::format("this kernel shows no type information (BTF): {}; mount /sys, or give --btf FILE with that of exactly this kernel", e.what()));
+    untyped_ = true;
+  }
+  if (!untyped_) return take_best(setup, loaded);
+  try {
+    kernel_.emplace(btf_.c_str());
+  } catch (const Error& e) {
+    throw Error(fmt::format("--btf: {}", e.what()));
+  }
+  no_typed_tracepoints();
+  return std::async(std::launch::async, [&] {
+    show_no_types();
+    return take_best(setup, loaded);
+  }).get();
+}
+
+Object Hooks::take_best(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded) {
   for (;;) {
-    const Object object = tool.open();
-    if (!object.bpf) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
-    setup(object);
-    *object.direct_reads = kernel_->function("bpf_rdonly_cast") != 0;
+    const Object object = open(setup);
     choose(object);
     if (const int e = object.load()) {
       tool.close();
+      if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, nullptr) == 0)
+        throw Error("this kernel has no BPF ring buffer; it needs Linux 5.8 or later");
       if (!refuse_unloadable(setup)) throw Error(fmt::format("cannot load the BPF programs: {}; -v shows why", std::strerror(-e)));
       continue;
     }
     loaded(object);
-    if (attach(object)) {
+    if (attach(object) && try_out(object)) {
       kernel_.reset();  // some MiB
       return object;
     }
@@ -221,15 +305,36 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
 
 bool Hooks::attach(const Object& object) {
   bool attached = true;
-  for_each_program(object.bpf, [&](bpf_program* p, const Name&) {
+  for_each_program(object, [&](bpf_program* p, const Name&) {
     if (!attached || !bpf_program__autoload(p)) return;
-    const bool cgroup = std::string_view(bpf_program__section_name(p)).starts_with("cgroup/");
-    bpf_link* link = cgroup ? attach_to_root_cgroup(p) : bpf_program__attach(p);
+    bpf_link* link = section_of(p).kind == "cgroup" ? attach_to_root_cgroup(p) : bpf_program__attach(p);
     if (link) return links_.push_back(link);
     refuse(bpf_program__name(p), fmt::format("the kernel refuses to attach it: {}", std::strerror(errno)));
     attached = false;
   });
   return attached;
+}
+
+// Returns whether all programs ran that the tool's own deeds must wake, and refuses those that did not.
+bool Hooks::try_out(const Object& object) {
+  if (tool.trials.empty()) return true;
+  const int counting = bpf_enable_stats(BPF_STATS_RUN_TIME);  // as long as it is open
+  if (counting < 0) {
+    report_ += fmt::format("  not tried out, whether they run: {}\n", std::strerror(errno));
+    return true;
+  }
+  for (const Trial& trial : tool.trials) trial.deed();
+  close(counting);
+  bool all = true;
+  for_each_program(object, [&](bpf_program* p, const Name& name) {
+    bpf_prog_info info{};
+    __u32 size = sizeof info;
+    if (!bpf_program__autoload(p) || name.optional || std::ranges::find(tool.trials, name.what, &Trial::what) == tool.trials.end()) return;
+    if (bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size) != 0 || info.run_cnt > 0) return;
+    refuse(bpf_program__name(p), "the kernel attaches it, but never runs it");
+    all = false;
+  });
+  return all;
 }
 
 void Hooks::detach() {

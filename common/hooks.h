@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Which programs of an object to use: decided here, by trying.
 //
-// A program is named WHAT__MECHANISM[_opt_WORD|_alt][_detail]. The programs of one WHAT and one mechanism
-// belong together; of a WHAT's mechanisms the first in the order fentry, tp that loads and
-// attaches is taken. _opt_WORD programs cover a path that not every kernel has or lets us see: they
-// may be missing, those of one WORD together, which -v says. Of the _alt programs, one and only one is taken: the first that works.
+// A program is named WHAT__MECHANISM[_opt_WORD][_alt][_detail]. The programs of one WHAT and one
+// mechanism belong together; of a WHAT's mechanisms the first in the order fentry, tp that loads
+// and attaches is taken. _opt_WORD programs cover a path that not every kernel has or lets us see:
+// they may be missing, those of one WORD together, which -v says. Of the _alt programs of a
+// mechanism, or of a WORD, one and only one is taken: the first that works.
+// Some WHATs are only for what the user asks for: see asked_for().
+//
+// What attaches may still never run: a function that the compiler has inlined where it is called, an
+// LSM that is not switched on. So the tool does a deed of each kind itself, see Trial in tool.h, and
+// refuses what has not run by then.
 #pragma once
 
 #include "kernel_btf.h"
@@ -19,8 +25,8 @@ namespace needle {
 
 class Hooks {
  public:
-  // `only`: a mechanism to insist on where a WHAT has it; empty: none.
-  explicit Hooks(std::string only) : only_(std::move(only)) {}
+  // `only`: a mechanism to insist on where a WHAT has it; empty: none. `btf`: see --btf.
+  explicit Hooks(std::string only, std::string btf = {}) : only_(std::move(only)), btf_(std::move(btf)) {}
   ~Hooks() { detach(); }
   Hooks(const Hooks&) = delete;
   Hooks& operator=(const Hooks&) = delete;
@@ -36,16 +42,20 @@ class Hooks {
   const std::string& report() const { return report_; }
 
  private:
+  Object take_best(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded);
+  Object open(const std::function<void(const Object&)>& setup) const;
   void choose(const Object&);
   bool refuse_unloadable(const std::function<void(const Object&)>& setup);
   bool attach(const Object&);
+  bool try_out(const Object&);
   bool is_refused(const std::string& program) const;
   void refuse(const std::string& program, const std::string& reason);
 
-  std::string only_;
+  std::string only_, btf_;
+  bool untyped_ = false;  // the kernel has no types: its tracepoints give their arguments as numbers
   std::optional<KernelBtf> kernel_;
   std::vector<bpf_link*> links_;
-  std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD, or an _alt program
+  std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD; and _alt programs
   std::string refusals_, report_;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // The main() of every tool.
+#include "command.h"
 #include "options.h"
 #include "privileges.h"
 #include "session.h"
@@ -12,6 +13,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 namespace needle {
 namespace {
@@ -41,7 +43,7 @@ void check_standard_files() {
 
 // What can be refused before anything is loaded: opens the object, which needs no privilege.
 void check_own_options(const Options& o) {
-  if (!tool.open().bpf) throw Error("cannot open the BPF object");
+  if (!tool.open(nullptr).bpf) throw Error("cannot open the BPF object");
   MapEntries entries;
   for (const auto& [option, value] : o.own) option->set(value, entries);
   tool.close();
@@ -55,7 +57,10 @@ int run(int argc, char** argv, Options& options) {
   check_standard_files();
   if (!options.own.empty()) check_own_options(options);
   check_privileges();
-  Session(options).run();
+  std::optional<Command> command;
+  if (!options.command.empty()) command.emplace(options.command, options.run_as);
+  Session(options, command ? &*command : nullptr).run();
+  if (command) exit_like(command->wait());
   return 0;
 }
 
@@ -68,14 +73,13 @@ int main(int argc, char** argv) {
   Options options;
   try {
     return run(argc, argv, options);
-  } catch (const BadUsage& e) {  // may quote what was given: still one line
-    Buffer line;
+  } catch (const std::exception& e) {
+    const auto* error = dynamic_cast<const Error*>(&e);
+    const bool usage = dynamic_cast<const BadUsage*>(&e);
+    if (options.verbose && !usage) fmt::print(stderr, "{}", libbpf_log);
+    Buffer line;  // may quote what was given: still one line
     put_text(line, e.what(), Blanks::single);
     fmt::print(stderr, "{}: {}\n", tool.name, line);
-    return 2;
-  } catch (const std::exception& e) {
-    if (options.verbose) fmt::print(stderr, "{}", libbpf_log);
-    fmt::print(stderr, "{}: {}\n", tool.name, e.what());
-    return 1;
+    return usage ? 2 : error ? error->status : 1;
   }
 }

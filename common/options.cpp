@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <cstring>
 
 namespace needle {
 namespace {
@@ -32,51 +33,63 @@ __u32 process_id(std::string_view option, std::string_view kind, const std::stri
   return id;
 }
 
-__u32 user_id(const std::string& text) {
+__u32 session_id(const std::string& text) {
+  __u32 id = 0;
+  if (!to_number(text, id) || id == 0)
+    throw BadUsage(fmt::format("--session: '{}' is not a session id; give the process id of its leader, as ps -o sid prints it", text));
+  return id;
+}
+
+__u32 user_id(std::string_view option, const std::string& text) {
   __u32 id = 0;
   if (to_number(text, id)) return id;
   if (const passwd* user = getpwnam(text.c_str())) return user->pw_uid;
-  throw BadUsage(fmt::format("--uid: there is no user '{}'; give a name of getent passwd or a number", text));
+  throw BadUsage(fmt::format("{}: there is no user '{}'; give a name of getent passwd or a number", option, text));
 }
 
-// A filter on a list of numbers: one is compared, more are looked up.
-void set_list(::filter& f, filter_bits one, filter_bits many, __u32& value, std::vector<__u32>& list, __u32 added) {
-  if (std::ranges::find(list, added) == list.end()) list.push_back(added);
-  value = list.front();
-  f.set = (f.set & ~__u32(one | many)) | (list.size() == 1 ? one : many);
+void add(Options& o, ::list list, __u32 value) {
+  const auto same = [&](const ::listed& l) { return l.list == list && l.value == value; };
+  if (std::ranges::any_of(o.listed, same)) return;
+  ::filter_list& l = o.filter.lists[list];
+  if (l.count++ == 0) l.first = value;
+  o.listed.push_back({list, value});
 }
 
-void set_comm(::filter& f, const std::string& text) {
-  if (text.empty() || text.size() >= sizeof f.comm)
-    throw BadUsage(fmt::format("--comm: '{}' has {} bytes; process names have 1 to {}", text, text.size(), sizeof f.comm - 1));
-  text.copy(f.comm, sizeof f.comm - 1);
-  f.comm_len = static_cast<__u32>(text.size());
-  f.set |= FILTER_COMM;
+void add_name(std::string_view option, filter_name (&names)[NAMES_MAX], __u32& count, const std::string& text) {
+  filter_name name{};
+  if (text.empty() || text.size() >= sizeof name.bytes)
+    throw BadUsage(fmt::format("{}: '{}' has {} bytes; process names have 1 to {}", option, text, text.size(), sizeof name.bytes - 1));
+  if (count == NAMES_MAX) throw BadUsage(fmt::format("{}: more than {} names", option, NAMES_MAX));
+  std::memcpy(name.bytes, text.data(), text.size());
+  std::memset(name.mask, 0xff, text.size());
+  names[count++] = name;
 }
 
-void set_cgroup(Options& o, const std::string& path) {
+void add_cgroup(Options& o, const std::string& path) {
   struct statfs fs{};
   if (statfs(path.c_str(), &fs) != 0)
     throw BadUsage(fmt::format("--cgroup: {}: {}; give a directory below the cgroup v2 mount", path, strerror(errno)));
   if (fs.f_type != CGROUP2_SUPER_MAGIC)
     throw BadUsage(fmt::format("--cgroup: {} is not in a cgroup v2 file system; findmnt -t cgroup2 shows where it is", path));
-  o.cgroup = path;
-  o.filter.set |= FILTER_CGROUP;
+  if (o.cgroups.size() == CGROUPS_MAX) throw BadUsage(fmt::format("--cgroup: more than {} directories", CGROUPS_MAX));
+  o.cgroups.push_back(path);
+  o.filter.cgroups++;
 }
 
-void set_mnt_ns(::filter& f, const std::string& text) {
+// `kind`: as in /proc/PID/ns.
+__u32 ns_id(std::string_view option, std::string_view kind, const std::string& text) {
   constexpr unsigned long kFirstId = 0xF0000000ul;  // include/linux/proc_ns.h: dynamic ids start there
   unsigned long value = 0;
-  if (!to_number(text, value) || value == 0)
-    throw BadUsage(fmt::format("--mnt-ns: '{}' is neither a namespace nor a process id; give a number of lsns -t mnt", text));
+  if (!to_number(text, value) || value == 0 || value > 0xfffffffful)
+    throw BadUsage(fmt::format("{}: '{}' is neither a namespace nor a process id; give a number of lsns -t {}", option, text, kind));
   struct stat st{};
   if (value < kFirstId - 0x10) {
-    if (stat(("/proc/" + text + "/ns/mnt").c_str(), &st) != 0)
-      throw BadUsage(fmt::format("--mnt-ns: cannot see the mount namespace of process {}: {}", text, strerror(errno)));
+    if (stat(fmt::format("/proc/{}/ns/{}", text, kind).c_str(), &st) != 0)
+      throw BadUsage(fmt::format("{}: cannot see the {} namespace of process {}: {}; give a number of lsns -t {}", option, kind,
+                                 text, strerror(errno), kind));
     value = st.st_ino;
   }
-  f.mnt_ns = static_cast<__u32>(value);
-  f.set |= FILTER_MNT_NS;
+  return static_cast<__u32>(value);
 }
 
 unsigned buffer_size(const std::string& text) {
@@ -101,7 +114,7 @@ const Column& column_named(std::string_view name) {
 }
 
 // "pid,path" are these; "+time" is the usual ones and time, each in its place.
-Columns chosen_columns(const Words& words, bool all) {
+Columns chosen_columns(const Words& words, bool all, bool json) {
   Columns listed, added;
   for (const std::string& word : words) {
     if (word.starts_with('+')) added.push_back(&column_named(std::string_view(word).substr(1)));
@@ -114,7 +127,7 @@ Columns chosen_columns(const Words& words, bool all) {
   }
   Columns columns;
   for (const Column& c : tool.columns)
-    if (all || c.shown || std::ranges::find(added, &c) != added.end()) columns.push_back(&c);
+    if (all || (json ? !c.extra : c.shown) || std::ranges::find(added, &c) != added.end()) columns.push_back(&c);
   return columns;
 }
 
@@ -195,36 +208,67 @@ int parse_options(int argc, char** argv, Options& o) {
     added->group(fmt::format("Options of {}", tool.name));
   }
 
+  constexpr const char* kFilters = "Filters (all that are given must match; of a list or a repeated one, any)";
+  constexpr const char* kOutput = "Output";
+  constexpr const char* kRun = "Running";
   const auto list = [&](const char* flags, const char* type, const char* text, auto each) {
     app.add_option_function<Words>(flags, [each](const Words& words) { for (const auto& w : words) each(w); }, text)
-        ->delimiter(',')->allow_extra_args(false)->type_name(type)->group("Filters (an event must pass all of them)");
+        ->delimiter(',')->allow_extra_args(false)->type_name(type)->group(kFilters);
+  };
+  const auto repeated = [&](const char* flags, const char* type, const char* text, auto each) {
+    app.add_option_function<Words>(flags, [each](const Words& words) { for (const auto& w : words) each(w); }, text)
+        ->allow_extra_args(false)->type_name(type)->group(kFilters);
   };
   const auto one = [&](const char* flags, const char* type, const char* text, const char* group, auto set) {
     app.add_option_function<std::string>(flags, set, text)->type_name(type)->group(group);
   };
-  constexpr const char* kFilters = "Filters (an event must pass all of them)";
-  constexpr const char* kOutput = "Output";
-  constexpr const char* kRun = "Running";
-  list("-p,--pid", "LIST", "only these processes: ids, separated by commas", [&o](const std::string& w) {
-    set_list(o.filter, FILTER_PID, FILTER_PIDS, o.filter.pid, o.pids, process_id("--pid", "process", w));
+  ::filter& f = o.filter;
+  list("-p,--pid", "LIST", "only these processes: ids, separated by commas",
+       [&o](const std::string& w) { add(o, LIST_PID, process_id("--pid", "process", w)); });
+  list("-t,--tid", "LIST", "only these threads", [&o](const std::string& w) { add(o, LIST_TID, process_id("--tid", "thread", w)); });
+  list("--tree", "LIST", "only these processes and all that descend from them", [&o](const std::string& w) {
+    add(o, LIST_TREE, process_id("--tree", "process", w));
+    o.filter.set |= FILTER_TREE;
   });
-  list("-t,--tid", "LIST", "only these threads", [&o](const std::string& w) {
-    set_list(o.filter, FILTER_TID, FILTER_TIDS, o.filter.tid, o.tids, process_id("--tid", "thread", w));
-  });
-  list("-u,--uid", "LIST", "only these users: names or real user ids", [&o](const std::string& w) {
-    set_list(o.filter, FILTER_UID, FILTER_UIDS, o.filter.uid, o.uids, user_id(w));
-  });
-  one("-n,--comm", "NAME", "only processes with this in their name", kFilters, [&o](const std::string& v) { set_comm(o.filter, v); });
-  app.add_flag_callback("-x,--failed", [&o] { o.filter.set |= FILTER_FAILED; }, "only what failed")->group(kFilters);
-  one("--cgroup", "PATH", "only what runs below this cgroup v2 directory", kFilters, [&o](const std::string& v) { set_cgroup(o, v); });
-  one("--mnt-ns", "ID|PID", "only this mount namespace, or that of a process", kFilters,
-      [&o](const std::string& v) { set_mnt_ns(o.filter, v); });
+  list("-u,--uid", "LIST", "only these users: names or real user ids", [&o](const std::string& w) { add(o, LIST_UID, user_id("--uid", w)); });
+  repeated("-n,--comm", "NAME", "only processes with this in their name",
+           [&f](const std::string& v) { add_name("--comm", f.name, f.names, v); });
+  app.add_flag_callback("-x,--failed", [&f] { f.set |= FILTER_FAILED; }, "only what failed")->group(kFilters);
+  list("--session", "LIST", "only these sessions: the process ids of their leaders",
+       [&o](const std::string& w) { add(o, LIST_SESSION, session_id(w)); });
+  repeated("--cgroup", "PATH", "only what runs below this cgroup v2 directory", [&o](const std::string& v) { add_cgroup(o, v); });
+  list("--mnt-ns", "ID|PID", "only this mount namespace, or that of a process",
+       [&o](const std::string& w) { add(o, LIST_MNT_NS, ns_id("--mnt-ns", "mnt", w)); });
+  list("--pid-ns", "ID|PID", "only this pid namespace, or that of a process",
+       [&o](const std::string& w) { add(o, LIST_PID_NS, ns_id("--pid-ns", "pid", w)); });
+  const auto container = [&](const char* option, const char* text, std::vector<std::string>& names) {
+    list(option, "LIST", text, [&f, option, &names](const std::string& w) {
+      check_container_name(option, w);
+      names.push_back(w);
+      f.set |= FILTER_CONTAINER;
+    });
+  };
+  container("--container", "only these containers: names, ids, pod/NAME, ns/NAMESPACE", o.containers.wanted);
+  app.add_flag_callback("--host", [&] {
+    o.containers.host = true;
+    f.set |= FILTER_CONTAINER;
+  }, "only what is in no container")->group(kFilters);
+  list("--exclude-pid", "LIST", "not these processes",
+       [&o](const std::string& w) { add(o, LIST_NOT_PID, process_id("--exclude-pid", "process", w)); });
+  list("--exclude-uid", "LIST", "not these users",
+       [&o](const std::string& w) { add(o, LIST_NOT_UID, user_id("--exclude-uid", w)); });
+  repeated("--exclude-comm", "NAME", "not processes with this in their name",
+           [&f](const std::string& v) { add_name("--exclude-comm", f.not_name, f.not_names, v); });
+  container("--exclude-container", "not these containers", o.containers.unwanted);
 
   app.add_option("-o,--columns", columns, "columns to show; +NAME adds one")
       ->delimiter(',')->allow_extra_args(false)->type_name("LIST")->group(kOutput);
-  app.add_flag("-j,--json", o.json, "one JSON object a line, with all columns")->group(kOutput);
+  app.add_flag("-j,--json", o.json, "one JSON object a line, with all columns but those that cost")->group(kOutput);
   app.add_flag_callback("-T,--time", [&columns] { columns.emplace_back("+time"); }, "add the time: -o +time")->group(kOutput);
   app.add_flag_callback("-U,--show-uid", [&columns] { columns.emplace_back("+uid"); }, "add the user id: -o +uid")->group(kOutput);
+  app.add_flag_callback("-C,--containers", [&columns] {
+    for (const char* name : {"+container", "+container_name", "+pod"}) columns.emplace_back(name);
+  }, "add the container: -o +container,+container_name,+pod")->group(kOutput);
   app.add_flag("-e,--extended", extended, "all columns")->group(kOutput);
   app.add_flag_callback("--no-heading", [&o] { o.heading = false; }, "no heading")->group(kOutput);
   one("--color", "auto|always|never", "whether to colour the table (default auto)", kOutput, [&o](const std::string& v) {
@@ -245,19 +289,26 @@ int parse_options(int argc, char** argv, Options& o) {
     if (v != "fentry" && v != "tp") throw BadUsage(fmt::format("--hook: '{}'; give fentry or tp", v));
     o.hook = v;
   });
+  one("--run-as", "USER", "run COMMAND as this user, not as who called sudo", kRun, [&o](const std::string& v) { o.run_as = v; });
+  one("--btf", "FILE", "the kernel's types, where it has none in /sys", kRun, [&o](const std::string& v) { o.btf = v; });
   app.add_flag("-v,--verbose", o.verbose, "say which hooks were taken and which refused")->group(kRun);
   app.add_flag("-V,--version", version, "print the version")->group(kRun);
   app.add_flag("-h,--help", help, "print this help")->group(kRun);
 
+  const auto end = std::find(argv, argv + argc, std::string_view("--"));
   try {
-    app.parse(argc, argv);
+    app.parse(static_cast<int>(end - argv), argv);
+  } catch (const CLI::ExtrasError& e) {
+    const std::string word = app.remaining().front();
+    if (word.starts_with('-')) throw BadUsage(fmt::format("there is no option {}; see {} --help", word, tool.name));
+    throw BadUsage(fmt::format("'{}' is no option; to trace a command, write {} -- {}", word, tool.name, word));
   } catch (const CLI::ParseError& e) {
     std::string what = e.what();
     what = what.substr(0, what.find('\n'));
     throw BadUsage(fmt::format("{}; see {} --help", what, tool.name));
   }
   if (help) {
-    fmt::print("{}\n\nUsage: {} [OPTIONS]\n{}{}{}\nMore: man {}, man needle\n", tool.about, tool.name, help_options(app),
+    fmt::print("{}\n\nUsage: {} [OPTIONS] [-- COMMAND [ARGUMENTS]]\n{}{}{}\nMore: man {}, man needle\n", tool.about, tool.name, help_options(app),
                help_examples(), help_columns(), tool.name);
     return 0;
   }
@@ -265,7 +316,13 @@ int parse_options(int argc, char** argv, Options& o) {
     fmt::print("{} {}\n", tool.name, NEEDLE_VERSION);
     return 0;
   }
-  o.columns = chosen_columns(columns, extended || (o.json && columns.empty()));
+  if (end != argv + argc) {
+    o.command.assign(end + 1, argv + argc);
+    if (o.command.empty()) throw BadUsage(fmt::format("--: give a command behind it, as in {} -- ls -l", tool.name));
+    f.set |= FILTER_TREE | FILTER_COMMAND;
+  }
+  if (!o.run_as.empty() && o.command.empty()) throw BadUsage("--run-as: there is no command to run; give it behind --");
+  o.columns = chosen_columns(columns, extended, o.json);
   return -1;
 }
 

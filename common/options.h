@@ -2,6 +2,7 @@
 // The options that all tools share.
 #pragma once
 
+#include "container_filter.h"
 #include "tool.h"
 
 #include <string>
@@ -14,14 +15,18 @@ enum class Colour { automatic, always, never };
 
 struct Options {
   ::filter filter{};                     // all but `want`
-  std::vector<__u32> pids, tids, uids;   // for the lists of more than one
-  std::string cgroup;                    // a directory of the cgroup v2 hierarchy
+  std::vector<::listed> listed;          // the lists of numbers
+  std::vector<std::string> cgroups;      // directories of the cgroup v2 hierarchy
+  ContainerFilter containers;
+  std::vector<std::string> command;      // to run and follow; empty: none
+  std::string run_as;                    // who is to run it; empty: who called
   std::vector<std::pair<const Option*, std::string>> own;  // the tool's, in the order given
   Columns columns;                       // what to show, in order
   double duration = 0;                   // seconds; 0: no end
   unsigned long long count = 0;          // events; 0: no end
   unsigned buffer = 4u << 20;            // bytes of the ring buffer, a power of two
   std::string hook;                      // the only mechanism to use; empty: the best
+  std::string btf;                       // a file with the kernel's types, for one that has none
   bool json = false, heading = true, verbose = false;
   Colour colour = Colour::automatic;
 };

@@ -37,18 +37,17 @@ void check_privileges() {
     throw Error(fmt::format("needs the capabilities {}; run it as root (sudo {}), or give it them with setcap",
                             has(CAP_BPF) ? "CAP_PERFMON" : has(CAP_PERFMON) ? "CAP_BPF" : "CAP_BPF and CAP_PERFMON", tool.name));
   }
-  if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
-    throw Error("this kernel has no type information in /sys/kernel/btf/vmlinux; it needs CONFIG_DEBUG_INFO_BTF, and /sys mounted");
   std::ifstream file("/sys/kernel/security/lockdown");
   const std::string lockdown{std::istreambuf_iterator<char>(file), {}};
   if (lockdown.find("[confidentiality]") != lockdown.npos)
     throw Error("the kernel is locked down to 'confidentiality', which forbids BPF to read its memory; boot with lockdown=integrity");
 }
 
-void drop_privileges() {
+void drop_privileges(bool but_kill) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  const __user_cap_data_struct none[2]{};
-  syscall(SYS_capset, &header, none);
+  __user_cap_data_struct data[2]{};
+  if (but_kill && (effective_capabilities() >> CAP_KILL & 1) != 0) data[0].effective = data[0].permitted = 1u << CAP_KILL;
+  syscall(SYS_capset, &header, data);
 }
 
 }  // namespace needle

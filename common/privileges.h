@@ -8,6 +8,7 @@ namespace needle {
 void check_privileges();
 
 // Gives up all capabilities, for good: from here on the tool reads memory and writes lines.
-void drop_privileges();
+// But to pass signals on to a command of another user it takes one, if there is such a command.
+void drop_privileges(bool but_kill);
 
 }  // namespace needle

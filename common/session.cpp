@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <climits>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -27,28 +28,44 @@ constexpr int kLookMs = 10;
 // A safety net for a wake-up that a preempted program has not sent yet.
 constexpr int kSleepMs = 500;
 constexpr std::size_t kFlushBytes = 1u << 16;
+constexpr __u32 kFollowed = 65536;      // processes at a time
 constexpr std::uint64_t kBatch = 4096;  // records, after which signals and losses get their turn
 
 volatile std::sig_atomic_t stop_signals = 0;
 int stop_event = -1;
 
+const Command* signalled = nullptr;  // signals are for it, as long as it runs
+
+bool has_ended(const Command& command) {
+  pollfd p{command.fd(), POLLIN, 0};
+  return poll(&p, 1, 0) != 0;
+}
+
 // Not a signalfd: a handler also interrupts a write() that nobody reads.
-void on_stop(int) {
+void on_stop(int signal, siginfo_t* info, void*) {
   const int error = errno;
-  stop_signals = stop_signals + 1;
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t n = write(stop_event, &one, sizeof one);
+  if (signalled && !has_ended(*signalled)) {
+    const bool from_terminal = info->si_code == SI_KERNEL && signal != SIGHUP;  // which sends it to the command too
+    if (!from_terminal) kill(signalled->pid(), signal);
+  } else {
+    stop_signals = stop_signals + 1;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t n = write(stop_event, &one, sizeof one);
+  }
   errno = error;
 }
 
-void watch_signals() {
+void watch_signals(const Command* command) {
+  signalled = command;
   stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   struct sigaction action {};
-  action.sa_handler = on_stop;  // without SA_RESTART
+  action.sa_sigaction = on_stop;
+  action.sa_flags = SA_SIGINFO;  // without SA_RESTART
   struct sigaction hangup {};
   sigaction(SIGHUP, nullptr, &hangup);
   for (const int s : {SIGINT, SIGTERM, SIGHUP})
     if (s != SIGHUP || hangup.sa_handler != SIG_IGN) sigaction(s, &action, nullptr);  // nohup means it
+  if (command) sigaction(SIGQUIT, &action, nullptr);
   signal(SIGPIPE, SIG_IGN);
 }
 
@@ -82,34 +99,41 @@ void set_up(const Object& object, const Options& o, MapEntries& entries) {
   entries = {};
   *object.filter = o.filter;
   for (const Column* c : o.columns) object.filter->want |= c->wanted;
+  if (o.filter.set & FILTER_CONTAINER) object.filter->want |= WANT_CONTAINER;
+  if (object.filter->want & WANT_CONTAINER && have_cgroup_v1()) object.filter->want |= WANT_V1;
   for (const auto& [option, value] : o.own) option->set(value, entries);
-  if (o.filter.set & FILTER_PIDS) for (const __u32 id : o.pids) entries.add(object.filter_pids, id);
-  if (o.filter.set & FILTER_TIDS) for (const __u32 id : o.tids) entries.add(object.filter_tids, id);
-  if (o.filter.set & FILTER_UIDS) for (const __u32 id : o.uids) entries.add(object.filter_uids, id);
+  for (const ::listed& l : o.listed) entries.add(object.filter_lists, l);
   entries.size_maps();
+  if (o.filter.cgroups > 0) size_map(object.filter_cgroups, o.filter.cgroups, "--cgroup");
+  if (o.filter.set & FILTER_TREE) {
+    size_map(object.followed, kFollowed, "--tree");
+    bpf_program__set_autoload(object.seed, !*object.untyped);
+  }
   size_map(object.events, o.buffer, "--buffer");
   const int cpus = libbpf_num_possible_cpus();
   size_map(object.scratch, bpf_map__max_entries(object.scratch) * static_cast<__u32>(cpus), "cannot size the scratch memory");
   bpf_program__set_autoload(object.self, true);
 }
 
-void set_cgroup(const Object& object, const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const __u32 zero = 0;
-  if (fd < 0 || bpf_map_update_elem(bpf_map__fd(object.filter_cgroup), &zero, &fd, BPF_ANY))
-    throw Error(fmt::format("--cgroup: {}: {}", path, std::strerror(errno)));
-  close(fd);
+void fill_cgroups(const Object& object, const std::vector<std::string>& paths) {
+  for (__u32 i = 0; i < paths.size(); i++) {
+    const int fd = open(paths[i].c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || bpf_map_update_elem(bpf_map__fd(object.filter_cgroups), &i, &fd, BPF_ANY))
+      throw Error(fmt::format("--cgroup: {}: {}", paths[i], std::strerror(errno)));
+    close(fd);
+  }
 }
 
 }  // namespace
 
-Session::Session(const Options& o) : options_(o), output_(make_output(o)), hooks_(o.hook) {
+Session::Session(const Options& o, Command* command)
+    : options_(o), command_(command), output_(make_output(o)), hooks_(o.hook, o.btf) {
   MapEntries entries;
   object_ = hooks_.take(
       [&](const Object& object) { set_up(object, o, entries); },
       [&](const Object& object) {
         entries.fill_maps();
-        if (o.filter.set & FILTER_CGROUP) set_cgroup(object, o.cgroup);
+        fill_cgroups(object, o.cgroups);
         LIBBPF_OPTS(bpf_test_run_opts, run);
         if (const int e = bpf_prog_test_run_opts(bpf_program__fd(object.self), &run))
           throw Error(fmt::format("cannot find out the tool's own process id: {}", std::strerror(-e)));
@@ -119,19 +143,56 @@ Session::Session(const Options& o) : options_(o), output_(make_output(o)), hooks
       });
   stats_ = object_.stats();
   if (o.verbose) fmt::print(stderr, "{}: hooks:\n{}", tool.name, hooks_.report());
-  drop_privileges();
+  if (bpf_program__autoload(object_.seed)) find_followed();
+  for (const std::string& name : o.containers.absent()) {
+    Buffer line;
+    put_text(line, name, Blanks::single);
+    note(fmt::format("no container is '{}' yet", line));
+  }
+  drop_privileges(command);
   malloc_trim(0);  // what libbpf needed for the kernel's BTF
 }
 
 Session::~Session() { ring_buffer__free(ring_); }
 
+// Those of the trees that are there already.
+void Session::find_followed() {
+  bpf_link* link = bpf_program__attach_iter(object_.seed, nullptr);
+  const int walk = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+  char nothing;
+  if (walk < 0 || read(walk, &nothing, 1) < 0) throw Error(fmt::format("cannot walk the processes: {}", std::strerror(errno)));
+  close(walk);
+  bpf_link__destroy(link);
+  std::atomic_ref(stats_->seeded).store(1);
+}
+
 int Session::on_record(void* self, void* data, std::size_t size) {
   Session& s = *static_cast<Session*>(self);
-  if (s.done_ || size < tool.event_size) return 0;
-  s.output_->event(s.out_, {{static_cast<std::byte*>(data), size}});
+  if (s.done_ || size < sizeof(event_header)) return 0;
+  Record r{.bytes = {static_cast<std::byte*>(data), size}};
+  if (r.as<event_header>().kind == KIND_CGROUPS) return s.cgroups_.learn(r), 0;
+  if (size < tool.event_size) return 0;
+  if (s.object_.filter->want & WANT_CONTAINER) r.container = r.who() ? s.cgroups_.container(r.who()->cgroups) : &unknown_container();
+  if (s.options_.filter.set & FILTER_CONTAINER && !s.container_wanted(r)) return ++s.records_ % kBatch == 0 ? -EAGAIN : 0;
+  s.output_->event(s.out_, r);
   if (++s.events_ == s.options_.count) s.done_ = true;
   // An error is how to make libbpf pause; it has taken this record by then.
   return s.done_ || ++s.records_ % kBatch == 0 || s.out_.size() >= kFlushBytes ? -EAGAIN : 0;
+}
+
+// What comes before the programs know: it is neither shown nor lost.
+bool Session::container_wanted(Record r) {
+  using Verdict = ContainerFilter::Verdict;
+  if (r.container == &unknown_container()) {  // there was no room to tell of its cgroup
+    undecided_++;
+    return false;
+  }
+  const Verdict verdict = options_.containers.of(r.container);
+  if (verdict == Verdict::unwanted) {
+    const __u64 key = cgroups_key(&r.who()->cgroups);
+    std::atomic_ref(object_.unwanted()[UNWANTED_SLOT(key)]).store(key, std::memory_order_relaxed);
+  }
+  return verdict == Verdict::wanted;
 }
 
 // Takes a batch out of the ring buffer. Returns whether there is more.
@@ -145,13 +206,17 @@ bool Session::consume() {
 
 void Session::flush() {
   std::size_t at = 0;
+  const std::string_view text(out_.data(), out_.size());
   while (at < out_.size()) {
     std::size_t n = out_.size() - at;
+    // What the command writes to the same pipe comes between lines, if they are no longer than PIPE_BUF.
+    if (command_ && n > PIPE_BUF)
+      if (const std::size_t end = text.substr(0, at + PIPE_BUF).rfind('\n'); end != text.npos && end >= at) n = end + 1 - at;
     if (stop_signals > 0) {  // end soon, even if nobody reads: write only what does not block
       pollfd p{STDOUT_FILENO, POLLOUT, 0};
       if (poll(&p, 1, stop_signals > 1 ? 0 : 2000) == 0)
         throw Error("stopped while nothing read the output; its last lines are not written");
-      n = std::min<std::size_t>(n, 4096);  // PIPE_BUF: what a pipe that is ready takes at once
+      n = std::min<std::size_t>(n, PIPE_BUF);  // what a pipe that is ready takes at once
     }
     const ssize_t written = write(STDOUT_FILENO, out_.data() + at, n);
     if (written >= 0) {
@@ -171,7 +236,7 @@ void Session::flush() {
 
 std::uint64_t Session::lost() const {
   const auto read = [](const __u64& counter) { return std::atomic_ref(const_cast<__u64&>(counter)).load(std::memory_order_relaxed); };
-  return read(stats_->lost_full) + read(stats_->lost_busy) + read(stats_->lost_map);
+  return read(stats_->lost_full) + read(stats_->lost_busy) + read(stats_->lost_map) + undecided_;
 }
 
 // Times that the kernel did not run a program because it was already running on that CPU.
@@ -186,6 +251,9 @@ std::uint64_t Session::missed() const {
   return sum;
 }
 
+// Of the trees that are followed. The programs wake the reader when there is none left.
+std::uint64_t Session::followed() const { return std::atomic_ref(stats_->followed).load(); }
+
 // In the JSON stream at once; on stderr once a second, and at the end.
 void Session::report_losses(bool end) {
   const std::uint64_t now = lost();
@@ -195,9 +263,14 @@ void Session::report_losses(bool end) {
     flush();
   }
   const auto time = std::chrono::steady_clock::now();
-  if (now == lost_said_ || (!end && time - lost_said_at_ < std::chrono::seconds(1))) return;
-  note(fmt::format("lost {} events ({} in all); a larger --buffer may hold them", now - lost_said_, now));
+  const std::uint64_t unfollowed = std::atomic_ref(stats_->unfollowed).load(std::memory_order_relaxed);
+  if ((now == lost_said_ && unfollowed == unfollowed_said_) || (!end && time - lost_said_at_ < std::chrono::seconds(1))) return;
+  if (now != lost_said_) note(fmt::format("lost {} events ({} in all); a larger --buffer may hold them", now - lost_said_, now));
+  if (unfollowed != unfollowed_said_)
+    note(fmt::format("{} processes ({} in all) are not followed, there are {} already: what they do is not shown",
+                     unfollowed - unfollowed_said_, unfollowed, followed()));
   lost_said_ = now;
+  unfollowed_said_ = unfollowed;
   lost_said_at_ = time;
 }
 
@@ -208,21 +281,34 @@ void Session::report_totals() {
 }
 
 void Session::run() {
-  watch_signals();
+  watch_signals(command_);
+  if (options_.heading) output_->heading(out_);
+  flush();
+  if (command_) note(fmt::format("tracing process {} and all that descend from it", command_->pid()));
+  else note("tracing, Ctrl-C to stop");
+  if (command_) command_->go();
+  loop();
+  // What has happened is drained; without this, a flood would never let it end.
+  hooks_.detach();
+  while (!done_ && consume())
+    if (stop_signals > 1) break;
+  report_losses(true);
+  report_totals();
+}
+
+void Session::loop() {
   const int epoll = epoll_create1(EPOLL_CLOEXEC), ring = bpf_map__fd(object_.events);
-  const int timer = options_.duration > 0 ? duration_timer(options_.duration) : -1;
+  const int timer = options_.duration > 0 ? duration_timer(options_.duration) : -1, command = command_ ? command_->fd() : -1;
   // The ring buffer's wake-ups, not that there is something in it, which in a flood is always so.
   // EPOLLHUP or EPOLLERR of standard output: `| head` is gone, though nothing was written since.
-  for (const auto [fd, events] : {std::pair{ring, EPOLLIN | EPOLLET}, {stop_event, EPOLLIN}, {timer, EPOLLIN}, {STDOUT_FILENO, 0u}}) {
+  for (const auto& [fd, events] : {std::pair{ring, EPOLLIN | EPOLLET}, {stop_event, EPOLLIN}, {timer, EPOLLIN},
+                                    {command, EPOLLIN}, {STDOUT_FILENO, 0u}}) {
     epoll_event e{.events = events, .data = {.fd = fd}};
     if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);  // a regular file cannot be watched, nor hang up
   }
-  if (options_.heading) output_->heading(out_);
-  flush();
-  note("tracing, Ctrl-C to stop");
-
+  const bool follows = (options_.filter.set & FILTER_TREE) != 0, seeded = stats_->seeded != 0;
   std::atomic_ref<__u32> waits(stats_->reader_waits);
-  bool more = false, busy = false, stop = false;
+  bool more = false, busy = false, stop = false, runs = command_, alone = false;
   while (!done_ && !stop) {
     if (!more && busy) waits.store(READER_RESTS, std::memory_order_relaxed);
     if (!more && !busy) {  // say that we sleep, then look once more
@@ -231,24 +317,30 @@ void Session::run() {
       more = consume();
       busy = records_ != before;
     }
-    epoll_event e[4];
-    const int n = epoll_wait(epoll, e, 4, more || done_ ? 0 : busy ? kLookMs : kSleepMs);
+    // Nothing can come any more. Those that are found late may not have been found.
+    if (follows && !runs && followed() == 0 && (command_ || seeded)) break;
+    epoll_event e[5];
+    const int n = epoll_wait(epoll, e, 5, more || done_ ? 0 : busy ? kLookMs : kSleepMs);
     waits.store(READER_AWAKE, std::memory_order_relaxed);
     stop = stop_signals > 0;
     for (int i = 0; i < n; i++) {
       if (e[i].data.fd == STDOUT_FILENO) done_ = true;
       stop |= e[i].data.fd == stop_event || e[i].data.fd == timer;
+      if (e[i].data.fd == command) {
+        command_->wait();  // now: another may wait for its id to be gone
+        epoll_ctl(epoll, EPOLL_CTL_DEL, command, nullptr);
+        runs = false;
+      }
+    }
+    if (n == 0 && !more && !busy && command_ && !runs && !alone) {
+      note("the command has ended, but not all that it started; Ctrl-C to stop");
+      alone = true;
     }
     const std::uint64_t before = records_;
     more = !done_ && consume();
     busy = records_ != before;
   }
-  // What has happened is drained; without this, a flood would never let it end.
-  hooks_.detach();
-  while (!done_ && consume())
-    if (stop_signals > 1) break;
-  report_losses(true);
-  report_totals();
+  close(epoll);
 }
 
 }  // namespace needle

@@ -2,6 +2,8 @@
 // A tool at work: its programs are attached, its events become lines.
 #pragma once
 
+#include "command.h"
+#include "context.h"
 #include "hooks.h"
 #include "options.h"
 #include "output.h"
@@ -15,18 +17,22 @@ namespace needle {
 
 class Session {
  public:
-  explicit Session(const Options&);  // loads and attaches: throws Error
+  explicit Session(const Options&, Command* = nullptr);  // loads and attaches: throws Error
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Until a signal, the end of the time or of the count, or of the reader. Throws Error when
-  // standard output fails.
+  // Until a signal, the end of the time or of the count, of all that is followed, or of the reader.
+  // Lets the command go, and returns when it has ended. Throws Error when standard output fails.
   void run();
 
  private:
   static int on_record(void* self, void* data, std::size_t size);
   bool consume();
+  bool container_wanted(Record);
+  void loop();
+  void find_followed();
+  std::uint64_t followed() const;
   void flush();
   void report_losses(bool end);
   void report_totals();
@@ -34,13 +40,15 @@ class Session {
   std::uint64_t missed() const;
 
   const Options& options_;
+  Command* command_;
   std::unique_ptr<Output> output_;
   Hooks hooks_;
   Object object_{};
   ::event_stats* stats_ = nullptr;
   ring_buffer* ring_ = nullptr;
+  Cgroups cgroups_;
   Buffer out_;
-  std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0;
+  std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0, unfollowed_said_ = 0, undecided_ = 0;
   std::chrono::steady_clock::time_point lost_said_at_{};
   bool done_ = false;
 };

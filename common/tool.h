@@ -38,12 +38,44 @@ inline constexpr std::array header_columns{
                                                     "when the call returned), user (the caller's own words)")),
 };
 
+// Who did it, for all tools: what costs, and so is gathered only where it is shown. Tools put them
+// behind those of the header.
+inline constexpr std::array context_columns{
+    extra(column_as<UserName, &event_header::uid>("user", "name of the real user id, by /etc/passwd", WANT_IDS)),
+    extra(column<&context::nspid>("nspid", "process id in its own pid namespace, as the container has it", WANT_NSPID)),
+    extra(column<&context::pcomm>("pcomm", "name of the parent", WANT_PCOMM)),
+    extra(column<&context::session>("session", "session id: process id of its leader", WANT_SESSION)),
+    extra(column<&context::login_uid>("login_uid", "who logged in, whatever user it is now", WANT_SESSION)),
+    extra(column<&context::audit_session>("audit_session", "session id of audit", WANT_SESSION)),
+    extra(column<&context::tty>("tty", "controlling terminal", WANT_SESSION)),
+    extra(column_as<OfContainer<&Container::id, 12>, &context::cgroups>("container", "id of the container, in JSON all of it",
+                                                                        WANT_CONTAINER)),
+    extra(column_as<OfContainer<&Container::runtime, 10>, &context::cgroups>("runtime", "what runs the container", WANT_CONTAINER)),
+    extra(column_as<OfContainer<&Container::name, 16>, &context::cgroups>("container_name", "its name", WANT_CONTAINER)),
+    extra(column_as<OfContainer<&Container::image, 20>, &context::cgroups>("image", "the image it was made from", WANT_CONTAINER)),
+    extra(column_as<OfContainer<&Container::pod, 16>, &context::cgroups>("pod", "Kubernetes: name of the pod", WANT_CONTAINER)),
+    extra(column_as<OfContainer<&Container::ns, 12>, &context::cgroups>("namespace", "Kubernetes: namespace of the pod", WANT_CONTAINER)),
+    extra(column_as<OfContainer<&Container::pod_uid, 36>, &context::cgroups>("pod_uid", "Kubernetes: unique id of the pod", WANT_CONTAINER)),
+    extra(column<&context::exe>("exe", "the program that the process runs", WANT_EXE)),
+    extra(column<&context::pexe>("pexe", "the program that its parent runs", WANT_PEXE)),
+    extra(column<&context::cwd>("cwd", "working directory", WANT_CWD)),
+    extra(column<&context::lineage>("lineage", "ancestors, the first one first, and the process itself", WANT_LINEAGE)),
+};
+
 template <std::size_t N, std::size_t M>
 consteval std::array<Column, N + M> operator+(const std::array<Column, N>& a, const std::array<Column, M>& b) {
   std::array<Column, N + M> all{};
   for (std::size_t i = 0; i < N; i++) all[i] = a[i];
   for (std::size_t i = 0; i < M; i++) all[N + i] = b[i];
   return all;
+}
+
+// The columns but one, which the tool has at another place.
+template <std::size_t N> consteval auto without(std::string_view name, const std::array<Column, N>& all) {
+  std::array<Column, N - 1> rest{};
+  for (std::size_t to = 0; const Column& c : all)
+    if (c.name != name) rest[to++] = c;
+  return rest;
 }
 
 // The same columns with the one of this name shown, and last.
@@ -84,14 +116,23 @@ struct Option {
   void (*set)(std::string_view value, MapEntries&);
 };
 
+// A deed of the tool's own, harmless and without a trace, that must wake all programs of WHAT but the optional
+// ones: a hook can be attached where nothing ever comes by (see hooks.h).
+struct Trial {
+  std::string_view what;
+  void (*deed)();
+};
+
 // The parts of a generated skeleton that the common code needs. All belong to the skeleton.
 struct Object {
   bpf_object* bpf;
-  bpf_map *events, *scratch, *filter_pids, *filter_tids, *filter_uids, *filter_cgroup;
-  bpf_program* self;
+  bpf_map *events, *scratch, *filter_lists, *filter_cgroups, *followed;
+  bpf_program *self, *seed;
   ::filter* filter;          // .rodata: writable until load
   bool* direct_reads;        // the same
+  bool* untyped;             // the same
   ::event_stats* (*stats)(); // .bss: there after load
+  __u64* (*unwanted)();      // likewise: UNWANTED_SLOTS
   int (*load)();             // 0 or -errno; not bpf_object__load(), which does not map .rodata and .bss
 };
 
@@ -100,12 +141,14 @@ template <class S> struct Skeleton {
   static inline S* s = nullptr;
   using Constants = std::remove_pointer_t<decltype(S::rodata)>;
 
-  static Object open() {
-    s = S::open();
+  static Object open(const char* btf) {
+    LIBBPF_OPTS(bpf_object_open_opts, opts);
+    opts.btf_custom_path = btf;
+    s = S::open(&opts);
     if (!s) return {};
-    return {s->obj,           s->maps.events,      s->maps.scratch,       s->maps.filter_pids, s->maps.filter_tids,
-            s->maps.filter_uids, s->maps.filter_cgroup, s->progs.self__run, &s->rodata->filter, const_cast<bool*>(&s->rodata->direct_reads),
-            [] { return &s->bss->stats; }, [] { return S::load(s); }};
+    return {s->obj, s->maps.events, s->maps.scratch, s->maps.filter_lists, s->maps.filter_cgroups, s->maps.followed,
+            s->progs.self__run, s->progs.seed__run, &s->rodata->filter, const_cast<bool*>(&s->rodata->direct_reads),
+            &s->rodata->untyped, [] { return &s->bss->stats; }, [] { return s->bss->unwanted; }, [] { return S::load(s); }};
   }
   static void close() {
     S::destroy(s);
@@ -133,15 +176,17 @@ struct Tool {
   std::size_t event_size;
   std::span<const Column> columns;
   std::span<const Option> options;
-  Object (*open)();
+  std::span<const Trial> trials;
+  Object (*open)(const char* btf);  // the file with the kernel's types; null: /sys has them
   void (*close)();
 };
 
 template <class S, Event E>
 consteval Tool make_tool(std::string_view name, std::string_view about, std::string_view examples,
-                         std::span<const Column> columns, std::span<const Option> options = {}) {
+                         std::span<const Column> columns, std::span<const Option> options = {},
+                         std::span<const Trial> trials = {}) {
   using Bpf = Skeleton<S>;
-  return {name, about, examples, sizeof(E), columns, options, Bpf::open, Bpf::close};
+  return {name, about, examples, sizeof(E), columns, options, trials, Bpf::open, Bpf::close};
 }
 
 extern const Tool tool;  // each tools/NAME.cpp defines it; common/main.cpp runs it

@@ -5,6 +5,8 @@
 #include "chmodsnoop.skel.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 using namespace needle;
 using Bpf = Skeleton<chmodsnoop_bpf>;
@@ -38,15 +40,7 @@ template <> struct Format<ev_atflags> : Word<ev_atflags, Format<ev_atflags>, 8> 
 
 }  // namespace needle
 
-// The columns but one, which the tool has at another place.
-template <std::size_t N> static consteval auto without(std::string_view name, const std::array<Column, N>& all) {
-  std::array<Column, N - 1> rest{};
-  for (std::size_t to = 0; const Column& c : all)
-    if (c.name != name) rest[to++] = c;
-  return rest;
-}
-
-static constexpr auto columns = without("uid", header_columns<chmod_event>) + std::array{
+static constexpr auto columns = without("uid", header_columns<chmod_event>) + context_columns + std::array{
     column<&chmod_event::h, &event_header::uid>("uid", "real user id of the process"),
     column<&chmod_event::before>("old", "mode before; ? where the hook cannot know, - of a new file"),
     column<&chmod_event::after>("new", "mode after; of a failure the one asked for"),
@@ -70,10 +64,18 @@ static constexpr Option options[] = {
     Bpf::flag<&Bpf::Constants::only_risky>("--risky", "only files that gained setuid, setgid or world-writable"),
 };
 
+static void chmod_pipe() {
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC) != 0) return;
+  fchmod(fds[0], 0600);
+  close(fds[0]), close(fds[1]);
+}
+static constexpr Trial trials[] = {{"mode", chmod_pipe}};
+
 constexpr Tool needle::tool = make_tool<chmodsnoop_bpf, chmod_event>(
     "chmodsnoop", "Trace changes of file modes, and files created with dangerous ones.",
     "chmodsnoop --risky\twho makes files setuid, setgid or world-writable\n"
     "chmodsnoop --path /etc/\tmodes of /etc\n"
     "chmodsnoop -o +risk,+via -x\tfailed ones, and how they were asked for\n"
     "chmodsnoop -j -d 10 | jq -r .path\tall files of ten seconds\n",
-    columns, options);
+    columns, options, trials);

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <charconv>
 
@@ -125,7 +126,7 @@ template <> struct Format<ev_addr> {
 
 // The default columns fit 80 characters for IPv4.
 static constexpr auto columns = [] {
-  auto all = header_columns<connect_event> + std::array{
+  auto all = header_columns<connect_event> + context_columns + std::array{
     column<&connect_event::proto>("proto", "tcp, udp, mptcp, unix, netlink, packet, vsock, icmp, raw, sctp, dccp, "
                                            "udplite, or af_ and a number"),
     hidden(column<&connect_event::family>("family", "address family of what travels: inet also for v4-mapped IPv6")),
@@ -216,10 +217,28 @@ constexpr Option options[] = {
 
 }  // namespace
 
+// On a socket without a connection, which this would dissolve.
+static void connect_nowhere() {
+  const sockaddr none{};
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  connect(fd, &none, sizeof none);
+  close(fd);
+}
+// There is no port 0.
+static void send_nowhere() {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sendto(fd, nullptr, 0, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  close(fd);
+}
+static constexpr Trial trials[] = {{"connect", connect_nowhere}, {"sent", send_nowhere}};
+
 constexpr Tool needle::tool = make_tool<connectsnoop_bpf, connect_event>(
     "connectsnoop", "Trace connections as they are attempted, with their outcome.",
     "connectsnoop --port 80,443\twho talks to web servers\n"
     "connectsnoop -x -n curl\tattempts of curl that fail\n"
     "connectsnoop --proto unix\tUNIX sockets: who asks which daemon\n"
     "connectsnoop --dest 169.254.169.254\twho asks for cloud credentials\n",
-    columns, options);
+    columns, options, trials);

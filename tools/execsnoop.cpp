@@ -5,6 +5,7 @@
 #include "execsnoop.skel.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 using namespace needle;
 using Bpf = Skeleton<execsnoop_bpf>;
@@ -27,39 +28,28 @@ template <> struct Format<ev_exe> : Format<ev_str> {
   }
 };
 
-// "pts/0", as ps and who name it; the kernel's name lacks the slash.
-template <> struct Format<ev_tty> {
-  static constexpr int width = 8;
-  static constexpr Align align = Align::left;
-  static Buffer name(const ev_tty& tty, Record r) {
-    const std::string_view name = r.str(tty.name);
-    return name.starts_with("pts") ? "pts/" + Buffer(name.substr(3)) : Buffer(name);
-  }
-  static void text(Buffer& out, const ev_tty& tty, Record r, Blanks b) { put_text(out, name(tty, r), b); }
-  static void json(Buffer& out, std::string_view key, const ev_tty& tty, Record r) {
-    if (tty.name.len > 0) return put_json_member(out, key, name(tty, r));
-    put_key(out, key);
-    out += "null";
-  }
-};
-
 template <> struct Format<ev_stdin> : Word<ev_stdin, Format<ev_stdin>, 9> {
   static bool none(ev_stdin s) { return static_cast<unsigned>(s) == EV_NONE; }
   static void put(Buffer& out, ev_stdin s) {
     out += static_cast<unsigned>(s) == STDIN_TTY ? "tty" : ftype_name(static_cast<unsigned>(s));
   }
 };
-
-template <> struct Format<ev_session> : Integer<ev_session, 7, true> {};
 }  // namespace needle
 
-static constexpr auto columns = shown_last(header_columns<exec_event>, "ppid") + std::array{
+// An exec is rare: what costs little goes into JSON unasked. The program is its own business.
+static constexpr auto context = [] {
+  auto all = without("exe", context_columns);
+  for (const char* name : {"session", "login_uid", "audit_session", "tty", "cwd"})
+    std::ranges::find(all, name, &Column::name)->extra = false;
+  return all;
+}();
+
+static constexpr auto columns = shown_last(header_columns<exec_event>, "ppid") + context + std::array{
     column<&exec_event::err>("err", "why it failed"),
     hidden(column<&exec_event::requested>("requested", "the name as the caller gave it; of execveat's descriptor, "
                                                        "/dev/fd/N", WANT_NAMES)),
     hidden(column<&exec_event::script>("script", "what the interpreter runs: requested, made absolute", WANT_NAMES)),
     hidden(column<&exec_event::interpreter>("interpreter", "the name in a script's first line, or of binfmt_misc", WANT_NAMES)),
-    hidden(column<&exec_event::cwd>("cwd", "working directory", WANT_CWD)),
     hidden(column<&exec_event::old_comm>("old_comm", "name of the thread that called exec")),
     hidden(column<&exec_event::old_tid>("old_tid", "its thread id; it goes on as the leader")),
     hidden(column<&exec_event::old_uid>("old_uid", "real user id before")),
@@ -81,11 +71,7 @@ static constexpr auto columns = shown_last(header_columns<exec_event>, "ppid") +
     hidden(column<&exec_event::group>("group", "group id of the file", WANT_INODE)),
     hidden(column<&exec_event::mtime>("mtime", "when the file's content changed", WANT_INODE)),
     hidden(column<&exec_event::ctime>("ctime", "when the file or its inode changed", WANT_INODE)),
-    hidden(column<&exec_event::input>("stdin", "kind of descriptor 0: a socket is a remote shell", WANT_SESSION)),
-    hidden(column<&exec_event::login_uid>("login_uid", "who logged in, whatever user it is now", WANT_SESSION)),
-    hidden(column<&exec_event::session>("session", "session id: process id of its leader", WANT_SESSION)),
-    hidden(column<&exec_event::audit_session>("audit_session", "session id of audit", WANT_SESSION)),
-    hidden(column<&exec_event::tty>("tty", "controlling terminal", WANT_SESSION)),
+    hidden(column<&exec_event::input>("stdin", "kind of descriptor 0: a socket is a remote shell", WANT_STDIN)),
     column<&exec_event::exe>("exe", "the file that runs: its full path from the root of the mount namespace"),
     hidden(column<&exec_event::args, &ev_strv::count>("argc", "number of arguments, also where they are cut")),
     column<&exec_event::args>("args", "the program's arguments, quoted for a shell"),
@@ -93,10 +79,13 @@ static constexpr auto columns = shown_last(header_columns<exec_event>, "ppid") +
 
 static constexpr Option options[] = {Bpf::path_prefix()};
 
+// A directory is no program.
+static constexpr Trial trials[] = {{"fail", [] { execl("/", "/", nullptr); }}};
+
 constexpr Tool needle::tool = make_tool<execsnoop_bpf, exec_event>(
     "execsnoop", "Trace programs as they are executed.",
     "execsnoop --path /tmp/\tprograms that run from /tmp\n"
     "execsnoop -x\tfailed execs\n"
     "execsnoop -o pid,stdin,exe,args\ta shell on a socket?\n"
     "execsnoop -j | jq -c 'select(.old_euid != .euid)'\tgained or dropped a user id\n",
-    columns, options);
+    columns, options, trials);

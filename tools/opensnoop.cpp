@@ -5,6 +5,7 @@
 #include "opensnoop.skel.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 using namespace needle;
 using Bpf = Skeleton<opensnoop_bpf>;
@@ -16,7 +17,7 @@ template <> struct Format<ev_resolve> : Word<ev_resolve, Format<ev_resolve>, 8> 
 };
 }  // namespace needle
 
-static constexpr auto columns = header_columns<open_event> + std::array{
+static constexpr auto columns = header_columns<open_event> + context_columns + std::array{
     column<&open_event::fd>("fd", "the new descriptor"),
     column<&open_event::err>("err", "why it failed"),
     hidden(column<&open_event::flags>("flags", "how it was to be opened")),
@@ -49,10 +50,12 @@ static constexpr Option options[] = {
     {"-f,--flag", "FLAG", "only opens with this flag, such as O_CREAT (repeatable: with any)", want_flag},
 };
 
+static constexpr Trial trials[] = {{"open", [] { close(open("/", O_PATH | O_CLOEXEC)); }}};
+
 constexpr Tool needle::tool = make_tool<opensnoop_bpf, open_event>(
     "opensnoop", "Trace files as they are opened, however they are named.",
     "opensnoop --path /etc/shadow\twho opens /etc/shadow\n"
     "opensnoop -x -n sshd\tfailed opens of sshd\n"
     "opensnoop -w --path /usr/\twho opens system files for writing\n"
     "opensnoop -j -d 10 | jq -r .path\tall paths of ten seconds\n",
-    columns, options);
+    columns, options, trials);

@@ -247,17 +247,18 @@ TEST_CASE("from a thread: the line names the process and the thread") {
 }
 
 TEST_CASE("conservation: a flood of connects into a small buffer") {
-  constexpr int kEach = 4000, kWriters = 4;
+  constexpr unsigned kWriters = 4;
+  const unsigned each = many(4000);
   for (const std::string& tier : tiers("connectsnoop")) {
     INFO(tier);
-    Actor actor([](Json&) {
+    Actor actor([each](Json&) {
       own_network(true);
       const int port = closed_port().port();
       std::vector<std::thread> threads;
-      for (int w = 0; w < kWriters; w++)
-        threads.emplace_back([port] {
+      for (unsigned w = 0; w < kWriters; w++)
+        threads.emplace_back([port, each] {
           const Address to = ip_address("127.0.0.1", port);
-          for (int i = 0; i < kEach; i++) {
+          for (unsigned i = 0; i < each; i++) {
             const int fd = new_socket(AF_INET, SOCK_STREAM);
             if (connect(fd, to.get(), to.size) == 0) std::abort();
             close(fd);
@@ -268,6 +269,6 @@ TEST_CASE("conservation: a flood of connects into a small buffer") {
     Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-p", actor.id(), "--buffer", "4K"});
     actor.act();
     tracer.stop();
-    CHECK(tracer.events().size() + tracer.lost() == kEach * kWriters);
+    CHECK(tracer.events().size() + tracer.lost() == each * kWriters);
   }
 }

@@ -540,7 +540,7 @@ TEST_CASE("after vfork, and gone before its line is printed") {
 }
 
 TEST_CASE("conservation: what is shown and what is lost is all there was") {
-  constexpr unsigned kTimes = 2000;
+  const unsigned times = many(2000);
   TempDir dir;
   const std::string path = argv_program(dir / "program");
   for (const std::string& tier : tiers("execsnoop")) {
@@ -548,9 +548,9 @@ TEST_CASE("conservation: what is shown and what is lost is all there was") {
     Tracer tracer("execsnoop", {"-j", "--hook", tier, "--path", dir.path() + "/", "--buffer", "4K"});
     Words argv({"p", std::string(1500, 'x')});
     const std::string none = dir / "none";
-    for (unsigned i = 0; i < kTimes; i++) vfork_exec(i % 4 ? none : path, argv);
+    for (unsigned i = 0; i < times; i++) vfork_exec(i % 4 ? none : path, argv);
     tracer.stop();
     INFO(tracer.err());
-    CHECK(tracer.events().size() + tracer.lost() == kTimes);
+    CHECK(tracer.events().size() + tracer.lost() == times);
   }
 }

@@ -359,14 +359,14 @@ TEST_CASE("processes that are gone before their line is printed") {
 TEST_CASE("conservation: two writers at full speed, received + lost = done") {
   TempDir dir;
   const std::string path = dir.file("f");
-  constexpr unsigned long long kEach = 100000;
+  const unsigned long long each = many(100000);
   for (const std::string& tier : tiers("opensnoop"))
     for (const std::string buffer : {"64K", "4M"})
       for (const bool failing : {false, true}) {
         INFO(tier << ", buffer " << buffer << ", failing " << failing);
         const auto writer = [&](Json&) {
           const std::string name = failing ? path + "/none" : path;
-          for (unsigned long long i = 0; i < kEach; i++) {
+          for (unsigned long long i = 0; i < each; i++) {
             const long fd = syscall(SYS_openat, AT_FDCWD, name.c_str(), O_RDONLY, 0);
             if (fd >= 0) close(static_cast<int>(fd));
           }
@@ -379,7 +379,7 @@ TEST_CASE("conservation: two writers at full speed, received + lost = done") {
         CHECK(tracer.status() == 0);
         const auto events = tracer.events();
         const unsigned long long lost = tracer.lost();
-        CHECK(events.size() + lost == 2 * kEach);
+        CHECK(events.size() + lost == 2 * each);
         std::smatch m;
         const std::string err = tracer.err();
         const bool says = std::regex_search(err, m, std::regex("([0-9]+) events shown, ([0-9]+) lost"));

@@ -97,15 +97,15 @@ TEST_CASE("chmod in all its variants: every field") {
     check(symlink("file", (dir / "link").c_str()), "symlink");
     check(chown(path.c_str(), 1234, 5678), "chown");
     const bool told = tells_inode(tier, dir.path());
+    std::vector<Variant> variants;
+    std::vector<std::function<void(Json&)>> deeds;
     for (const Variant& v : kVariants) {
-      INFO(v.via << " " << v.requested);
       if (std::string_view(v.via).starts_with("compat:") && !have_int80()) {
         WARN("no int $0x80 here: " << v.via << " is not tested");
         continue;
       }
-      check(chmod(path.c_str(), 0640), "chmod");
-      Json truth;
-      const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json& t) {
+      variants.push_back(v);
+      deeds.push_back([&, v](Json& t) {
         const int fd = static_cast<int>(check(open(path.c_str(), O_RDONLY), "open"));
         const long r = v.call(dir.path(), fd);
         struct stat st{};
@@ -113,7 +113,13 @@ TEST_CASE("chmod in all its variants: every field") {
         t = {{"pid", getpid()}, {"tid", gettid()}, {"ppid", getppid()}, {"uid", getuid()}, {"euid", geteuid()}, {"gid", getgid()},
              {"errno", -r},     {"inode", std::to_string(st.st_ino)},   {"dev", std::to_string(major(st.st_dev)) + ":" + std::to_string(minor(st.st_dev))}};
         if (r == 0 && (st.st_mode & 07777) != kMode) throw std::runtime_error("the mode has not changed");
-      }, &truth);
+      });
+    }
+    const auto traced = trace_each("chmodsnoop", {"--hook", tier}, deeds, [&](pid_t) { check(chmod(path.c_str(), 0640), "chmod"); });
+    for (std::size_t i = 0; i < variants.size(); i++) {
+      const Variant& v = variants[i];
+      const auto& [truth, events] = traced[i];
+      INFO(v.via << " " << v.requested);
       REQUIRE(events.size() == 1);
       const Json& e = events[0];
       CHECK(e["via"] == v.via);

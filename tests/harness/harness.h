@@ -102,6 +102,17 @@ std::vector<std::string> tiers(const std::string& tool);
 // `truth`, if given, receives what the actor said.
 std::vector<Json> trace(const std::string& tool, const Args& args, std::function<void(Json& truth)> deed, Json* truth = nullptr);
 
+// Many deeds, each in a process of its own, one after another under one tool: to start it takes longest.
+struct Traced {
+  Json truth;
+  std::vector<Json> events;
+};
+std::vector<Traced> trace_each(const std::string& tool, const Args& args, const std::vector<std::function<void(Json& truth)>>& deeds,
+                               const std::function<void(pid_t)>& before_each);
+
+// How often to do what takes volume: a tenth where the CPU is emulated (tests/vm).
+unsigned many(unsigned times);
+
 // What the columns that every event has must say of a process that is alive, but for time, tid,
 // via and src.
 Json who(pid_t pid);

@@ -42,7 +42,11 @@ for tool in "${tools[@]}"; do
   check offers "0,root" "$path" --uid 0,roo
   check offers $$ "$path" -p ''
   check offers $$ "$path" --tid ${$%?}
+  check offers $$ "$path" --tree ''
+  check offers root "$path" --run-as roo
   check offers a_directory "$path" --cgroup a_
+  check offers bash "$path" -x -- bas
+  check offers a_directory "$path" -x -- ls a_
   check equal "$tool --color" "$(complete_words "$path" --color '')" "always auto never"
   check equal "$tool --color=al" "$(complete_words "$path" --color = al)" "always"
   check equal "$tool --color=" "$(complete_words "$path" --color =)" "always auto never"

@@ -2,7 +2,8 @@
 # --help: fits 80 columns, on standard output, and knows the options that all tools share.
 source "$(dirname "$0")/common.sh"
 
-shared="-p --pid -t --tid -u --uid -n --comm -x --failed --cgroup --mnt-ns -d --duration --count -o --columns
+shared="-C --containers -p --pid -t --tid -u --uid -n --comm -x --failed --cgroup --mnt-ns --pid-ns --session --tree --container --host --exclude-pid --exclude-uid --exclude-comm
+--exclude-container --run-as -d --duration --count -o --columns
 -j --json -T -U -e --no-heading --buffer --hook -v -V --version -h --help --color"
 
 narrow() { ! help_of "$1" | grep -E '.{81}'; }

@@ -28,7 +28,7 @@ static constexpr auto columns = header_columns<made_up_event> + std::array{
 };
 static constexpr Option options[] = {{"--own", "WORD", "a list", [](std::string_view, MapEntries&) {}},
                                      {"-w,--write", "", "a flag", [](std::string_view, MapEntries&) {}}};
-constexpr Tool needle::tool = {"made_up", "Nothing.", "", sizeof(made_up_event), columns, options, nullptr, nullptr};
+constexpr Tool needle::tool = {"made_up", "Nothing.", "", sizeof(made_up_event), columns, options, {}, nullptr, nullptr};
 
 namespace {
 
@@ -176,14 +176,56 @@ TEST_CASE("filters: one value is compared, several are looked up") {
   const std::string me = std::to_string(getpid());
   const Parsed one = parse({"-p", me + "," + me, "-u", "0", "-n", "abc", "-x"});
   CHECK(one.error == "");
-  CHECK(one.o.filter.set == (FILTER_PID | FILTER_UID | FILTER_COMM | FILTER_FAILED));
-  CHECK(one.o.filter.pid == static_cast<unsigned>(getpid()));
-  CHECK(one.o.filter.comm_len == 3);
-  const Parsed two = parse({"-p", me + ",1", "-u", "0", "-u", "nobody,0"});
+  CHECK(one.o.filter.set == FILTER_FAILED);
+  CHECK(one.o.filter.lists[LIST_PID].count == 1);
+  CHECK(one.o.filter.lists[LIST_PID].first == static_cast<unsigned>(getpid()));
+  CHECK(one.o.filter.lists[LIST_TID].count == 0);
+  CHECK(one.o.filter.names == 1);
+  CHECK(one.o.filter.name[0].bytes[0] == 0x636261);
+  CHECK(one.o.filter.name[0].mask[0] == 0xffffff);
+  CHECK(one.o.filter.name[0].mask[1] == 0);
+  const Parsed two = parse({"-p", me + ",1", "-u", "0", "-u", "nobody,0", "--exclude-uid", "0", "--exclude-comm", "a", "--exclude-comm", "b"});
   CHECK(two.error == "");
-  CHECK(two.o.filter.set == (FILTER_PIDS | FILTER_UIDS));
-  CHECK(two.o.pids == std::vector<__u32>{static_cast<__u32>(getpid()), 1});
-  CHECK(two.o.uids == std::vector<__u32>{0, 65534});
+  CHECK(two.o.filter.lists[LIST_PID].count == 2);
+  CHECK(two.o.filter.lists[LIST_UID].count == 2);
+  CHECK(two.o.filter.lists[LIST_NOT_UID].count == 1);
+  CHECK(two.o.filter.names == 0);
+  CHECK(two.o.filter.not_names == 2);
+  std::vector<std::pair<unsigned, unsigned>> listed;
+  for (const ::listed& l : two.o.listed) listed.emplace_back(l.list, l.value);
+  std::sort(listed.begin(), listed.end());
+  CHECK(listed == std::vector<std::pair<unsigned, unsigned>>{
+                      {LIST_PID, 1}, {LIST_PID, static_cast<unsigned>(getpid())}, {LIST_UID, 0}, {LIST_UID, 65534}, {LIST_NOT_UID, 0}});
+}
+
+TEST_CASE("filters: what makes no sense is told with the option and a way out") {
+  for (const auto& [args, says] : std::vector<std::pair<Names, std::string>>{
+           {{"--tree", "0"}, "--tree: '0' is not a process id; give a number, as in --tree 1234"},
+           {{"--tree", "4194305"}, "--tree: there is no process 4194305; ps -e lists them"},
+           {{"--session", "x"}, "--session: 'x' is not a session id; give the process id of its leader, as ps -o sid prints it"},
+           {{"--pid-ns", "x"}, "--pid-ns: 'x' is neither a namespace nor a process id; give a number of lsns -t pid"},
+           {{"--pid-ns", "4194305"}, "--pid-ns: cannot see the pid namespace of process 4194305: No such file or directory; give a number of lsns -t pid"},
+           {{"--exclude-uid", "nosuchuser"}, "--exclude-uid: there is no user 'nosuchuser'; give a name of getent passwd or a number"},
+           {{"--exclude-comm", ""}, "--exclude-comm: '' has 0 bytes; process names have 1 to 15"},
+           {{"ls"}, "'ls' is no option; to trace a command, write "},
+           {{"--nonesuch"}, "there is no option --nonesuch; see "},
+           {{"--"}, "--: give a command behind it, as in "},
+           {{"--run-as", "root"}, "--run-as: there is no command to run; give it behind --"}}) {
+    const std::string error = parse(args).error;
+    INFO(error);
+    CHECK(error.starts_with(says));
+  }
+  Names many;
+  for (int i = 0; i < 9; i++) many.insert(many.end(), {"-n", "x"});
+  CHECK(parse(many).error == "--comm: more than 8 names");
+}
+
+TEST_CASE("a command is what stands behind --") {
+  const Parsed p = parse({"-x", "--", "ls", "-l", "--", "--help"});
+  CHECK(p.error == "");
+  CHECK(p.o.command == Names{"ls", "-l", "--", "--help"});
+  CHECK(p.o.filter.set == (FILTER_FAILED | FILTER_TREE | FILTER_COMMAND));
+  CHECK(parse({"-x"}).o.command.empty());
 }
 
 TEST_CASE("options: the tool's own, sizes and times") {

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who did it: container, ancestors, program, terminal. Gathered only for columns that are shown;
+ * see struct context. */
+#ifndef NEEDLE_CONTEXT_BPF_H
+#define NEEDLE_CONTEXT_BPF_H
+
+#include "path.bpf.h"
+
+/* ---- Containers: by the names of the cgroups. They travel once, before the first event from
+ * there: events carry ids. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct ev_cgroups);
+	__type(value, __u8);
+} cgroups_sent SEC(".maps");
+
+static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
+{
+	struct kernfs_node___parent *old = (void *)node;
+
+	if (bpf_core_field_exists(old->parent))
+		return READ(old, parent);
+	return READ(node, __parent);
+}
+
+/* Appends the name of one directory. Nonzero: it was the last. */
+__noinline int append_cgroup_name(__u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct kernfs_node *node, *parent;
+	struct ev_str name = {};
+
+	if (!r)
+		return 1;
+	node = (void *)r->node;
+	parent = kernfs_parent(node);
+	if (!parent) /* the root has no name */
+		return 1;
+	append_kernel_str(r, &name, READ(node, name));
+	if (r->len >= RECORD_MAX)
+		return 1;
+	r->bytes[r->len & (RECORD_MAX - 1)] = 0;
+	r->len++;
+	r->node = (__u64)parent;
+	return 0;
+}
+
+#define CGROUP_DEPTH 64
+__noinline int append_cgroup_names(__u32 slot)
+{
+	for (__u32 i = 0; i < CGROUP_DEPTH; i++)
+		if (append_cgroup_name(slot))
+			return i;
+	return CGROUP_DEPTH;
+}
+
+static __always_inline void append_cgroup(struct record *r, struct ev_strv *names, struct cgroup *cgroup)
+{
+	names->s.off = r->len;
+	r->node = (__u64)READ(cgroup, kn);
+	names->count = append_cgroup_names(r->slot);
+	names->s.len = r->len - names->s.off;
+}
+
+/* Sends the names of the current task's cgroups. Not counted as lost: no event is, and the next
+ * one from there tries again. */
+__noinline int send_cgroups(void)
+{
+	struct css_set *set = READ((struct task_struct *)bpf_get_current_task(), cgroups);
+	struct record *r = record_try();
+	struct cgroups_record *c;
+	struct cgroup *v1 = NULL;
+	__u8 yes = 1;
+
+	if (!r)
+		return 0;
+	c = event_of(r, cgroups_record);
+	__builtin_memset(c, 0, sizeof(*c));
+	r->len = sizeof(*c);
+	c->h.kind = KIND_CGROUPS;
+	cgroups_of(&c->cgroups, set, &v1);
+	append_cgroup(r, &c->unified, READ(set, dfl_cgrp));
+	if (c->cgroups.v1)
+		append_cgroup(r, &c->v1, v1);
+	if (r->len <= RECORD_MAX && !bpf_ringbuf_output(&events, r->bytes, r->len, BPF_RB_FORCE_WAKEUP))
+		bpf_map_update_elem(&cgroups_sent, &c->cgroups, &yes, BPF_ANY);
+	record_release(r);
+	return 0;
+}
+
+static __always_inline void fill_cgroups(struct ev_cgroups *ids)
+{
+	struct css_set *set = READ((struct task_struct *)bpf_get_current_task(), cgroups);
+	struct ev_cgroups key;
+	struct cgroup *v1;
+
+	cgroups_of(&key, set, &v1);
+	*ids = key;
+	if (!bpf_map_lookup_elem(&cgroups_sent, &key))
+		send_cgroups();
+}
+
+/* ---- Ancestors. The kernel forgets the parent that died; so what they were is kept from a
+ * process's fork, and its exec, on. */
+struct process {
+	__u64 start;
+	__u64 pid;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct process);
+	__type(value, struct lineage);
+} lineages SEC(".maps");
+
+/* Leaves the ancestors of the process r->leader in r->lineage. */
+__noinline int lineage_walk(__u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct task_struct *child, *parent;
+	struct process process;
+	struct lineage *known;
+
+	if (!r)
+		return 0;
+	child = (void *)r->leader;
+	process.start = READ(child, start_boottime);
+	process.pid = READ(child, tgid);
+	r->lineage.count = r->lineage.cut = 0;
+	for (__u32 i = 0; i < LINEAGE_MAX; i++) {
+		struct ancestor *a = &r->lineage.ancestors[i];
+
+		parent = READ(child, real_parent, group_leader);
+		a->start = READ(parent, start_boottime);
+		a->pid = READ(parent, tgid);
+		known = bpf_map_lookup_elem(&lineages, &process);
+		/* What has another parent than it had was left by that to a reaper. */
+		if (known && (known->ancestors[0].pid != a->pid || known->ancestors[0].start != a->start)) {
+			if (bpf_probe_read_kernel(a, sizeof(known->ancestors), known->ancestors))
+				return 0;
+			i += known->count;
+			r->lineage.cut = known->cut || i > LINEAGE_MAX;
+			r->lineage.count = i > LINEAGE_MAX ? LINEAGE_MAX : i;
+			return 0;
+		}
+		if (!a->pid) /* the idle task begat process 1 and the kernel's threads */
+			return 0;
+		bpf_core_read(&a->comm, sizeof(a->comm), &parent->comm);
+		a->unused = 0;
+		r->lineage.count = i + 1;
+		process.start = a->start;
+		process.pid = a->pid;
+		child = parent;
+	}
+	r->lineage.cut = !!READ(child, real_parent, tgid);
+	return 0;
+}
+
+static __always_inline void append_lineage(struct record *r, struct ev_lineage *s, struct task_struct *leader)
+{
+	__u32 n;
+
+	r->leader = (__u64)leader;
+	lineage_walk(r->slot);
+	n = r->lineage.count;
+	if (n > LINEAGE_MAX)
+		return;
+	append_kernel(r, &s->s, r->lineage.ancestors, n * sizeof(struct ancestor));
+	if (r->lineage.cut)
+		s->s.mark |= EV_STR_DEEP;
+}
+
+static __always_inline int keep_lineage(struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+	struct process process = {.start = READ(leader, start_boottime), .pid = READ(leader, tgid)};
+	struct record *r = record_try();
+
+	if (!r)
+		return 0;
+	r->leader = (__u64)leader;
+	lineage_walk(r->slot);
+	/* Without room, its ancestors are what the kernel still knows of them. */
+	bpf_map_update_elem(&lineages, &process, &r->lineage, BPF_ANY);
+	record_release(r);
+	return 0;
+}
+
+SEC("?tp_btf/sched_process_fork")
+int BPF_PROG(lineage__tp_fork, struct task_struct *parent, struct task_struct *child)
+{
+	return child->pid == child->tgid ? keep_lineage(child) : 0;
+}
+
+SEC("?tp_btf/sched_process_exec")
+int BPF_PROG(lineage__tp_exec, struct task_struct *task)
+{
+	return keep_lineage(task);
+}
+
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(lineage__tp_exit, struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+	struct process process = {.start = READ(leader, start_boottime), .pid = READ(leader, tgid)};
+
+	if (!READ(task, signal, live.counter))
+		bpf_map_delete_elem(&lineages, &process);
+	return 0;
+}
+
+/* ---- The rest. */
+static __always_inline void append_marked_path(struct record *r, struct ev_str *s, const struct path *path)
+{
+	append_path(r, s, path);
+	if (unlinked(READ(path, dentry)))
+		s->mark |= EV_STR_DELETED;
+}
+
+/* The program that a process runs. */
+static __always_inline void append_exe(struct record *r, struct ev_str *s, struct task_struct *task)
+{
+	struct file *exe = READ(task, mm, exe_file);
+
+	if (exe)
+		append_marked_path(r, s, (void *)exe + bpf_core_field_offset(struct file, f_path));
+}
+
+static __always_inline __u32 innermost_pid(struct task_struct *task)
+{
+	struct pid *pid = READ(task, thread_pid);
+	__u32 level = READ(pid, level);
+	struct upid *upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
+
+	return pid ? READ(upid, nr) : EV_NONE;
+}
+
+/* Makes room for a struct context, or returns NULL. */
+static __always_inline struct context *context_begin(struct record *r)
+{
+	struct event_header *h = (void *)r->bytes;
+	__u32 off = r->len;
+	struct context *c;
+
+	if (off > RECORD_MAX - 2 * sizeof(struct context))
+		return NULL;
+	*(__u64 *)record_at(r, off) = 0; /* nothing stale between a string and what is aligned */
+	off = (off + 7) & ~7;
+	c = record_at(r, off);
+	__builtin_memset(c, 0, sizeof(*c));
+	h->context = off;
+	r->len = off + sizeof(*c);
+	c->strings = r->len;
+	return c;
+}
+
+__noinline int fill_context(__u32 slot)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *leader = READ(task, group_leader), *parent = READ(leader, real_parent, group_leader);
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct context *c;
+
+	if (!r)
+		return 0;
+	c = context_begin(r);
+	if (!c)
+		return 0;
+	if (filter.want & WANT_CONTAINER)
+		fill_cgroups(&c->cgroups);
+	if (filter.want & WANT_LINEAGE)
+		append_lineage(r, &c->lineage, leader);
+	if (filter.want & WANT_PCOMM)
+		bpf_core_read(&c->pcomm, sizeof(c->pcomm), &parent->comm);
+	if (filter.want & WANT_NSPID)
+		c->nspid = innermost_pid(leader);
+	if (filter.want & WANT_SESSION) {
+		struct tty_struct *tty = READ(task, signal, tty);
+
+		if (tty)
+			append_kernel_str(r, &c->tty.name, (void *)tty + bpf_core_field_offset(struct tty_struct, name));
+		c->session = READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr);
+		c->login_uid = c->audit_session = EV_NONE;
+		if (bpf_core_field_exists(task->loginuid)) { /* CONFIG_AUDIT */
+			c->login_uid = READ(task, loginuid.val);
+			c->audit_session = READ(task, sessionid);
+		}
+	}
+	if (filter.want & WANT_EXE)
+		append_exe(r, &c->exe, task);
+	if (filter.want & WANT_CWD) {
+		struct fs_struct *fs = READ(task, fs);
+
+		if (fs)
+			append_marked_path(r, &c->cwd, (void *)fs + bpf_core_field_offset(struct fs_struct, pwd));
+	}
+	if (filter.want & WANT_PEXE)
+		append_exe(r, &c->pexe, parent);
+	c->len = r->len - c->strings;
+	return 0;
+}
+
+/* Behind fill_header(): what the columns shown ask for beyond the header, of the current task. */
+static __always_inline void append_context(struct record *r)
+{
+	if (filter.want & WANT_CONTEXT)
+		fill_context(r->slot);
+}
+
+/* ---- For tools whose event begins in one hook and is sent by another: the context by a key, with
+ * the strings behind it. */
+struct kept_context {
+	struct context c;
+	char strings[RECORD_MAX - sizeof(struct context)];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct kept_context);
+} kept_contexts SEC(".maps");
+
+/* Behind append_context(), in a record of `size` bytes before that: a multiple of 8. */
+static __always_inline void keep_context(struct record *r, __u32 size, __u64 key)
+{
+	/* Without room, the columns will say that they do not know. */
+	if (filter.want & WANT_CONTEXT)
+		bpf_map_update_elem(&kept_contexts, &key, &r->bytes[size], BPF_ANY);
+}
+
+/* Of the current task, by its thread id. */
+static __always_inline void keep_own_context(void)
+{
+	struct record *r = filter.want & WANT_CONTEXT ? record_try() : NULL;
+
+	if (!r)
+		return;
+	r->len = sizeof(struct event_header);
+	append_context(r);
+	keep_context(r, sizeof(struct event_header), bpf_get_current_pid_tgid());
+	record_release(r);
+}
+
+static __always_inline void forget_context(__u64 key)
+{
+	if (filter.want & WANT_CONTEXT)
+		bpf_map_delete_elem(&kept_contexts, &key);
+}
+
+/* Appends some of its strings, less than PATH_BYTES of them: what is behind a record has no more room. */
+static __always_inline void append_kept(struct record *r, const char *strings, __u32 n)
+{
+	__u32 off = r->len;
+
+	if (off >= RECORD_MAX || n > RECORD_MAX - off)
+		return;
+	barrier_var(n);
+	if (!bpf_probe_read_kernel(record_at(r, off), n & (PATH_BYTES - 1), strings))
+		r->len = off + n;
+}
+
+/* Instead of append_context(): the one that was kept. */
+static __always_inline void append_kept_context(struct record *r, __u64 key)
+{
+	struct kept_context *kept;
+	struct context *c;
+	const char *strings;
+	__u16 moved;
+	__u32 n;
+
+	if (!(filter.want & WANT_CONTEXT))
+		return;
+	event_of(r, event_header)->context = 0;
+	kept = bpf_map_lookup_elem(&kept_contexts, &key);
+	if (!kept)
+		return;
+	c = context_begin(r);
+	if (!c)
+		return;
+	moved = c->strings - kept->c.strings;
+	*c = kept->c;
+	c->exe.off += moved;
+	c->pexe.off += moved;
+	c->cwd.off += moved;
+	c->tty.name.off += moved;
+	c->lineage.s.off += moved;
+	n = kept->c.len;
+	strings = kept->strings;
+	if (n >= PATH_BYTES) {
+		append_kept(r, strings, PATH_BYTES - 1);
+		strings += PATH_BYTES - 1;
+		n -= PATH_BYTES - 1;
+	}
+	append_kept(r, strings, n >= PATH_BYTES ? PATH_BYTES - 1 : n);
+}
+
+#endif

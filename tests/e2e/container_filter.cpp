@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// --container, --exclude-container, --host.
+#include "containers.h"
+#include "deeds.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+using namespace harness;
+namespace fs = std::filesystem;
+
+namespace {
+
+using Pids = std::vector<pid_t>;
+
+std::string slurp(const std::string& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::string unified_mount() {
+  std::ifstream mounts("/proc/self/mounts");
+  for (std::string what, where, type, rest; mounts >> what >> where >> type && std::getline(mounts, rest);)
+    if (type == "cgroup2") return where;
+  FAIL("there is no cgroup v2");
+  return {};
+}
+
+void move_to(const std::string& cgroup) { std::ofstream(cgroup + "/cgroup.procs") << 0; }
+
+// A container, as far as its cgroup tells. Nothing describes it.
+class Box {
+ public:
+  explicit Box(char digit) : id(std::string(64, digit)), path_(unified_mount() + "/docker-" + unique(id) + ".scope") {}
+  ~Box() { rmdir(path_.c_str()); }
+  Box(const Box&) = delete;
+  Box& operator=(const Box&) = delete;
+  // The process enters it; it is made then.
+  void enter() const {
+    mkdir(path_.c_str(), 0755);
+    move_to(path_);
+  }
+  static void leave() { move_to(unified_mount()); }
+
+  std::string id;
+
+ private:
+  static const std::string& unique(std::string& id) {  // tests run at the same time
+    const std::string pid = std::to_string(getpid());
+    return id.replace(0, pid.size() + 1, pid + "f");
+  }
+  std::string path_;
+};
+
+Pids pids_of(const Tracer& tracer) {
+  Pids pids;
+  for (const Json& e : tracer.events()) pids.push_back(e["pid"]);
+  std::sort(pids.begin(), pids.end());
+  return pids;
+}
+
+}  // namespace
+
+TEST_CASE("by id, of every tool, in each tier: also what starts later") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools())
+    for (const std::string& tier : tiers(tool)) {
+      Box a('a'), b('b');
+      const std::string missing = tool + ": no container is ";
+      for (const auto& [filter, in_a, in_b, outside, says] : std::vector<std::tuple<Args, bool, bool, bool, std::string>>{
+               {{"--container", a.id}, true, false, false, missing + "'" + a.id + "' yet\n"},
+               {{"--container", a.id.substr(0, 12)}, true, false, false, missing + "'" + a.id.substr(0, 12) + "' yet\n"},
+               {{"--container", "nosuch," + a.id, "--container", b.id}, true, true, false,
+                missing + "'nosuch' yet\n" + missing + "'" + a.id + "' yet\n" + missing + "'" + b.id + "' yet\n"},
+               {{"--exclude-container", a.id}, false, true, true, ""},
+               {{"--exclude-container", a.id + "," + b.id}, false, false, true, ""},
+               {{"--host"}, false, false, true, ""},
+               {{"--host", "--container", b.id}, false, true, true, missing + "'" + b.id + "' yet\n"},
+               {{"--container", a.id.substr(0, 5)}, false, false, false, missing + "'" + a.id.substr(0, 5) + "' yet\n"},
+               {{"--container", "pod/p,ns/n"}, false, false, false, missing + "'pod/p' yet\n" + missing + "'ns/n' yet\n"}}) {
+        const bool one_of_all = filter.back() == a.id;  // the others only once
+        if (!one_of_all && (tool != "opensnoop" || tier != tiers(tool)[0])) continue;
+        INFO(tool << " " << tier << " " << Json(filter).dump());
+        const auto act = [&](const Box* box) {
+          return [&, box](Json&) {
+            if (box) box->enter();
+            for (int i = 0; i < 3; i++) deed_for(tool, path);
+            if (box) Box::leave();
+          };
+        };
+        Actor one(act(&a)), two(act(&b)), three(act(nullptr));
+        Pids wanted;
+        if (in_a) wanted.insert(wanted.end(), 3, one.pid());
+        if (in_b) wanted.insert(wanted.end(), 3, two.pid());
+        if (outside) wanted.insert(wanted.end(), 3, three.pid());
+        std::sort(wanted.begin(), wanted.end());
+        Args args{"-j", "-o", "pid", "--hook", tier, "-p", one.id() + "," + two.id() + "," + three.id()};
+        if (tool == "opensnoop") args.insert(args.end(), {"--path", path});  // not the files of cgroups
+        args.insert(args.end(), filter.begin(), filter.end());
+        Tracer tracer(tool, args);
+        one.act(), two.act(), three.act();
+        tracer.stop();
+        CHECK(tracer.status() == 0);
+        CHECK(tracer.lost() == 0);
+        CHECK(pids_of(tracer) == wanted);
+        CHECK(tracer.err() == says + tool + ": tracing, Ctrl-C to stop\n");
+      }
+    }
+}
+
+TEST_CASE("what is not wanted does not come to the buffer once it is known") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    Box box('c');
+    Actor stranger([&](Json&) { box.enter(), deed_for(tool, path), Box::leave(); });
+    Actor flood([&](Json&) {
+      box.enter();
+      for (int i = 0; i < 5000; i++) deed_for(tool, path);
+      Box::leave();
+    });
+    Actor before([&](Json&) { deed_for(tool, path); }), after([&](Json&) { deed_for(tool, path); });
+    const Pids wanted{std::min(before.pid(), after.pid()), std::max(before.pid(), after.pid())};
+    const std::string out = dir / tool, ids = before.id() + "," + after.id() + "," + stranger.id() + "," + flood.id();
+    Args args{"sh", "-c", "exec \"$@\" > " + out, "sh", tool_path(tool), "-j", "-o", "pid", "--buffer", "4K",
+              "--exclude-container", box.id, "-p", ids};
+    if (tool == "opensnoop") args.insert(args.end(), {"--path", path});
+    Tracer tracer(args);
+    stranger.act();
+    before.act();
+    while (slurp(out).empty()) usleep(1000);  // by then the one before has been read as well
+    kill(tracer.pid(), SIGSTOP);              // nobody reads
+    flood.act();
+    after.act();
+    kill(tracer.pid(), SIGCONT);
+    tracer.stop();
+    CHECK(tracer.status() == 0);
+    CHECK(tracer.err() == tool + ": tracing, Ctrl-C to stop\n");
+    Pids pids;
+    std::istringstream in(slurp(out));
+    for (std::string line; std::getline(in, line);) pids.push_back(Json::parse(line)["pid"]);
+    std::sort(pids.begin(), pids.end());
+    CHECK(pids == wanted);
+  }
+}
+
+TEST_CASE("a count is of what is shown") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  Box box('d');
+  Actor inside([&](Json&) {
+    box.enter();
+    for (int i = 0; i < 5; i++) close(open(path.c_str(), O_RDONLY));
+    Box::leave();
+  });
+  Actor outside([&](Json&) {
+    for (int i = 0; i < 5; i++) close(open(path.c_str(), O_RDONLY));
+  });
+  const pid_t pid = outside.pid();
+  Tracer tracer("opensnoop", {"-j", "-o", "pid", "--path", path, "--host", "--count", "2", "-p", inside.id() + "," + outside.id()});
+  inside.act();
+  outside.act();
+  tracer.wait();
+  CHECK(pids_of(tracer) == Pids{pid, pid});
+}
+
+TEST_CASE("Docker: by name, whenever it starts") {
+  Docker docker;
+  docker.start("needle-one");
+  for (const Args& filter : std::vector<Args>{{"--container", "needle-one"}, {"--container", docker.id("needle-one").substr(0, 12)},
+                                              {"--container", "needle-late"}, {"--exclude-container", "needle-one"}, {"--host"}}) {
+    INFO(Json(filter).dump());
+    const bool late = filter[1 % filter.size()] == "needle-late", excluded = filter[0] == "--exclude-container", host = filter[0] == "--host";
+    Tracer tracer("opensnoop", [&] {
+      Args args{"-j", "-o", "comm,container_name,requested", "-n", "cat"};
+      args.insert(args.end(), filter.begin(), filter.end());
+      return args;
+    }());
+    CHECK(docker.exec("needle-one", {"/bin/cat", "/one"}).status == 1);
+    CHECK(docker.run("needle-late", {"/bin/cat", "/late"}).status == 1);
+    run({"cat", "/outside"});
+    tracer.stop();
+    CHECK(tracer.lost() == 0);
+    std::vector<std::string> shown;
+    for (const Json& e : tracer.events())
+      for (const char* name : {"/one", "/late", "/outside"})
+        if (e["requested"] == name) {
+          shown.emplace_back(name);
+          if (shown.back() == "/one") CHECK(e["container_name"] == "needle-one");
+          if (shown.back() == "/outside") CHECK(e["container_name"].is_null());
+        }
+    CHECK(shown == (host ? std::vector<std::string>{"/outside"} : excluded ? std::vector<std::string>{"/late", "/outside"}
+                    : late ? std::vector<std::string>{"/late"} : std::vector<std::string>{"/one"}));
+    CHECK((tracer.err().find("no container is") != std::string::npos) == late);
+  }
+}
+
+TEST_CASE("Kubernetes: by pod and namespace") {
+  Containerd containerd("k8s.io", {{"io.kubernetes.cri.container-type", "container"},
+                                   {"io.kubernetes.cri.sandbox-name", "web-5d9c"},
+                                   {"io.kubernetes.cri.sandbox-namespace", "shop"},
+                                   {"io.kubernetes.cri.container-name", "nginx"}});
+  const std::string id(64, 'e');
+  containerd.start(id);
+  for (const auto& [filter, shows] : std::vector<std::pair<Args, bool>>{{{"--container", "pod/web-5d9c"}, true},
+                                                                       {{"--container", "ns/shop"}, true},
+                                                                       {{"--container", "nginx"}, true},
+                                                                       {{"--container", "pod/web,ns/sho"}, false},
+                                                                       {{"--exclude-container", "ns/shop"}, false}}) {
+    INFO(Json(filter).dump());
+    Args args{"-j", "-o", "pod,requested", "-n", "cat"};
+    args.insert(args.end(), filter.begin(), filter.end());
+    Tracer tracer("opensnoop", args);
+    CHECK(containerd.exec(id, {"/bin/cat", "/absent"}).status == 1);
+    tracer.stop();
+    CHECK(tracer.lost() == 0);
+    int shown = 0;
+    for (const Json& e : tracer.events())
+      if (e["requested"] == "/absent") shown++;
+    CHECK(shown == shows);
+  }
+}

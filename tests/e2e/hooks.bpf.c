@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The programs of no tool, for the choice between them: see hooks.cpp. */
+#include "snoop.bpf.h"
+
+/* Preferred, but it only runs when a thread is renamed. */
+SEC("?tp_btf/task_rename")
+int deed__fentry_renamed(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/sys_enter")
+int deed__tp_any(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/task_rename")
+int deed__tp_opt_renamed(void *ctx)
+{
+	return 0;
+}
+
+/* The second is the first that there is; then the third is not needed. */
+SEC("?tp_btf/of_no_kernel")
+int choice__tp_opt_one_alt_1(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int choice__tp_opt_one_alt_2(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int choice__tp_opt_one_alt_3(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int choice__tp_opt_one_also(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/of_no_kernel")
+int choice__tp_opt_two_alt_1(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int choice__tp_opt_two_also(void *ctx)
+{
+	return 0;
+}
+
+/* A load from nowhere. */
+SEC("?tp_btf/sys_exit")
+int choice__tp_alt_refused(void *ctx)
+{
+	return *(volatile int *)8;
+}
+
+SEC("?tp_btf/sys_exit")
+int choice__tp_alt_works(void *ctx)
+{
+	return 0;
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The choice between hooks, with programs of no tool: a real kernel loads, attaches, and runs them.
+#include "event.h"
+#include "harness.h"
+#include "hooks.h"
+
+#include "hooks.skel.h"
+
+#include <sys/prctl.h>
+#include <unistd.h>
+
+using namespace needle;
+using Bpf = Skeleton<hooks_bpf>;
+
+namespace {
+
+struct no_event {
+  event_header h;
+};
+constexpr Column columns[] = {column<&no_event::h, &event_header::pid>("pid", "")};
+
+void (*the_deed)();
+
+// What -v would say after the choice, with `deed` as the trial. Throws.
+std::string choose(void (*deed)(), const std::string& only = "") {
+  libbpf_set_print(nullptr);
+  the_deed = deed;
+  Hooks hooks(only);
+  const auto nothing = [](const Object&) {};
+  try {
+    hooks.take(nothing, nothing);
+  } catch (const Error& e) {
+    tool.close();
+    throw;
+  }
+  hooks.detach();
+  tool.close();
+  return hooks.report();
+}
+
+void rename_thread() {
+  char name[16];
+  prctl(PR_GET_NAME, name);
+  prctl(PR_SET_NAME, name);
+}
+void other() { static_cast<void>(getppid()); }
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
+}  // namespace
+
+constexpr Trial trials[] = {{"deed", [] { the_deed(); }}};
+constexpr Tool needle::tool = make_tool<hooks_bpf, no_event>("hooks", "", "", columns, {}, trials);
+
+TEST_CASE("a hook that the tool's own deed does not wake gives way to the next") {
+  const std::string woken = choose(rename_thread);
+  INFO(woken);
+  CHECK(has(woken, "deed__fentry_renamed: taken"));
+  CHECK_FALSE(has(woken, "deed__tp_any"));
+
+  const std::string silent = choose(other);
+  INFO(silent);
+  CHECK(has(silent, "deed__tp_any: taken"));
+  CHECK(has(silent, "deed__tp_opt_renamed: taken"));  // which nothing has woken, nor must
+  CHECK_FALSE(has(silent, "deed__fentry_renamed: taken"));
+  CHECK(has(silent, "deed__fentry_renamed: the kernel attaches it, but never runs it"));
+
+  std::string error;
+  try {
+    choose(other, "fentry");
+  } catch (const Error& e) {
+    error = e.what();
+  }
+  CHECK(has(error, "there is no way to see deed on this kernel"));
+  CHECK(has(error, "deed__fentry_renamed: the kernel attaches it, but never runs it"));
+}
+
+TEST_CASE("of alternatives the first is taken that loads, and an optional unit has its own") {
+  const std::string report = choose(rename_thread);
+  INFO(report);
+  CHECK(has(report, "choice__tp_opt_one_alt_2: taken"));
+  CHECK(has(report, "choice__tp_opt_one_also: taken"));
+  CHECK_FALSE(has(report, "choice__tp_opt_one_alt_3"));
+  CHECK(has(report, "choice__tp_opt_one_alt_1: this kernel has no tracepoint of_no_kernel"));
+  CHECK_FALSE(has(report, "choice__tp_opt_two_also"));
+  CHECK(has(report, "choice__tp_alt_works: taken"));
+  CHECK(has(report, "choice__tp_alt_refused: the kernel refuses to load it"));
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What is made of a record's context: cgroups become containers, ancestors a lineage.
+#include "context.h"
+#include "harness.h"
+#include "output.h"
+#include "tool.h"
+
+#include <cstring>
+#include <sstream>
+
+using namespace needle;
+using harness::Json;
+
+namespace {
+
+// A record as the programs make it: an event without fields of its own, its context, strings.
+struct Made {
+  std::string bytes = std::string(sizeof(event_header) + sizeof(context), '\0');
+
+  event_header& header() { return *reinterpret_cast<event_header*>(bytes.data()); }
+  context& who() { return *reinterpret_cast<context*>(bytes.data() + sizeof(event_header)); }
+  Made() { header().context = sizeof(event_header); }
+
+  ev_str add(std::string_view s, __u32 mark = 0) {
+    const ev_str str{static_cast<__u16>(bytes.size()), static_cast<__u16>(s.size()), mark};
+    bytes += s;
+    return str;
+  }
+  ev_str add(const std::vector<std::pair<unsigned, std::string>>& ancestors, __u32 mark = 0) {
+    std::string all;
+    for (const auto& [pid, comm] : ancestors) {
+      ancestor a{};
+      a.pid = pid;
+      comm.copy(a.comm.s, sizeof a.comm.s);
+      all.append(reinterpret_cast<const char*>(&a), sizeof a);
+    }
+    return add(all, mark);
+  }
+  Record record(const Container* container = nullptr) const { return {std::as_bytes(std::span(bytes)), container}; }
+};
+
+const Column& column_named(std::string_view name) {
+  for (const Column& c : context_columns)
+    if (c.name == name) return c;
+  FAIL("no column " << name);
+  throw;
+}
+
+std::string text(const Made& m, std::string_view name, const Container* c = nullptr) {
+  Buffer out;
+  column_named(name).text(out, m.record(c), Blanks::escaped);
+  return out;
+}
+
+Json json(const Made& m, std::string_view name, const Container* c = nullptr) {
+  Buffer out = "{";
+  column_named(name).json(out, "key", m.record(c));
+  return Json::parse(out + "}");
+}
+
+// The record that tells of a cgroup; the names as the kernel walks them, from the cgroup up.
+std::string told(ev_cgroups ids, const std::string& unified, const std::string& v1) {
+  std::string bytes(sizeof(cgroups_record), '\0');
+  cgroups_record r{};
+  r.h.kind = KIND_CGROUPS;
+  r.cgroups = ids;
+  const auto add = [&](ev_strv& names, const std::string& path) {
+    std::string words;
+    std::istringstream in(path);
+    for (std::string name; std::getline(in, name, '/');)
+      if (!name.empty()) words = name + '\0' + words;
+    names.s = {static_cast<__u16>(bytes.size()), static_cast<__u16>(words.size()), 0};
+    bytes += words;
+  };
+  add(r.unified, unified);
+  add(r.v1, v1);
+  std::memcpy(bytes.data(), &r, sizeof r);
+  return bytes;
+}
+
+void learn(Cgroups& cgroups, ev_cgroups ids, const std::string& unified, const std::string& v1 = {}) {
+  const std::string bytes = told(ids, unified, v1);
+  cgroups.learn({std::as_bytes(std::span(bytes))});
+}
+
+std::string id_of(Cgroups& cgroups, ev_cgroups ids) {
+  const Container* c = cgroups.container(ids);
+  return !c ? "none" : c == &unknown_container() ? "unknown" : c->id;
+}
+
+const std::string kId(64, 'a'), kOther(64, 'b');
+
+}  // namespace
+
+TEST_CASE("cgroups: the container of a path, of v1 before v2") {
+  Cgroups cgroups;
+  CHECK(id_of(cgroups, {1, 0}) == "unknown");
+  learn(cgroups, {1, 0}, "/");
+  learn(cgroups, {2, 0}, "/system.slice/ssh.service");
+  learn(cgroups, {3, 0}, "/system.slice/docker-" + kId + ".scope");
+  learn(cgroups, {1, 3}, "/", "/docker/" + kOther);
+  learn(cgroups, {3, 3}, "/system.slice/docker-" + kId + ".scope", "/docker/" + kOther);
+  learn(cgroups, {3, 4}, "/system.slice/docker-" + kId + ".scope", "/user.slice");
+  CHECK(id_of(cgroups, {1, 0}) == "none");
+  CHECK(id_of(cgroups, {2, 0}) == "none");
+  CHECK(id_of(cgroups, {3, 0}) == kId);
+  CHECK(id_of(cgroups, {1, 3}) == kOther);
+  CHECK(id_of(cgroups, {3, 3}) == kOther);
+  CHECK(id_of(cgroups, {3, 4}) == kId);
+  CHECK(id_of(cgroups, {4, 0}) == "unknown");
+}
+
+TEST_CASE("cgroups: however many there are, those in use are remembered") {
+  Cgroups cgroups;
+  learn(cgroups, {1, 0}, "/docker/" + kId);
+  learn(cgroups, {2, 0}, "/docker/" + kOther);
+  for (__u64 i = 3; i < 100'000; i++) {
+    learn(cgroups, {i, 0}, "/a");
+    if (i % 4096 == 0) CHECK(id_of(cgroups, {1, 0}) == kId);  // what the kernel remembers
+  }
+  CHECK(id_of(cgroups, {1, 0}) == kId);
+  CHECK(id_of(cgroups, {2, 0}) == "unknown");
+}
+
+TEST_CASE("cgroups: records that are cut or lie are harmless") {
+  Cgroups cgroups;
+  const std::string whole = told({7, 0}, "/docker/" + kId, "");
+  for (std::size_t n = 0; n < whole.size(); n++) {
+    const std::string bytes = whole.substr(0, n);
+    cgroups.learn({std::as_bytes(std::span(bytes))});
+  }
+  CHECK(id_of(cgroups, {7, 0}) == "none");
+}
+
+TEST_CASE("container columns: none, unknown, short in text, whole in JSON, hostile names") {
+  const Made m;
+  Container c;
+  c.id = kId;
+  c.runtime = "docker";
+  c.name = "a \x1b[31m\n\xff";
+  CHECK(text(m, "container") == "-");
+  CHECK(json(m, "container") == Json{{"key", nullptr}});
+  CHECK(text(m, "container", &unknown_container()) == "?");
+  CHECK(json(m, "container", &unknown_container()) == Json{{"key", nullptr}});
+  CHECK(text(m, "container", &c) == kId.substr(0, 12));
+  CHECK(json(m, "container", &c) == Json{{"key", kId}});
+  CHECK(text(m, "runtime", &c) == "docker");
+  CHECK(text(m, "container_name", &c) == "a\\x20\\x1b[31m\\n\\xff");
+  CHECK(json(m, "container_name", &c)["key_hex"] == "61201b5b33316d0aff");
+  CHECK(text(m, "pod", &c) == "-");
+  CHECK(json(m, "pod", &c) == Json{{"key", nullptr}});
+}
+
+TEST_CASE("lineage: from the first ancestor to the process, and no name can forge it") {
+  Made m;
+  m.header().pid = ev_pid{9};
+  m.header().comm = {"c > d"};
+  CHECK(text(m, "lineage") == "c\\x20\\x3e\\x20d");
+  CHECK(json(m, "lineage") == Json{{"key", {{{"pid", 9}, {"comm", "c > d"}}}}});
+  const ev_str ancestors = m.add({{5, "b\xff"}, {1, "init"}});
+  m.who().lineage.s = ancestors;
+  CHECK(text(m, "lineage") == "init>b\\xff>c\\x20\\x3e\\x20d");
+  CHECK(json(m, "lineage") == Json{{"key", {{{"pid", 1}, {"comm", "init"}},
+                                            {{"pid", 5}, {"comm", "b\xef\xbf\xbd"}, {"comm_hex", "62ff"}},
+                                            {{"pid", 9}, {"comm", "c > d"}}}}});
+  m.who().lineage.s.mark = EV_STR_DEEP;
+  CHECK(text(m, "lineage") == "\\...>init>b\\xff>c\\x20\\x3e\\x20d");
+  CHECK(json(m, "lineage")["key_cut"] == true);
+  m.who().lineage.s = {0, 0, 64};  // there was no room
+  CHECK(text(m, "lineage") == "?");
+  CHECK(json(m, "lineage") == Json{{"key", nullptr}});
+}
+
+TEST_CASE("terminals, paths that were removed, users") {
+  Made m;
+  CHECK(text(m, "tty") == "-");
+  CHECK(json(m, "tty") == Json{{"key", nullptr}});
+  m.who().tty.name = m.add("pts17");
+  CHECK(text(m, "tty") == "pts/17");
+  m.who().tty.name = m.add("ttyS0");
+  CHECK(json(m, "tty") == Json{{"key", "ttyS0"}});
+  m.who().exe = m.add("/bin/a b", EV_STR_DELETED);
+  CHECK(text(m, "exe") == "\\deleted:/bin/a\\x20b");
+  CHECK(json(m, "exe") == Json{{"key", "/bin/a b"}, {"key_deleted", true}});
+  m.header().uid = ev_uid{0};
+  CHECK(text(m, "user") == "root");
+  m.header().uid = ev_uid{3'999'999'999u};
+  CHECK(text(m, "user") == "-");
+  CHECK(json(m, "user") == Json{{"key", nullptr}});
+}
+
+TEST_CASE("a context that is not there, or not where the record says, is not known") {
+  Made m;
+  m.who().nspid = ev_pid{7};
+  CHECK(text(m, "nspid") == "7");
+  for (unsigned at = 0; at <= 0xFFFF; at++) {
+    m.header().context = static_cast<__u16>(at);
+    const bool fits = at >= sizeof(event_header) && at % 8 == 0 && at + sizeof(context) <= m.bytes.size();
+    if ((m.record().who() != nullptr) != fits) FAIL("at " << at);
+  }
+  m.header().context = 0;
+  for (const char* name : {"nspid", "session", "login_uid", "audit_session", "lineage"}) {
+    CHECK(text(m, name) == "?");
+    CHECK(json(m, name)["key"].is_null());
+  }
+  for (const Column& c : context_columns) {
+    const std::string word = text(m, c.name);
+    CHECK(!word.empty());
+    CHECK(word.find(' ') == std::string::npos);
+  }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// How many instructions the verifier walks for each program, compared with what tests/vm/matrix
+// has recorded for this kernel.
+#include "harness.h"
+#include "kernel_btf.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <sys/utsname.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <sstream>
+
+using namespace harness;
+
+namespace {
+
+using Counts = std::map<std::string, std::string>;  // "TOOL PROGRAM": a number, or "-": refused
+
+// The column of the record: "6.12", or "6.12-aarch64".
+std::string kernel() {
+  utsname u{};
+  uname(&u);
+  const std::string release = u.release, machine = u.machine;
+  return release.substr(0, release.find('.', release.find('.') + 1)) + (machine == "x86_64" ? "" : "-" + machine);
+}
+
+Counts recorded() {
+  std::ifstream in(RECORD);
+  REQUIRE(in);
+  Counts counts;
+  std::vector<std::string> heading;
+  for (std::string line; std::getline(in, line);) {
+    if (line.empty() || line.starts_with('#')) continue;
+    std::istringstream words(line);
+    std::vector<std::string> row;
+    for (std::string word; words >> word;) row.push_back(word);
+    if (heading.empty()) heading = row;
+    for (std::size_t i = 2; i < row.size() && row != heading; i++)
+      if (heading[i] == kernel()) counts[row[0] + " " + row[1]] = row[i];
+  }
+  return counts;
+}
+
+using Bpf = std::unique_ptr<bpf_object, decltype(&bpf_object__close)>;
+
+bool have_direct_reads() {
+  static const bool have = needle::KernelBtf().function("bpf_rdonly_cast") != 0;
+  return have;
+}
+
+// With all constants on that options set, so that nothing is dead code.
+Bpf open_object(const std::string& tool) {
+  Bpf object(bpf_object__open_file((OBJECTS "/" + tool + ".bpf.o").c_str(), nullptr), bpf_object__close);
+  REQUIRE(object);
+  bpf_map* const constants = bpf_object__find_map_by_name(object.get(), ".rodata");
+  std::size_t size = 0;
+  const auto* const initial = static_cast<const char*>(bpf_map__initial_value(constants, &size));
+  std::string bytes(initial, size);
+  const btf* const types = bpf_object__btf(object.get());
+  const auto* const section = btf__type_by_id(types, static_cast<__u32>(btf__find_by_name_kind(types, ".rodata", BTF_KIND_DATASEC)));
+  for (int i = 0; i < btf_vlen(section); i++) {
+    const btf_var_secinfo& var = btf_var_secinfos(section)[i];
+    const auto* const type = btf__type_by_id(types, var.type);
+    if (btf_var(type)->linkage != BTF_VAR_GLOBAL_ALLOCATED) continue;  // not a table of the program's own
+    const std::string name = btf__name_by_offset(types, type->name_off);
+    const bool off = name == "untyped" || (name == "direct_reads" && !have_direct_reads());  // the kernel decides these
+    std::memset(&bytes[var.offset], off ? 0 : 0xff, var.size);
+  }
+  REQUIRE(bpf_map__set_initial_value(constants, bytes.data(), size) == 0);
+  return object;
+}
+
+std::vector<std::string> programs_of(const std::string& tool) {
+  std::vector<std::string> names;
+  const Bpf object = open_object(tool);
+  bpf_program* p = nullptr;
+  bpf_object__for_each_program(p, object.get()) names.emplace_back(bpf_program__name(p));
+  return names;
+}
+
+struct Verified {
+  int error = 0;
+  unsigned long instructions = 0;
+};
+
+// Each alone: what the kernel refuses must not hide the others.
+Verified verify(const std::string& tool, const std::string& program) {
+  const Bpf object = open_object(tool);
+  bpf_program* p = nullptr;
+  bpf_object__for_each_program(p, object.get()) bpf_program__set_autoload(p, bpf_program__name(p) == program);
+  p = bpf_object__find_program_by_name(object.get(), program.c_str());
+  static char log[1 << 16];
+  log[0] = '\0';
+  bpf_program__set_log_level(p, 4);  // only the statistics: 5.10 tells the number nowhere else
+  bpf_program__set_log_buf(p, log, sizeof log);
+  if (const int error = bpf_object__load(object.get())) return {-error, 0};
+  bpf_prog_info info{};
+  __u32 size = sizeof info;
+  REQUIRE(bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size) == 0);
+  unsigned long walked = info.verified_insns;
+  if (walked == 0)
+    if (const char* at = std::strstr(log, "processed ")) walked = std::stoul(at + std::strlen("processed "));
+  return {0, walked};
+}
+
+}  // namespace
+
+TEST_CASE("no program grows unseen") {
+  libbpf_set_print([](libbpf_print_level, const char*, va_list) { return 0; });
+  const Counts before = recorded();
+  std::ofstream record;
+  if (const char* path = std::getenv("NEEDLE_INSTRUCTIONS")) record.open(path);
+  record << kernel() << '\n';
+  std::istringstream tools(TOOLS);
+  for (std::string tool; tools >> tool;) {
+    int loaded = 0;
+    for (const std::string& program : programs_of(tool)) {
+      const auto [error, instructions] = verify(tool, program);
+      const std::string name = tool + " " + program;
+      record << name << ' ' << (error ? "-" : std::to_string(instructions)) << '\n';
+      INFO(name << ": " << instructions << " instructions, " << std::strerror(error));
+      CHECK(error != E2BIG);  // the limit of a million
+      loaded += error == 0;
+      if (!error) CHECK(instructions > 0);
+      const auto known = before.find(name);
+      if (known == before.end() || known->second == "-" || known->second == "?") continue;
+      INFO("recorded: " << known->second);
+      CHECK(error == 0);
+      CHECK(static_cast<double>(instructions) <= 1.2 * std::stod(known->second) + 1000);  // little ones may double
+    }
+    INFO(tool);
+    CHECK(loaded > 0);
+  }
+}
