@@ -742,7 +742,7 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 	__u64 tid = bpf_get_current_pid_tgid();
 	struct socket *sock = file_socket(fd_file(a->fd));
 	struct send key = {tid, 0};
-	struct datagram *to, copy;
+	struct datagram *to;
 	struct batch *batch;
 	struct facts facts;
 	struct sock *sk;
@@ -763,16 +763,13 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 		return;
 	}
 	to = bpf_map_lookup_elem(&sends, &key);
-	if (!to)
-		return;
-	copy = *to;
+	if (to && sock && to->index) {
+		sk = sock_of(sock);
+		facts_of(&facts, sk);
+		if (facts.cookie == to->cookie)
+			datagram_end(sk, &facts, to, ret, via, a->fd, SRC_KERNEL);
+	}
 	bpf_map_delete_elem(&sends, &key);
-	if (!sock || !copy.index)
-		return;
-	sk = sock_of(sock);
-	facts_of(&facts, sk);
-	if (facts.cookie == copy.cookie)
-		datagram_end(sk, &facts, &copy, ret, via, a->fd, SRC_KERNEL);
 }
 
 static __always_inline int call_end(const struct pt_regs *regs, long ret)
