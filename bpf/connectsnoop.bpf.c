@@ -736,7 +736,7 @@ __noinline int batch_datagram(__u32 n)
 	return 0;
 }
 
-/* Where only this tells how the datagrams fared that the cgroup hooks saw: before 6.3, in the tracepoint tier. */
+/* Tells how the datagrams fared that the cgroup hooks saw, where only the end of the call does. */
 static __always_inline void sends_end(const struct socket_args *a, __u32 via, long ret)
 {
 	__u64 tid = bpf_get_current_pid_tgid();
@@ -788,9 +788,7 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 	tid = bpf_get_current_pid_tgid();
 	inside = bpf_map_lookup_elem(&calls, &tid);
 	if (args.op != SYS_CONNECT && !inside) {
-		if (sends_seen && !lengths_seen)
-			sends_end(&args, via, ret);
-		else if (!sends_seen)
+		if (!sends_seen)
 			user_datagrams(&args, via, ret);
 		return 0;
 	}
@@ -1174,9 +1172,20 @@ static __always_inline int datagram_sent(struct sock *sk, int ret)
 }
 
 SEC("?tp_btf/sock_send_length") /* since 6.3 (6e6eda44b939) */
-int BPF_PROG(sent__tp_opt_length, struct sock *sk, int ret)
+int BPF_PROG(sent__tp_opt_result_alt_length, struct sock *sk, int ret)
 {
 	return datagram_sent(sk, ret);
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(sent__tp_opt_result_alt_end, struct pt_regs *regs, long ret)
+{
+	struct socket_args args = {};
+	struct call call;
+
+	if (sends_seen && socket_call_exits(&call, regs) && args_of(&args, &call) && args.op != SYS_CONNECT)
+		sends_end(&args, call.via, ret);
+	return 0;
 }
 
 SEC("?fexit/udp_sendmsg")
