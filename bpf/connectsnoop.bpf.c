@@ -743,22 +743,17 @@ __noinline int batch_datagram(__u32 n)
 	return 0;
 }
 
-/* Where only this tells how the datagrams fared that the cgroup hooks saw: before 6.3, in the tracepoint tier. */
+/* Tells how the datagrams fared that the cgroup hooks saw, where only the end of the call does. */
 static __always_inline void sends_end(const struct socket_args *a, __u32 via, long ret, bool out)
 {
 	__u64 tid = bpf_get_current_pid_tgid();
 	struct socket *sock = file_socket(fd_file(a->fd));
 	struct send key = {tid, 0};
-	struct datagram *to, copy;
+	struct datagram *to;
 	struct batch *batch;
 	struct facts facts;
 	struct sock *sk;
 
-	if (!sends_seen) {
-		if (!out)
-			user_datagrams(a, via, ret);
-		return;
-	}
 	if (a->op == SYS_SENDMMSG) {
 		batch = bpf_map_lookup_elem(&batches, &tid);
 		if (!batch)
@@ -779,16 +774,13 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 		return;
 	}
 	to = bpf_map_lookup_elem(&sends, &key);
-	if (!to)
-		return;
-	copy = *to;
+	if (to && sock && to->index && !out) {
+		sk = sock_of(sock);
+		facts_of(&facts, sk);
+		if (facts.cookie == to->cookie)
+			datagram_end(sk, &facts, to, ret, via, a->fd, SRC_KERNEL, false);
+	}
 	bpf_map_delete_elem(&sends, &key);
-	if (!sock || !copy.index || out)
-		return;
-	sk = sock_of(sock);
-	facts_of(&facts, sk);
-	if (facts.cookie == copy.cookie)
-		datagram_end(sk, &facts, &copy, ret, via, a->fd, SRC_KERNEL, false);
 }
 
 static __always_inline int call_end(const struct pt_regs *regs, long ret)
@@ -807,8 +799,8 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 	tid = bpf_get_current_pid_tgid();
 	inside = bpf_map_lookup_elem(&calls, &tid);
 	if (args.op != SYS_CONNECT && !inside) {
-		if (!sends_seen || !lengths_seen)
-			sends_end(&args, via, ret, filtered_out());
+		if (!sends_seen && !filtered_out())
+			user_datagrams(&args, via, ret);
 		return 0;
 	}
 	if (inside && inside->started) { /* begun in this call: what remains is a failure that only it knows */
@@ -1191,9 +1183,20 @@ static __always_inline int datagram_sent(struct sock *sk, int ret)
 }
 
 SEC("?tp_btf/sock_send_length") /* since 6.3 (6e6eda44b939) */
-int BPF_PROG(sent__tp_opt_length, struct sock *sk, int ret)
+int BPF_PROG(sent__tp_opt_result_alt_length, struct sock *sk, int ret)
 {
 	return datagram_sent(sk, ret);
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(sent__tp_opt_result_alt_end, struct pt_regs *regs, long ret)
+{
+	struct socket_args args = {};
+	struct call call;
+
+	if (sends_seen && socket_call_exits(&call, regs) && args_of(&args, &call) && args.op != SYS_CONNECT)
+		sends_end(&args, call.via, ret, filtered_out());
+	return 0;
 }
 
 SEC("?fexit/udp_sendmsg")
