@@ -791,22 +791,23 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 	struct inside *inside;
 	struct call call;
 	__u32 via;
-	__u64 tid;
+	__u64 key;
 
 	if (!socket_call_exits(&call, regs) || !args_of(&args, &call))
 		return 0;
 	via = end.via = call.via;
-	tid = bpf_get_current_pid_tgid();
-	inside = bpf_map_lookup_elem(&calls, &tid);
+	key = bpf_get_current_pid_tgid();
+	inside = bpf_map_lookup_elem(&calls, &key);
 	if (args.op != SYS_CONNECT && !inside) {
 		if (!sends_seen && !filtered_out())
 			user_datagrams(&args, via, ret);
 		return 0;
 	}
 	if (inside && inside->started) { /* begun in this call: what remains is a failure that only it knows */
-		__u64 key = inside->started;
-		struct start *s = bpf_map_lookup_elem(&starts, &key);
+		struct start *s;
 
+		key = inside->started;
+		s = bpf_map_lookup_elem(&starts, &key);
 		if (s && s->failing)
 			tcp_done(key, s, ret < 0 ? -ret : EV_ERRNO_UNKNOWN);
 	} else if (args.op == SYS_CONNECT || (inside && inside->cookie && ret < 0)) { /* the latter: Fast Open */
@@ -831,8 +832,9 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 		connect_end(&end, inside);
 	}
 out:
+	key = bpf_get_current_pid_tgid();
 	if (inside)
-		bpf_map_delete_elem(&calls, &tid);
+		bpf_map_delete_elem(&calls, &key);
 	return 0;
 }
 
@@ -1183,13 +1185,13 @@ static __always_inline int datagram_sent(struct sock *sk, int ret)
 }
 
 SEC("?tp_btf/sock_send_length") /* since 6.3 (6e6eda44b939) */
-int BPF_PROG(sent__tp_opt_result_alt_length, struct sock *sk, int ret)
+int BPF_PROG(sent__tp_opt_result_alt_1_each, struct sock *sk, int ret)
 {
 	return datagram_sent(sk, ret);
 }
 
 SEC("?tp_btf/sys_exit")
-int BPF_PROG(sent__tp_opt_result_alt_end, struct pt_regs *regs, long ret)
+int BPF_PROG(sent__tp_opt_result_alt_2_end, struct pt_regs *regs, long ret)
 {
 	struct socket_args args = {};
 	struct call call;

@@ -12,10 +12,8 @@ static __always_inline void *mount_of(const void *vfsmount)
 	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 }
 
-/* One step of the walk in record `slot`. Returns nonzero when there is nothing left to do.
- * A global function: the verifier walks it once, not once a step, and no kernel needs
- * bpf_loop() (5.17) for it. */
-__noinline int path_step(__u32 slot)
+/* One step of the walk in record `slot`. Returns nonzero when there is nothing left to do. */
+static __always_inline int path_step(__u32 slot)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 	struct dentry *dentry, *parent;
@@ -61,11 +59,13 @@ __noinline int path_step(__u32 slot)
 	return 0;
 }
 
-/* Two loops of 64, so that the verifier walks 128 turns and not 4096. */
-#define PATH_TURNS 64
+/* 4096 of them, in two loops: a global function, which the verifier walks once and not once a turn, so
+ * that no kernel needs bpf_loop() (5.17). A third one would cost stack, which is short before 6.13. */
+#define PATH_STEPS 16
+#define PATH_TURNS 256
 __noinline int path_steps(__u32 slot)
 {
-	for (int i = 0; i < PATH_TURNS; i++)
+	for (int i = 0; i < PATH_STEPS; i++)
 		if (path_step(slot))
 			return 1;
 	return 0;

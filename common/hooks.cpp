@@ -207,6 +207,8 @@ void Hooks::choose(const Object& object) {
         if (is_refused(program)) continue;
         if (const std::string reason = missing(p, *kernel_, untyped_); !reason.empty()) refuse(program, reason);
       }
+      // Alternatives are tried by their names: what the object holds is in the order of its sections.
+      std::ranges::sort(mechanisms[mechanism], {}, [](bpf_program* p) { return std::string_view(bpf_program__name(p)); });
       std::map<std::string, bool> alternatives;  // by unit: whether one is left, and then whether one is taken
       for (bpf_program* p : mechanisms[mechanism])
         if (const Name n = parse(bpf_program__name(p)); n.alternative) alternatives[n.unit] |= !is_refused(bpf_program__name(p));

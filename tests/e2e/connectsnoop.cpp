@@ -389,7 +389,7 @@ TEST_CASE("UDP: a sendmmsg of which the last fails, and one with a message for t
   for (const std::string& tier : tiers("connectsnoop")) {
     INFO(tier);
     // Else only the call's end tells how its datagrams fared, and it does not tell why one failed.
-    const bool each = run_tool("connectsnoop", {"-v", "--hook", tier, "-d", "0.001"}).err.find("sent__tp_opt_result_alt_end: taken") == std::string::npos;
+    const bool each = run_tool("connectsnoop", {"-v", "--hook", tier, "-d", "0.001"}).err.find("sent__tp_opt_result_alt_2_end: taken") == std::string::npos;
     const auto send = [](int fd, std::vector<Address> to, int expected) {
       char byte = 'x';
       iovec data{&byte, 1};
