@@ -43,10 +43,12 @@ void check_privileges() {
     throw Error("the kernel is locked down to 'confidentiality', which forbids BPF to read its memory; boot with lockdown=integrity");
 }
 
-void drop_privileges(bool but_kill) {
+void drop_privileges(std::uint64_t but) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2]{};
-  if (but_kill && (effective_capabilities() >> CAP_KILL & 1) != 0) data[0].effective = data[0].permitted = 1u << CAP_KILL;
+  const std::uint64_t kept = effective_capabilities() & but;
+  data[0].effective = data[0].permitted = static_cast<__u32>(kept);
+  data[1].effective = data[1].permitted = static_cast<__u32>(kept >> 32);
   syscall(SYS_capset, &header, data);
 }
 

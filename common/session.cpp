@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -149,7 +150,10 @@ Session::Session(const Options& o, Command* command)
     put_text(line, name, Blanks::single);
     note(fmt::format("no container is '{}' yet", line));
   }
-  drop_privileges(command);
+  std::uint64_t needed = 0;
+  if (command) needed |= 1ull << CAP_KILL;  // to pass signals on to a command of another user
+  if (object_.filter->want & WANT_CONTAINER) needed |= 1ull << CAP_DAC_READ_SEARCH;  // users' own runtimes write where only they may read
+  drop_privileges(needed);
   malloc_trim(0);  // what libbpf needed for the kernel's BTF
 }
 

@@ -17,6 +17,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <future>
 #include <regex>
 #include <set>
@@ -277,6 +278,17 @@ TEST_CASE("with only the capabilities that it needs, the tool works without root
     tracer.stop();
     CHECK(tracer.status() == 0);
     CHECK(tracer.lines().size() == 3);
+  }
+}
+
+TEST_CASE("of root's capabilities the tool keeps what it needs: none, or to read the names of containers") {
+  for (const auto& [columns, kept] : std::map<std::string, std::string>{{"pid", "0000000000000000"}, {"pid,container_name", "0000000000000004"}}) {
+    Tracer tracer({tool_path("opensnoop"), "-p", std::to_string(getpid()), "-o", columns});
+    std::ifstream in("/proc/" + std::to_string(tracer.pid()) + "/status");
+    const std::string status{std::istreambuf_iterator<char>(in), {}};
+    CHECK(status.find("CapEff:\t" + kept) != std::string::npos);
+    CHECK(status.find("CapPrm:\t" + kept) != std::string::npos);
+    tracer.stop();
   }
 }
 
