@@ -44,13 +44,14 @@ void check_lines(Runtime& runtime, const std::string& name, const Json& lasting,
                  const std::function<Json(const std::string&)>& nameless) {
   constexpr std::size_t kBrief = 5;
   const std::string deed = "/needle-deed-" + std::to_string(getpid());
+  std::size_t made = 0;
   for (const std::string& tier : tiers("opensnoop")) {
     INFO(tier);
     Tracer tracer("opensnoop", {"-j", "-e", "--hook", tier, "-n", "cat"});
     CHECK(runtime.exec(name, {"/bin/cat", deed}).status != 0);  // there is no such file
     std::vector<std::string> names;
     for (std::size_t i = 0; i < kBrief; i++) {
-      names.push_back(name.substr(0, name.size() - 1) + std::to_string(i));
+      names.push_back(name.substr(0, name.size() - 1) + std::to_string(made++));  // of one digit: there are two tiers
       CHECK(runtime.run(names.back(), {"/bin/sh", "-c", "/bin/cat " + deed + "; /bin/sleep 0.02"}).status == 0);
     }
     tracer.stop();
