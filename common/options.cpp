@@ -35,7 +35,7 @@ __u32 process_id(std::string_view option, std::string_view kind, const std::stri
 
 __u32 session_id(const std::string& text) {
   __u32 id = 0;
-  if (!to_number(text, id) || id == 0)
+  if (!to_number(text, id))  // 0: of processes since whose start nobody has called setsid()
     throw BadUsage(fmt::format("--session: '{}' is not a session id; give the process id of its leader, as ps -o sid prints it", text));
   return id;
 }

@@ -390,7 +390,7 @@ TEST_CASE("each filter on what a process is") {
   only_first(tool, nothing, nothing, [](const Actor&, const Actor& b) { return Args{"--exclude-pid", b.id() + ",1"}; });
   only_first(tool, nothing, nothing, [](const Actor& a, const Actor&) { return Args{"--tree", a.id()}; });
   only_first(tool, own_session, nothing, [](const Actor& a, const Actor&) { return Args{"--session", a.id()}; });
-  only_first(tool, own_session, nothing, [](const Actor& a, const Actor&) { return Args{"--session", "1", "--session", a.id()}; });
+  only_first(tool, own_session, nothing, [](const Actor& a, const Actor&) { return Args{"--session", "0", "--session", a.id()}; });
   only_first(tool, other_user, nothing, [](const Actor&, const Actor&) { return Args{"-u", "65534"}; });
   only_first(tool, other_user, nothing, [](const Actor&, const Actor&) { return Args{"-u", "4242,nobody"}; });
   only_first(tool, nothing, other_user, [](const Actor&, const Actor&) { return Args{"--exclude-uid", "nobody"}; });
