@@ -342,20 +342,11 @@ __noinline unsigned long path_pointer(unsigned long from, unsigned long top, uns
 	return 0;
 }
 
-/* A typed pointer as a number, which is all that a global function takes. */
-static __always_inline unsigned long address(const void *p)
-{
-	unsigned long a = 0;
-
-	bpf_probe_read_kernel(&a, sizeof(a), &p);
-	return a;
-}
-
 /* The path of `inode`, which the current task's call has just changed, or NULL. Not what earlier calls
  * have left on the stack, below this program's own frame. */
 static __always_inline struct path *changed_path(struct inode *inode, bool by_fd)
 {
-	unsigned long top = address(task_regs()), changed = address(inode), frame, path = 0;
+	unsigned long top = number(task_regs()), changed = number(inode), frame, path = 0;
 	long distance = (void *)&path - (void *)inode;
 
 	barrier_var(distance);

@@ -875,8 +875,6 @@ int BPF_PROG(connect__tp_sys_exit, struct pt_regs *regs, long ret)
 	return call_end(regs, ret);
 }
 
-/* A connect through io_uring that is not TCP, or fails before it gets there: since 6.9 or so, the request holds
- * the kernel's copy of the address from its preparation on. TCP's attempts were seen as such. */
 /* Where the data of a request hold the kernel's copy of the address: alone, or in a message from
  * 6.10 (c55978024d12) until some stable release of each series, with the same types. So the first
  * request that is like what its caller wrote in just one of the two places tells, once for all. */
@@ -900,6 +898,8 @@ static __always_inline void *ring_address(void *data, const void *user)
 	return ring_layout == RING_ALONE ? data : message;
 }
 
+/* A connect through io_uring that is not TCP, or fails before it gets there: since 6.9 or so, the request holds
+ * the kernel's copy of the address from its preparation on. TCP's attempts were seen as such. */
 static __always_inline int ring_submits(struct io_kiocb *req)
 {
 	struct io_connect *connect = (void *)req;

@@ -229,15 +229,6 @@ static __always_inline void append_exe(struct record *r, struct ev_str *s, struc
 		append_marked_path(r, s, (void *)exe + bpf_core_field_offset(struct file, f_path));
 }
 
-static __always_inline __u32 innermost_pid(struct task_struct *task)
-{
-	struct pid *pid = READ(task, thread_pid);
-	__u32 level = READ(pid, level);
-	struct upid *upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
-
-	return pid ? READ(upid, nr) : EV_NONE;
-}
-
 /* Makes room for a struct context, or returns NULL. */
 static __always_inline struct context *context_begin(struct record *r)
 {
@@ -275,14 +266,17 @@ __noinline int fill_context(__u32 slot)
 		append_lineage(r, &c->lineage, leader);
 	if (filter.want & WANT_PCOMM)
 		bpf_core_read(&c->pcomm, sizeof(c->pcomm), &parent->comm);
-	if (filter.want & WANT_NSPID)
-		c->nspid = innermost_pid(leader);
+	if (filter.want & WANT_NSPID) {
+		struct upid *upid = innermost_upid(leader);
+
+		c->nspid = upid ? READ(upid, nr) : EV_NONE;
+	}
 	if (filter.want & WANT_SESSION) {
 		struct tty_struct *tty = READ(task, signal, tty);
 
 		if (tty)
 			append_kernel_str(r, &c->tty.name, (void *)tty + bpf_core_field_offset(struct tty_struct, name));
-		c->session = READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr);
+		c->session = session_of(task);
 		c->login_uid = c->audit_session = EV_NONE;
 		if (bpf_core_field_exists(task->loginuid)) { /* CONFIG_AUDIT */
 			c->login_uid = READ(task, loginuid.val);

@@ -66,6 +66,19 @@ static __always_inline void request_of(struct request *q, const struct call *cal
 	}
 }
 
+/* What a call has returned: an error, or a descriptor, behind which is the file. */
+static __always_inline void result_of(struct result *res, int ret)
+{
+	if (ret < 0) {
+		res->err = -ret;
+		return;
+	}
+	res->fd = ret;
+	res->file = fd_file(ret);
+	if (res->file)
+		res->src = SRC_FD;
+}
+
 static __always_inline bool wanted(const struct request *q, int err)
 {
 	if (filter.set & FILTER_FAILED && !err)
@@ -146,14 +159,7 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 	if (!open_exits(&call, regs) || filtered_out())
 		return 0;
 	request_of(&q, &call);
-	if (ret >= 0) {
-		res.fd = ret;
-		res.file = fd_file(ret);
-		if (res.file)
-			res.src = SRC_FD;
-	} else {
-		res.err = -ret;
-	}
+	result_of(&res, ret);
 	return wanted(&q, res.err) ? report(&q, &res) : 0;
 }
 
@@ -258,14 +264,8 @@ int open__tp_opt_uring_complete(unsigned long long *ctx)
 		return 0;
 	q = u->q;
 	q.name = u->name;
-	if (end.res < 0) {
-		res.err = -end.res;
-	} else if (!u->fixed) {
-		res.fd = end.res;
-		res.file = fd_file(end.res);
-		if (res.file)
-			res.src = SRC_FD;
-	}
+	if (end.res < 0 || !u->fixed)
+		result_of(&res, end.res);
 	if (wanted(&q, res.err))
 		report(&q, &res);
 	bpf_map_delete_elem(&uring_opens, &key);
@@ -439,14 +439,7 @@ int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, 
 	if (known || filtered_out() || !open_runs(&call))
 		return 0;
 	request_of(&q, &call);
-	if (ret < 0) {
-		res.err = -ret;
-	} else {
-		res.fd = ret;
-		res.file = fd_file(ret);
-		if (res.file)
-			res.src = SRC_FD;
-	}
+	result_of(&res, ret);
 	return wanted(&q, res.err) ? report(&q, &res) : 0;
 }
 

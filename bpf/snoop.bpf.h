@@ -136,13 +136,26 @@ __noinline int cgroup_filtered_out(void)
 	return 1;
 }
 
-static __always_inline __u32 pid_ns_of(struct task_struct *task)
+/* The number of a task in its own pid namespace, and that namespace; NULL if it has none any more. */
+static __always_inline struct upid *innermost_upid(struct task_struct *task)
 {
 	struct pid *pid = READ(task, thread_pid);
 	__u32 level = READ(pid, level);
-	struct upid *upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
 
-	return pid ? READ(upid, ns, ns.inum) : 0;
+	return pid ? (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid) : NULL;
+}
+
+static __always_inline __u32 pid_ns_of(struct task_struct *task)
+{
+	struct upid *upid = innermost_upid(task);
+
+	return upid ? READ(upid, ns, ns.inum) : 0;
+}
+
+/* As setsid(2) and ps -o sid have it: the process id of the leader. */
+static __always_inline __u32 session_of(struct task_struct *task)
+{
+	return READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr);
 }
 
 #include "cgroup.bpf.h"
@@ -165,7 +178,7 @@ static __always_inline bool filtered_out(void)
 		return true;
 	if (UNLISTED(LIST_MNT_NS, READ(task, nsproxy, mnt_ns, ns.inum)) || UNLISTED(LIST_PID_NS, pid_ns_of(task)))
 		return true;
-	if (UNLISTED(LIST_SESSION, READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr)))
+	if (UNLISTED(LIST_SESSION, session_of(task)))
 		return true;
 	if (filter.cgroups && cgroup_filtered_out())
 		return true;

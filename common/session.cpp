@@ -313,13 +313,16 @@ void Session::loop() {
   const bool follows = (options_.filter.set & FILTER_TREE) != 0, seeded = stats_->seeded != 0;
   std::atomic_ref<__u32> waits(stats_->reader_waits);
   bool more = false, busy = false, stop = false, runs = command_, alone = false;
+  const auto look = [&] {
+    const std::uint64_t before = records_;
+    more = consume();
+    busy = records_ != before;
+  };
   while (!done_ && !stop) {
     if (!more && busy) waits.store(READER_RESTS, std::memory_order_relaxed);
     if (!more && !busy) {  // say that we sleep, then look once more
       waits.store(READER_SLEEPS, std::memory_order_seq_cst);
-      const std::uint64_t before = records_;
-      more = consume();
-      busy = records_ != before;
+      look();
     }
     // Nothing can come any more. Those that are found late may not have been found.
     if (follows && !runs && followed() == 0 && (command_ || seeded)) break;
@@ -340,9 +343,7 @@ void Session::loop() {
       note("the command has ended, but not all that it started; Ctrl-C to stop");
       alone = true;
     }
-    const std::uint64_t before = records_;
-    more = !done_ && consume();
-    busy = records_ != before;
+    if (!done_) look();
   }
   close(epoll);
 }

@@ -131,12 +131,7 @@ std::vector<Json> traced(const Kind& k, const std::string& tier, const std::stri
                          Json* truth = nullptr) {
   Actor actor(deed);
   Tracer tracer(k.tool, {"-j", "-e", "--hook", tier, "-n", comm});
-  const Json said = actor.act();
-  tracer.stop();
-  CHECK(tracer.status() == 0);
-  CHECK(tracer.lost() == 0);
-  if (truth) *truth = said;
-  return tracer.events();
+  return trace(tracer, actor, truth);
 }
 
 // Waits for a child, which must end well.

@@ -232,6 +232,10 @@ std::vector<Json> trace(const std::string& tool, const Args& args, std::function
   Args all{"-j", "-p", actor.id()};
   all.insert(all.end(), args.begin(), args.end());
   Tracer tracer(tool, all);
+  return trace(tracer, actor, truth);
+}
+
+std::vector<Json> trace(Tracer& tracer, Actor& actor, Json* truth) {
   const Json said = actor.act();
   tracer.stop();
   CHECK(tracer.status() == 0);

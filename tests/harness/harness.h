@@ -101,6 +101,8 @@ std::vector<std::string> tiers(const std::string& tool);
 // One deed under one tool, as JSON events of that process: for tests that need no more.
 // `truth`, if given, receives what the actor said.
 std::vector<Json> trace(const std::string& tool, const Args& args, std::function<void(Json& truth)> deed, Json* truth = nullptr);
+// The same with an actor and a tracer of one's own; stops the tracer, which must have lost nothing.
+std::vector<Json> trace(Tracer& tracer, Actor& actor, Json* truth = nullptr);
 
 // Many deeds, each in a process of its own, one after another under one tool: to start it takes longest.
 struct Traced {
