@@ -230,8 +230,12 @@ void Hooks::choose(const Object& object) {
 }
 
 Object Hooks::open(const std::function<void(const Object&)>& setup) const {
-  const Object object = tool.open(untyped_ ? btf_.c_str() : nullptr);
+  const std::string types = fmt::format("/proc/self/fd/{}", types_);  // read at the load
+  const Object object = tool.open(access(types.c_str(), R_OK) == 0 ? types.c_str() : untyped_ ? btf_.c_str() : nullptr);
   if (!object.bpf) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
+  if (lseek(types_, 0, SEEK_END) == 0)
+    if (const std::string bytes = kernel_->for_program(bpf_object__btf(object.bpf)); write(types_, bytes.data(), bytes.size()) != std::ssize(bytes))
+      throw Error(fmt::format("cannot keep the kernel's types: {}", std::strerror(errno)));
   *object.untyped = untyped_;
   *object.direct_reads = !untyped_ && kernel_->function("bpf_rdonly_cast") != 0;
   setup(object);
@@ -264,6 +268,7 @@ bool Hooks::refuse_unloadable(const std::function<void(const Object&)>& setup) {
 }
 
 Object Hooks::take(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded) {
+  types_ = memfd_create("types", MFD_CLOEXEC);
   try {
     kernel_.emplace();
   } catch (const Error& e) {
@@ -298,6 +303,7 @@ Object Hooks::take_best(const std::function<void(const Object&)>& setup, const s
     loaded(object);
     if (attach(object) && try_out(object)) {
       kernel_.reset();  // some MiB
+      close(types_);
       return object;
     }
     detach();

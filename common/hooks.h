@@ -54,6 +54,7 @@ class Hooks {
   std::string only_, btf_;
   bool untyped_ = false;  // the kernel has no types: its tracepoints give their arguments as numbers
   std::optional<KernelBtf> kernel_;
+  int types_ = -1;  // a file with those of the kernel's types that the tool needs
   std::vector<bpf_link*> links_;
   std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD; and _alt programs
   std::string refusals_, report_;

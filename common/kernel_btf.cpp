@@ -3,6 +3,7 @@
 
 #include "error.h"
 
+#include <bpf/btf.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -11,27 +12,35 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <string>
+#include <unordered_set>
 
 namespace needle {
 namespace {
 
-// How many bytes follow a struct btf_type.
-std::size_t tail_size(unsigned kind, unsigned vlen) {
-  switch (kind) {
-    case BTF_KIND_INT:
-    case BTF_KIND_VAR:
-    case BTF_KIND_DECL_TAG: return 4;
-    case BTF_KIND_ARRAY: return sizeof(btf_array);
-    case BTF_KIND_STRUCT:
-    case BTF_KIND_UNION: return vlen * sizeof(btf_member);
-    case BTF_KIND_ENUM: return vlen * sizeof(btf_enum);
-    case BTF_KIND_ENUM64: return vlen * sizeof(btf_enum64);
-    case BTF_KIND_FUNC_PROTO: return vlen * sizeof(btf_param);
-    case BTF_KIND_DATASEC: return vlen * sizeof(btf_var_secinfo);
-    default: return 0;
-  }
+// How many bytes a type takes.
+std::size_t size_of(const btf_type& t) {
+  const auto tail = [&]() -> std::size_t {
+    switch (btf_kind(&t)) {
+      case BTF_KIND_INT:
+      case BTF_KIND_VAR:
+      case BTF_KIND_DECL_TAG: return 4;
+      case BTF_KIND_ARRAY: return sizeof(struct btf_array);
+      case BTF_KIND_STRUCT:
+      case BTF_KIND_UNION: return btf_vlen(&t) * sizeof(btf_member);
+      case BTF_KIND_ENUM: return btf_vlen(&t) * sizeof(struct btf_enum);
+      case BTF_KIND_ENUM64: return btf_vlen(&t) * sizeof(struct btf_enum64);
+      case BTF_KIND_FUNC_PROTO: return btf_vlen(&t) * sizeof(btf_param);
+      case BTF_KIND_DATASEC: return btf_vlen(&t) * sizeof(btf_var_secinfo);
+      default: return 0;
+    }
+  };
+  return sizeof t + tail();
 }
+
+bool has_parts(const btf_type* t) { return btf_is_composite(t) || btf_is_any_enum(t); }
+
+// A name without its flavour.
+std::string_view essential(std::string_view name) { return name.substr(0, name.find("___")); }
 
 std::uint64_t head_of(std::string_view name) {
   std::uint64_t head = 0;
@@ -73,28 +82,75 @@ bool KernelBtf::index() {
   btf_header h{};
   if (raw_.size() >= sizeof h) std::memcpy(&h, raw_.data(), sizeof h);
   const std::size_t types = std::size_t{h.hdr_len} + h.type_off, strings = std::size_t{h.hdr_len} + h.str_off;
-  if (h.magic != BTF_MAGIC || types + h.type_len > raw_.size() || strings + h.str_len > raw_.size() || h.str_len == 0 ||
-      raw_[strings + h.str_len - 1] != std::byte{})
+  if (h.magic != BTF_MAGIC || types % alignof(btf_type) != 0 || types + h.type_len > raw_.size() || strings + h.str_len > raw_.size() ||
+      h.str_len == 0 || raw_[strings + h.str_len - 1] != std::byte{})
     return false;
-  strings_ = reinterpret_cast<const char*>(raw_.data() + strings);
+  strings_ = {reinterpret_cast<const char*>(raw_.data() + strings), h.str_len};
   names_.reserve(1 << 17);
-  std::uint32_t id = 0;
-  for (std::size_t at = types, end = types + h.type_len; at + sizeof(btf_type) <= end;) {
-    btf_type t;
-    std::memcpy(&t, raw_.data() + at, sizeof t);
-    const unsigned kind = BTF_INFO_KIND(t.info);
-    id++;
-    if ((kind == BTF_KIND_FUNC || kind == BTF_KIND_TYPEDEF) && t.name_off < h.str_len)
-      names_.push_back({head_of(strings_ + t.name_off), t.name_off, id, kind});
-    at += sizeof t + tail_size(kind, BTF_INFO_VLEN(t.info));
+  types_.reserve(1 << 17);
+  types_.push_back(nullptr);  // void
+  for (std::size_t at = types, end = types + h.type_len; at < end;) {
+    const auto* t = reinterpret_cast<const btf_type*>(raw_.data() + at);
+    if (at + sizeof *t > end || at + size_of(*t) > end) return false;
+    const unsigned kind = btf_kind(t);
+    if ((kind == BTF_KIND_FUNC || kind == BTF_KIND_TYPEDEF) && t->name_off < strings_.size())
+      names_.push_back({head_of(&strings_[t->name_off]), t->name_off, static_cast<std::uint32_t>(types_.size()), kind});
+    types_.push_back(t);
+    at += size_of(*t);
   }
   return true;
+}
+
+std::string KernelBtf::for_program(const btf* program) const {
+  std::unordered_set<std::string_view> names;
+  for (unsigned id = 1; id < btf__type_cnt(program); id++)
+    if (const btf_type* t = btf__type_by_id(program, id); has_parts(t) && t->name_off != 0)
+      names.insert(essential(btf__name_by_offset(program, t->name_off)));
+
+  std::vector<bool> needed(types_.size());
+  std::vector<unsigned> open;  // needed, and what they hold not looked at
+  const auto need = [&](unsigned id) {
+    if (id == 0 || id >= needed.size() || needed[id]) return;
+    needed[id] = true;
+    open.push_back(id);
+  };
+  for (unsigned id = 1; id < types_.size(); id++)
+    if (const btf_type* t = types_[id]; has_parts(t) && t->name_off != 0 && t->name_off < strings_.size() &&
+                                        names.contains(essential(&strings_[t->name_off])))
+      need(id);
+  while (!open.empty()) {
+    const btf_type* t = types_[open.back()];
+    open.pop_back();
+    if (btf_is_composite(t))
+      for (unsigned i = 0; i < btf_vlen(t); i++) need(btf_members(t)[i].type);
+    else if (btf_is_array(t))
+      need(btf_array(t)->type), need(btf_array(t)->index_type);
+    else if (btf_is_mod(t) || btf_is_typedef(t) || btf_is_type_tag(t))
+      need(t->type);
+  }
+
+  std::string types;
+  const auto put = [](std::string& to, const void* from, std::size_t size) { to.append(static_cast<const char*>(from), size); };
+  const auto last = static_cast<unsigned>(std::find(needed.rbegin(), needed.rend(), true).base() - needed.begin());
+  for (unsigned id = 1; id < last; id++) {
+    btf_type t{.name_off = 0, .info = BTF_KIND_FWD << 24, .type = 0};
+    if (needed[id]) t = *types_[id];
+    if (btf_is_ptr(&t)) t.type = 0;
+    put(types, &t, sizeof t);
+    if (needed[id]) put(types, types_[id] + 1, size_of(t) - sizeof t);
+  }
+  const btf_header h{.magic = BTF_MAGIC, .version = 1, .flags = 0, .hdr_len = sizeof h, .type_off = 0, .type_len = static_cast<__u32>(types.size()),
+                     .str_off = static_cast<__u32>(types.size()), .str_len = static_cast<__u32>(strings_.size())};
+  std::string bytes;
+  bytes.reserve(sizeof h + types.size() + strings_.size());
+  put(bytes, &h, sizeof h);
+  return bytes.append(types).append(strings_);
 }
 
 unsigned KernelBtf::find(std::string_view name, unsigned kind) const {
   const std::uint64_t head = head_of(name);
   for (const Name& n : names_)
-    if (n.head == head && n.kind == kind && name == strings_ + n.offset) return n.id;
+    if (n.head == head && n.kind == kind && name == &strings_[n.offset]) return n.id;
   return 0;
 }
 

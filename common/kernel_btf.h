@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Which functions and tracepoints the kernel has. libbpf answers that too, but parses all of the kernel's
-// BTF first (it does so once more to load programs), and looks through 130,000 types for each name:
-// a quarter of a tool's start.
+// Which functions and tracepoints the kernel has, and the types that a tool needs. libbpf answers that too,
+// but looks through all 130,000 types of the kernel for each name: half of a tool's start.
 #pragma once
 
 #include <linux/btf.h>
@@ -9,8 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
+
+struct btf;  // libbpf's
 
 namespace needle {
 
@@ -26,6 +28,10 @@ class KernelBtf {
   unsigned function(std::string_view name) const { return find(name, BTF_KIND_FUNC); }
   // `name` as in tp_btf/NAME.
   bool has_tracepoint(std::string_view name) const;
+  // BTF of only those structs, unions and enums that `program` has too, flavours (NAME___x) as NAME, and of what
+  // they hold; pointers in it lead to void. The ids are those of the kernel: between them are empty types.
+  // Bytes as in a file. For CO-RE, which needs nothing else.
+  std::string for_program(const btf* program) const;
 
  private:
   struct Name {
@@ -38,7 +44,8 @@ class KernelBtf {
 
   std::span<const std::byte> raw_;
   std::vector<std::byte> read_;  // what raw_ views if it is not mapped
-  const char* strings_ = nullptr;
+  std::vector<const btf_type*> types_;  // by id
+  std::string_view strings_;
   std::vector<Name> names_;
 };
 

@@ -5,6 +5,8 @@
 
 #include <bpf/btf.h>
 
+#include <memory>
+
 using needle::KernelBtf;
 using harness::TempDir;
 
@@ -63,6 +65,50 @@ TEST_CASE("the kernel's BTF: functions and tracepoints by name, as libbpf finds 
   CHECK(btf.has_tracepoint("sys_exit"));
   CHECK_FALSE(btf.has_tracepoint("sys_enter"));
   CHECK_FALSE(btf.has_tracepoint("do_open"));
+}
+
+TEST_CASE("the kernel's BTF: what a program needs of it, with the ids of the whole") {
+  const TempDir dir;
+  std::unique_ptr<btf, decltype(&btf__free)> kernel(btf__new_empty(), btf__free), program(btf__new_empty(), btf__free);
+  btf* k = kernel.get();
+  const int integer = btf__add_int(k, "int", 4, BTF_INT_SIGNED);
+  const int other = btf__add_struct(k, "other", 4);
+  btf__add_field(k, "x", integer, 0, 0);
+  const int pointer = btf__add_ptr(k, other);
+  const int held = btf__add_struct(k, "held", 8);
+  btf__add_field(k, "next", pointer, 0, 0);
+  const int array = btf__add_array(k, integer, btf__add_typedef(k, "alias", btf__add_const(k, held)), 2);
+  const int function = btf__add_func(k, "wanted", BTF_FUNC_STATIC, btf__add_func_proto(k, integer));
+  const int wanted = btf__add_struct(k, "wanted", 16);
+  btf__add_field(k, "all", array, 0, 0);
+  const int values = btf__add_enum64(k, "values", 8, false);
+  btf__add_enum64_value(k, "LARGE", 1ull << 40);
+  btf__add_struct(k, "", 4);
+  __u32 size = 0;
+  const void* raw = btf__raw_data(k, &size);
+  const KernelBtf whole(dir.file("btf", std::string(static_cast<const char*>(raw), size)).c_str());
+
+  btf__add_struct(program.get(), "wanted___older", 4);
+  btf__add_struct(program.get(), "", 4);
+  btf__add_enum(program.get(), "values", 4);
+  btf__add_typedef(program.get(), "other", 1);
+  const std::string bytes = whole.for_program(program.get());
+  std::unique_ptr<btf, decltype(&btf__free)> part(btf__new(bytes.data(), static_cast<__u32>(bytes.size())), btf__free);
+  const btf* p = part.get();
+  REQUIRE(p != nullptr);
+  CHECK(static_cast<int>(btf__type_cnt(p)) == values + 1);
+  const auto name = [&](int id) { return std::string(btf__name_by_offset(p, btf__type_by_id(p, static_cast<__u32>(id))->name_off)); };
+  CHECK(name(wanted) == "wanted");
+  CHECK(btf_members(btf__type_by_id(p, static_cast<__u32>(wanted)))->type == static_cast<__u32>(array));
+  CHECK(name(held) == "held");
+  CHECK(btf__resolve_size(p, static_cast<__u32>(wanted)) == 16);
+  CHECK(btf_enum64_value(btf_enum64(btf__type_by_id(p, static_cast<__u32>(values)))) == 1ull << 40);
+  CHECK(btf_is_ptr(btf__type_by_id(p, static_cast<__u32>(pointer))));
+  CHECK(btf__type_by_id(p, static_cast<__u32>(pointer))->type == 0);
+  for (const int id : {other, function}) {
+    CHECK(btf_is_fwd(btf__type_by_id(p, static_cast<__u32>(id))));
+    CHECK(name(id).empty());
+  }
 }
 
 TEST_CASE("the kernel's BTF: what is none is refused, cut off or not") {
