@@ -37,7 +37,7 @@ std::size_t size_of(const btf_type& t) {
   return sizeof t + tail();
 }
 
-bool has_parts(const btf_type* t) { return btf_is_composite(t) || btf_is_any_enum(t); }
+bool is_found_by_name(const btf_type* t) { return btf_is_composite(t) || btf_is_any_enum(t) || btf_is_typedef(t); }
 
 // A name without its flavour.
 std::string_view essential(std::string_view name) { return name.substr(0, name.find("___")); }
@@ -104,7 +104,7 @@ bool KernelBtf::index() {
 std::string KernelBtf::for_program(const btf* program) const {
   std::unordered_set<std::string_view> names;
   for (unsigned id = 1; id < btf__type_cnt(program); id++)
-    if (const btf_type* t = btf__type_by_id(program, id); has_parts(t) && t->name_off != 0)
+    if (const btf_type* t = btf__type_by_id(program, id); is_found_by_name(t) && t->name_off != 0)
       names.insert(essential(btf__name_by_offset(program, t->name_off)));
 
   std::vector<bool> needed(types_.size());
@@ -115,9 +115,10 @@ std::string KernelBtf::for_program(const btf* program) const {
     open.push_back(id);
   };
   for (unsigned id = 1; id < types_.size(); id++)
-    if (const btf_type* t = types_[id]; has_parts(t) && t->name_off != 0 && t->name_off < strings_.size() &&
+    if (const btf_type* t = types_[id]; is_found_by_name(t) && t->name_off != 0 && t->name_off < strings_.size() &&
                                         names.contains(essential(&strings_[t->name_off])))
       need(id);
+  const auto pointee = [&](unsigned id) { return id != 0 && id < types_.size() && btf_is_ptr(types_[id]) ? types_[id]->type : 0; };
   while (!open.empty()) {
     const btf_type* t = types_[open.back()];
     open.pop_back();
@@ -125,8 +126,13 @@ std::string KernelBtf::for_program(const btf* program) const {
       for (unsigned i = 0; i < btf_vlen(t); i++) need(btf_members(t)[i].type);
     else if (btf_is_array(t))
       need(btf_array(t)->type), need(btf_array(t)->index_type);
-    else if (btf_is_mod(t) || btf_is_typedef(t) || btf_is_type_tag(t))
+    else if (btf_is_mod(t) || btf_is_type_tag(t))
       need(t->type);
+    else if (btf_is_typedef(t)) {
+      need(t->type);
+      if (const unsigned id = pointee(t->type); id != 0 && id < types_.size() && btf_is_func_proto(types_[id])) need(id);
+    } else if (btf_is_func_proto(t))  // its parameters are compared with what they point to
+      for (unsigned i = 0; i < btf_vlen(t); i++) need(btf_params(t)[i].type), need(pointee(btf_params(t)[i].type));
   }
 
   std::string types;
@@ -135,7 +141,7 @@ std::string KernelBtf::for_program(const btf* program) const {
   for (unsigned id = 1; id < last; id++) {
     btf_type t{.name_off = 0, .info = BTF_KIND_FWD << 24, .type = 0};
     if (needed[id]) t = *types_[id];
-    if (btf_is_ptr(&t)) t.type = 0;
+    if (btf_is_ptr(&t) && !(t.type < needed.size() && needed[t.type])) t.type = 0;
     put(types, &t, sizeof t);
     if (needed[id]) put(types, types_[id] + 1, size_of(t) - sizeof t);
   }

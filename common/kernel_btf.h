@@ -28,8 +28,8 @@ class KernelBtf {
   unsigned function(std::string_view name) const { return find(name, BTF_KIND_FUNC); }
   // `name` as in tp_btf/NAME.
   bool has_tracepoint(std::string_view name) const;
-  // BTF of only those structs, unions and enums that `program` has too, flavours (NAME___x) as NAME, and of what
-  // they hold; pointers in it lead to void. The ids are those of the kernel: between them are empty types.
+  // BTF of only those structs, unions, enums and typedefs that `program` has too, flavours (NAME___x) as NAME, and of
+  // what they hold; other pointers lead to void. The ids are those of the kernel: between them are empty types.
   // Bytes as in a file. For CO-RE, which needs nothing else.
   std::string for_program(const btf* program) const;
 

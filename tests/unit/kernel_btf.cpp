@@ -81,6 +81,10 @@ TEST_CASE("the kernel's BTF: what a program needs of it, with the ids of the who
   const int function = btf__add_func(k, "wanted", BTF_FUNC_STATIC, btf__add_func_proto(k, integer));
   const int wanted = btf__add_struct(k, "wanted", 16);
   btf__add_field(k, "all", array, 0, 0);
+  const int handed = btf__add_struct(k, "handed", 8);
+  const int to_handed = btf__add_ptr(k, handed), proto = btf__add_func_proto(k, 0);
+  btf__add_func_param(k, "a", to_handed);
+  const int call = btf__add_typedef(k, "call", btf__add_ptr(k, proto));
   const int values = btf__add_enum64(k, "values", 8, false);
   btf__add_enum64_value(k, "LARGE", 1ull << 40);
   btf__add_struct(k, "", 4);
@@ -91,7 +95,7 @@ TEST_CASE("the kernel's BTF: what a program needs of it, with the ids of the who
   btf__add_struct(program.get(), "wanted___older", 4);
   btf__add_struct(program.get(), "", 4);
   btf__add_enum(program.get(), "values", 4);
-  btf__add_typedef(program.get(), "other", 1);
+  btf__add_typedef(program.get(), "call___one", 0);
   const std::string bytes = whole.for_program(program.get());
   std::unique_ptr<btf, decltype(&btf__free)> part(btf__new(bytes.data(), static_cast<__u32>(bytes.size())), btf__free);
   const btf* p = part.get();
@@ -105,6 +109,9 @@ TEST_CASE("the kernel's BTF: what a program needs of it, with the ids of the who
   CHECK(btf_enum64_value(btf_enum64(btf__type_by_id(p, static_cast<__u32>(values)))) == 1ull << 40);
   CHECK(btf_is_ptr(btf__type_by_id(p, static_cast<__u32>(pointer))));
   CHECK(btf__type_by_id(p, static_cast<__u32>(pointer))->type == 0);
+  CHECK(name(call) == "call");
+  CHECK(name(handed) == "handed");
+  CHECK(btf_vlen(btf__type_by_id(p, static_cast<__u32>(proto))) == 1);
   for (const int id : {other, function}) {
     CHECK(btf_is_fwd(btf__type_by_id(p, static_cast<__u32>(id))));
     CHECK(name(id).empty());
