@@ -2,11 +2,11 @@
 #include "command.h"
 
 #include "error.h"
+#include "users.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
-#include <pwd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,12 +25,6 @@ namespace {
 
 constexpr int kNotFound = 127, kNotExecutable = 126;  // the statuses of a shell
 
-struct User {
-  uid_t uid;
-  gid_t gid;
-  std::string name;  // empty: of no groups but gid
-};
-
 // What sudo has left in the environment: an id, or nothing.
 std::optional<unsigned> sudo_id(const char* variable) {
   const char* text = std::getenv(variable);
@@ -48,23 +42,24 @@ User user_for(const std::string& run_as) {
     return {getuid(), getgid(), {}};
   }
   if (!run_as.empty()) {
-    unsigned id = 0;
-    const bool number = std::from_chars(run_as.data(), run_as.data() + run_as.size(), id).ptr == run_as.data() + run_as.size();
-    const passwd* user = number ? getpwuid(id) : getpwnam(run_as.c_str());
-    if (!user) throw BadUsage(fmt::format("--run-as: there is no user '{}'; getent passwd lists them", run_as));
-    return {user->pw_uid, user->pw_gid, user->pw_name};
+    const std::optional<User> user = find_user(run_as);
+    if (!user) throw BadUsage(fmt::format("--run-as: there is no user '{}' in /etc/passwd", run_as));
+    return *user;
   }
   const std::optional<unsigned> uid = sudo_id("SUDO_UID"), gid = sudo_id("SUDO_GID");
   if (!uid) return {0, getgid(), {}};
-  const passwd* user = getpwuid(*uid);
+  const std::optional<User> user = find_user(std::to_string(*uid));
   if (!user && !gid) throw BadUsage(fmt::format("SUDO_UID is {}, a user without a group; say with --run-as who is to run the command", *uid));
-  return {*uid, gid ? *gid : user->pw_gid, user ? user->pw_name : ""};
+  return {*uid, gid ? *gid : user->gid, user ? user->name : ""};
 }
 
 // Gives up what the caller does not have. Returns 0 or an errno.
 int become(const User& user) {
   const bool changes = user.uid != getuid();
-  if (changes && (user.name.empty() ? setgroups(1, &user.gid) : initgroups(user.name.c_str(), user.gid)) != 0) return errno;
+  if (changes) {
+    const std::vector<gid_t> groups = groups_of(user);
+    if (setgroups(groups.size(), groups.data()) != 0) return errno;
+  }
   if ((changes || getegid() != getgid()) && setresgid(user.gid, user.gid, user.gid) != 0) return errno;
   if ((changes || geteuid() != getuid()) && setresuid(user.uid, user.uid, user.uid) != 0) return errno;
   return 0;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "context.h"
 
-#include <pwd.h>
+#include "users.h"
+
 #include <sys/stat.h>
 
 #include <chrono>
 #include <cstdio>
 #include <fstream>
-#include <memory>
 #include <vector>
 
 namespace needle {
@@ -51,9 +51,10 @@ class Users {
     changed_ = st.st_mtim;
     inode_ = st.st_ino;
     names_.clear();
-    const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen("/etc/passwd", "re"), std::fclose);
-    while (const passwd* user = file && names_.size() < kUsers ? fgetpwent(file.get()) : nullptr)
-      names_.emplace(user->pw_uid, user->pw_name);  // of two names the first
+    each_user([&](const User& user) {
+      names_.emplace(user.uid, user.name);  // of two names the first
+      return names_.size() == kUsers;
+    });
   }
 
   std::unordered_map<unsigned, std::string> names_;

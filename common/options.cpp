@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "options.h"
 
+#include "users.h"
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <linux/magic.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -43,8 +44,8 @@ __u32 session_id(const std::string& text) {
 __u32 user_id(std::string_view option, const std::string& text) {
   __u32 id = 0;
   if (to_number(text, id)) return id;
-  if (const passwd* user = getpwnam(text.c_str())) return user->pw_uid;
-  throw BadUsage(fmt::format("{}: there is no user '{}'; give a name of getent passwd or a number", option, text));
+  if (const auto user = find_user(text)) return user->uid;
+  throw BadUsage(fmt::format("{}: there is no user '{}' in /etc/passwd; give one that is, or a number", option, text));
 }
 
 void add(Options& o, ::list list, __u32 value) {

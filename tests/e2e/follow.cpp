@@ -651,7 +651,7 @@ TEST_CASE("a command has nothing of the tool's, and all of the caller's") {
   for (const auto& [env, args, says] : std::vector<std::tuple<std::string, Args, std::string>>{
            {"SUDO_UID=x", {}, "SUDO_UID is 'x', which is no id; say with --run-as who is to run the command\n"},
            {"SUDO_UID=4242", {}, "SUDO_UID is 4242, a user without a group; say with --run-as who is to run the command\n"},
-           {"A=b", {"--run-as", "nosuchuser"}, "--run-as: there is no user 'nosuchuser'; getent passwd lists them\n"}}) {
+           {"A=b", {"--run-as", "nosuchuser"}, "--run-as: there is no user 'nosuchuser' in /etc/passwd\n"}}) {
     const Result r = run(with(with({"env", env, tool_path("opensnoop")}, args), {"--", "true"}));
     CHECK(r.status == 2);
     CHECK(r.err == "opensnoop: " + says);

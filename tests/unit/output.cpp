@@ -205,7 +205,7 @@ TEST_CASE("filters: what makes no sense is told with the option and a way out") 
            {{"--session", "x"}, "--session: 'x' is not a session id; give the process id of its leader, as ps -o sid prints it"},
            {{"--pid-ns", "x"}, "--pid-ns: 'x' is neither a namespace nor a process id; give a number of lsns -t pid"},
            {{"--pid-ns", "4194305"}, "--pid-ns: cannot see the pid namespace of process 4194305: No such file or directory; give a number of lsns -t pid"},
-           {{"--exclude-uid", "nosuchuser"}, "--exclude-uid: there is no user 'nosuchuser'; give a name of getent passwd or a number"},
+           {{"--exclude-uid", "nosuchuser"}, "--exclude-uid: there is no user 'nosuchuser' in /etc/passwd; give one that is, or a number"},
            {{"--exclude-comm", ""}, "--exclude-comm: '' has 0 bytes; process names have 1 to 15"},
            {{"ls"}, "'ls' is no option; to trace a command, write "},
            {{"--nonesuch"}, "there is no option --nonesuch; see "},
