@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include <cctype>
+#include <tuple>
 
 namespace needle {
 namespace {
@@ -57,15 +58,20 @@ class Json final : public Output {
     }
     out += "}\n";
   }
-  void lost(Buffer& out, std::uint64_t now, std::uint64_t total) override {
-    out += "{\"lost\":";
-    put_decimal(out, now);
-    out += ",\"lost_total\":";
-    put_decimal(out, total);
+  void lost(Buffer& out, std::uint64_t now, std::uint64_t total) override { count(out, "lost", now, total); }
+  void skipped(Buffer& out, std::uint64_t now, std::uint64_t total) override { count(out, "skipped", now, total); }
+
+ private:
+  static void count(Buffer& out, std::string_view what, std::uint64_t now, std::uint64_t total) {
+    for (const auto& [before, after, n] : {std::tuple{"{\"", "\":", now}, std::tuple{",\"", "_total\":", total}}) {
+      out += before;
+      out += what;
+      out += after;
+      put_decimal(out, n);
+    }
     out += "}\n";
   }
 
- private:
   Columns columns_;
 };
 

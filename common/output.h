@@ -15,6 +15,8 @@ class Output {
   virtual void event(Buffer&, Record) = 0;
   // Events that could not be delivered; the table leaves that to stderr.
   virtual void lost(Buffer&, std::uint64_t /*now*/, std::uint64_t /*total*/) {}
+  // Runs of the programs that the kernel has skipped; likewise.
+  virtual void skipped(Buffer&, std::uint64_t /*now*/, std::uint64_t /*total*/) {}
 };
 
 std::unique_ptr<Output> make_table(Columns, bool colour);

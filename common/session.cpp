@@ -244,7 +244,7 @@ std::uint64_t Session::lost() const {
 }
 
 // Times that the kernel did not run a program because it was already running on that CPU.
-std::uint64_t Session::missed() const {
+std::uint64_t Session::skipped() const {
   std::uint64_t sum = 0;
   bpf_program* p = nullptr;
   bpf_object__for_each_program(p, object_.bpf) {
@@ -258,7 +258,7 @@ std::uint64_t Session::missed() const {
 // Of the trees that are followed. The programs wake the reader when there is none left.
 std::uint64_t Session::followed() const { return std::atomic_ref(stats_->followed).load(); }
 
-// In the JSON stream at once; on stderr once a second, and at the end.
+// Losses in the JSON stream at once; all on stderr once a second, and at the end.
 void Session::report_losses(bool end) {
   const std::uint64_t now = lost();
   if (now != lost_recorded_) {
@@ -268,6 +268,15 @@ void Session::report_losses(bool end) {
   }
   const auto time = std::chrono::steady_clock::now();
   const std::uint64_t unfollowed = std::atomic_ref(stats_->unfollowed).load(std::memory_order_relaxed);
+  if (end || time - looked_at_ >= std::chrono::seconds(1)) {
+    looked_at_ = time;
+    if (const std::uint64_t skipped = this->skipped(); skipped != skipped_said_) {
+      output_->skipped(out_, skipped - skipped_said_, skipped);
+      flush();
+      note(fmt::format("the kernel skipped {} runs of the programs ({} in all); some of them may have been events", skipped - skipped_said_, skipped));
+      skipped_said_ = skipped;
+    }
+  }
   if ((now == lost_said_ && unfollowed == unfollowed_said_) || (!end && time - lost_said_at_ < std::chrono::seconds(1))) return;
   if (now != lost_said_) note(fmt::format("lost {} events ({} in all); a larger --buffer may hold them", now - lost_said_, now));
   if (unfollowed != unfollowed_said_)
@@ -276,12 +285,6 @@ void Session::report_losses(bool end) {
   lost_said_ = now;
   unfollowed_said_ = unfollowed;
   lost_said_at_ = time;
-}
-
-void Session::report_totals() {
-  if (const std::uint64_t m = missed(); m > 0)
-    note(fmt::format("the kernel skipped {} runs of the programs; some of them may have been events", m));
-  if (lost_said_ > 0) note(fmt::format("{} events shown, {} lost", events_, lost_said_));
 }
 
 void Session::run() {
@@ -297,7 +300,7 @@ void Session::run() {
   while (!done_ && consume())
     if (stop_signals > 1) break;
   report_losses(true);
-  report_totals();
+  if (lost_said_ > 0) note(fmt::format("{} events shown, {} lost", events_, lost_said_));
 }
 
 void Session::loop() {

@@ -35,9 +35,8 @@ class Session {
   std::uint64_t followed() const;
   void flush();
   void report_losses(bool end);
-  void report_totals();
   std::uint64_t lost() const;
-  std::uint64_t missed() const;
+  std::uint64_t skipped() const;
 
   const Options& options_;
   Command* command_;
@@ -48,8 +47,8 @@ class Session {
   ring_buffer* ring_ = nullptr;
   Cgroups cgroups_;
   Buffer out_;
-  std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0, unfollowed_said_ = 0, undecided_ = 0;
-  std::chrono::steady_clock::time_point lost_said_at_{};
+  std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0, unfollowed_said_ = 0, skipped_said_ = 0, undecided_ = 0;
+  std::chrono::steady_clock::time_point lost_said_at_{}, looked_at_{};
   bool done_ = false;
 };
 

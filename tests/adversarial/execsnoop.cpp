@@ -551,6 +551,6 @@ TEST_CASE("conservation: what is shown and what is lost is all there was") {
     for (unsigned i = 0; i < times; i++) vfork_exec(i % 4 ? none : path, argv);
     tracer.stop();
     INFO(tracer.err());
-    CHECK(tracer.events().size() + tracer.lost() == times);
+    check_all_told(tracer, times);
   }
 }

@@ -379,7 +379,7 @@ TEST_CASE("conservation: two writers at full speed, received + lost = done") {
         CHECK(tracer.status() == 0);
         const auto events = tracer.events();
         const unsigned long long lost = tracer.lost();
-        CHECK(events.size() + lost == 2 * each);
+        check_all_told(tracer, 2 * each);
         std::smatch m;
         const std::string err = tracer.err();
         const bool says = std::regex_search(err, m, std::regex("([0-9]+) events shown, ([0-9]+) lost"));
@@ -388,7 +388,6 @@ TEST_CASE("conservation: two writers at full speed, received + lost = done") {
           CHECK(m[1] == std::to_string(events.size()));
           CHECK(m[2] == std::to_string(lost));
         }
-        CHECK(err.find("skipped") == std::string::npos);
         for (const Json& e : events)
           if (e["path"] != (failing ? path + "/none" : path)) FAIL(e);
       }

@@ -149,17 +149,24 @@ std::vector<Json> Tracer::events() const {
   for (std::string line; std::getline(in, line);) {
     Json j = Json::parse(line, nullptr, false);
     if (j.is_discarded()) FAIL("not JSON: " << line);
-    if (!j.contains("lost")) all.push_back(std::move(j));
+    if (!j.contains("lost") && !j.contains("skipped")) all.push_back(std::move(j));
   }
   return all;
 }
 
-unsigned long long Tracer::lost() const {
+unsigned long long Tracer::sum(const std::string& key) const {
   unsigned long long sum = 0;
   std::istringstream in(out_);
   for (std::string line; std::getline(in, line);)
-    if (line.starts_with("{\"lost\":")) sum += Json::parse(line)["lost"].get<unsigned long long>();
+    if (line.starts_with("{\"" + key + "\":")) sum += Json::parse(line)[key].get<unsigned long long>();
   return sum;
+}
+
+void check_all_told(const Tracer& tracer, unsigned long long done) {
+  const unsigned long long told = tracer.events().size() + tracer.lost();
+  CHECK(told <= done);
+  CHECK(told + tracer.skipped() >= done);
+  CHECK((tracer.err().find("the kernel skipped") != std::string::npos) == (tracer.skipped() > 0));
 }
 
 Actor::Actor(std::function<void(Json&)> deed) {

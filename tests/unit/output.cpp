@@ -155,6 +155,9 @@ TEST_CASE("JSON: one object a line, the keys are the columns, losses are records
   Buffer out;
   json->lost(out, 3, 10);
   CHECK(Json::parse(out) == Json{{"lost", 3}, {"lost_total", 10}});
+  out.clear();
+  json->skipped(out, 4, 7);
+  CHECK(Json::parse(out) == Json{{"skipped", 4}, {"skipped_total", 7}});
 }
 
 TEST_CASE("columns: usual, listed, added, all") {
