@@ -110,7 +110,7 @@ TEST_CASE("a 32-bit program opens files") {
   for (const std::string& tier : tiers("opensnoop")) {
     Expect expect{program, "opensnoop", tier};
     const auto opens = [&](int nr, const Args& args, Json expected) {
-      expected["src"] = tier == "tp" || expected["via"] == "compat:open_by_handle_at" ? "fd" : "kernel";
+      expected["src"] = tier == "tp" ? "fd" : "kernel";
       expected.update({{"path", path}, {"error", nullptr}, {"type", "file"}, {"perm", "0644"}, {"comm", program.name}});
       CHECK(expect(nr, args, expected) < 128);
     };
