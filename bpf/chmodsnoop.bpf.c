@@ -367,7 +367,7 @@ static __always_inline int inode_changes(struct inode *inode)
 	struct call call;
 	__u32 mode, tid;
 
-	if (!chmod_runs(&call) || filtered_out())
+	if (filtered_out() || !chmod_runs(&call))
 		return 0;
 	tid = bpf_get_current_pid_tgid();
 	request_of(&q, &call);

@@ -235,7 +235,7 @@ static __always_inline __u32 tcp_start(struct sock *sk)
 	__u32 via;
 
 	/* The socket of MPTCP itself has subflows, which are TCP. */
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || filtered_out())
 		return 0;
 	via = task_via(&fd);
 	if (via != VIA_KERNEL && via != VIA_IO_URING) { /* its end will know that this was an attempt */
@@ -243,7 +243,7 @@ static __always_inline __u32 tcp_start(struct sock *sk)
 		if (inside)
 			inside->started = key;
 	}
-	if (!proto_wanted(sock_proto(sk, AF_INET, SOCK_STREAM)) || filtered_out())
+	if (!proto_wanted(sock_proto(sk, AF_INET, SOCK_STREAM)))
 		return 0;
 	r = event_begin(start);
 	if (!r)
@@ -341,27 +341,23 @@ static __always_inline int tcp_end(struct sock *sk, int state)
 	return 0;
 }
 
-SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp__tp_start, struct sock *sk, int old, int new)
-{
-	return old == TCP_CLOSE && new == TCP_SYN_SENT ? tcp_start(sk) : 0;
-}
-
 static __always_inline bool ends(int old, int new)
 {
 	return (old == TCP_SYN_SENT || old == TCP_SYN_RECV) && (new == TCP_ESTABLISHED || new == TCP_CLOSE);
 }
 
 SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp__tp_end, struct sock *sk, int old, int new)
+int BPF_PROG(tcp__tp_state, struct sock *sk, int old, int new)
 {
+	if (old == TCP_CLOSE && new == TCP_SYN_SENT)
+		return tcp_start(sk);
 	return ends(old, new) ? tcp_end(sk, new) : 0;
 }
 
 /* The kernel does not run a program inside of itself: an end in an interrupt of the first is
  * left to this one. Whoever is second finds nothing to do. */
 SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp__tp_end_again, struct sock *sk, int old, int new)
+int BPF_PROG(tcp__tp_state_end, struct sock *sk, int old, int new)
 {
 	return ends(old, new) ? tcp_end(sk, new) : 0;
 }
@@ -1066,9 +1062,13 @@ static __always_inline void copy_v6(__u8 *ip, struct bpf_sock_addr *ctx)
 /* The call that attempts this connect, or NULL. Its address is still to be copied. */
 static __always_inline struct inside *attempting(struct bpf_sock_addr *ctx)
 {
-	struct inside *inside = this_call(task_id());
+	struct inside *inside;
+	__u64 id = task_id();
 
 	connects_seen = 1;
+	if (id_filtered_out(id))
+		return NULL;
+	inside = this_call(id);
 	if (!inside)
 		return NULL;
 	inside->started = 0;

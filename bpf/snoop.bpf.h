@@ -161,18 +161,22 @@ static __always_inline __u32 session_of(struct task_struct *task)
 #include "cgroup.bpf.h"
 #include "follow.bpf.h"
 
+static __always_inline bool id_filtered_out(__u64 pid_tgid)
+{
+	__u32 pid = pid_tgid >> 32, tid = pid_tgid;
+
+	return stats.self == pid || UNLISTED(LIST_PID, pid) || UNLISTED(LIST_TID, tid) || LISTED(LIST_NOT_PID, pid);
+}
+
 /* Whether the current process is one that nobody asked for. */
 static __always_inline bool filtered_out(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
-	__u32 pid = pid_tgid >> 32, tid = pid_tgid;
 
-	if (stats.self == pid)
+	if (id_filtered_out(pid_tgid))
 		return true;
-	if (UNLISTED(LIST_PID, pid) || UNLISTED(LIST_TID, tid) || LISTED(LIST_NOT_PID, pid))
-		return true;
-	if (filter.set & FILTER_TREE && !is_followed(pid, task) && !(untyped && found_late()))
+	if (filter.set & FILTER_TREE && !is_followed(pid_tgid >> 32, task) && !(untyped && found_late()))
 		return true;
 	if (UNLISTED(LIST_UID, bpf_get_current_uid_gid()) || LISTED(LIST_NOT_UID, bpf_get_current_uid_gid()))
 		return true;
