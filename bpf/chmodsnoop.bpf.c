@@ -201,7 +201,7 @@ static __always_inline int report(const struct request *q, struct change *c, int
 /* A chmod returns, of which `seen` may be known. */
 static __always_inline int chmod_ends(const struct request *q, const struct change *seen, long ret)
 {
-	struct change c = {.before = EV_UNKNOWN};
+	struct change c = {.before = EV_UNKNOWN}, of_fd = {};
 	int err = ret < 0 ? -ret : 0;
 	__u32 src = SRC_KERNEL;
 	struct file *file;
@@ -210,13 +210,18 @@ static __always_inline int chmod_ends(const struct request *q, const struct chan
 		c = *seen;
 		if (c.dentry && named(c.mnt, c.dentry) != c.inode)
 			c.dentry = NULL; /* gone since */
-	} else if (q->by_fd && (file = fd_file(q->dfd))) {
-		change_of_file(&c, file);
-		if (err)
-			c.before = c.mode & 07777;
-		else if (seen->inode == c.inode)
-			c.before = seen->before;
+	}
+	file = !c.dentry && q->by_fd ? fd_file(q->dfd) : NULL;
+	if (file) {
+		change_of_file(&of_fd, file);
 		src = SRC_FD;
+		if (!seen->mode) {
+			c = of_fd;
+			c.before = err ? c.mode & 07777 : seen->inode == c.inode ? seen->before : EV_UNKNOWN;
+		} else if (of_fd.inode == c.inode) { /* what the hook did not find on the stack */
+			c.mnt = of_fd.mnt;
+			c.dentry = of_fd.dentry;
+		}
 	}
 	return report(q, &c, err, src);
 }
