@@ -234,6 +234,7 @@ TEST_CASE("a reader that stops reading: losses are counted, and a signal ends th
       CHECK(write(end, "\nend\n", 5) == 5);
       reader.join();
       close(end), close(in);
+      const unsigned long long skipped = drop_skipped(text);
       std::istringstream lines(text);
       for (std::string line; std::getline(lines, line) && !line.empty();) {
         const Json j = Json::parse(line);
@@ -243,7 +244,8 @@ TEST_CASE("a reader that stops reading: losses are counted, and a signal ends th
       CHECK(tracer.status() == 0);
       INFO(tracer.err());
       CHECK(lost > 0);
-      CHECK(shown + lost == times);
+      CHECK(shown + lost <= times);
+      CHECK(shown + lost + skipped >= times);
       CHECK(total_lost(tracer.err()) == lost);
     }
 }
