@@ -238,6 +238,9 @@ Object Hooks::open(const std::function<void(const Object&)>& setup) const {
       throw Error(fmt::format("cannot keep the kernel's types: {}", std::strerror(errno)));
   *object.untyped = untyped_;
   *object.direct_reads = !untyped_ && kernel_->function("bpf_rdonly_cast") != 0;
+  // What the kernel lacks libbpf looks for in modules, and before 1.3 gives up if it may not, as without root. It does
+  // so only once: this is it.
+  if (!untyped_ && !*object.direct_reads) bpf_program__set_attach_target(object.seed, 0, "bpf_rdonly_cast");
   setup(object);
   return object;
 }
