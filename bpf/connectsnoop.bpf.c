@@ -341,23 +341,28 @@ static __always_inline int tcp_end(struct sock *sk, int state)
 	return 0;
 }
 
+/* Apart from the ends, which take longer: where a program may be preempted, it does not run for others meanwhile. */
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp__tp_start, struct sock *sk, int old, int new)
+{
+	return old == TCP_CLOSE && new == TCP_SYN_SENT ? tcp_start(sk) : 0;
+}
+
 static __always_inline bool ends(int old, int new)
 {
 	return (old == TCP_SYN_SENT || old == TCP_SYN_RECV) && (new == TCP_ESTABLISHED || new == TCP_CLOSE);
 }
 
 SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp__tp_state, struct sock *sk, int old, int new)
+int BPF_PROG(tcp__tp_end, struct sock *sk, int old, int new)
 {
-	if (old == TCP_CLOSE && new == TCP_SYN_SENT)
-		return tcp_start(sk);
 	return ends(old, new) ? tcp_end(sk, new) : 0;
 }
 
 /* The kernel does not run a program inside of itself: an end in an interrupt of the first is
  * left to this one. Whoever is second finds nothing to do. */
 SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp__tp_state_end, struct sock *sk, int old, int new)
+int BPF_PROG(tcp__tp_end_again, struct sock *sk, int old, int new)
 {
 	return ends(old, new) ? tcp_end(sk, new) : 0;
 }
