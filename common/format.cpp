@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <ctime>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <iterator>
@@ -69,13 +70,19 @@ bool deceives(char32_t c) {
          (c >= 0x1D173 && c <= 0x1D17A);
 }
 
-bool plain_ascii(std::string_view s, std::string_view except) {
-  for (const char ch : s) {
-    const auto c = static_cast<unsigned char>(ch);
-    if (c < 0x21 || c > 0x7E || except.find(ch) != except.npos) return false;
+// The visible characters of ASCII but some: what needs no look at each.
+class Plain {
+ public:
+  constexpr explicit Plain(std::string_view except) {
+    for (std::size_t c = 0x21; c <= 0x7E; c++) is_[c] = except.find(static_cast<char>(c)) == except.npos;
   }
-  return true;
-}
+  bool is_all_of(std::string_view s) const {
+    return std::ranges::all_of(s, [this](char c) { return is_[static_cast<unsigned char>(c)]; });
+  }
+
+ private:
+  std::array<bool, 256> is_{};
+};
 
 void put_hex_byte(Buffer& out, char ch) {
   const auto c = static_cast<unsigned char>(ch);
@@ -199,7 +206,8 @@ void put_text(Buffer& out, std::string_view s, Blanks blanks) {
     put_hex_byte(out, s[0]);
     return;
   }
-  if (plain_ascii(s, "\\")) {
+  static constexpr Plain kPlain("\\");
+  if (kPlain.is_all_of(s)) {
     out += s;
     return;
   }
@@ -225,8 +233,8 @@ void put_shell_word(Buffer& out, std::string_view s) {
     out += "''";
     return;
   }
-  constexpr std::string_view kSpecial = "|&;<>()$`\\\"'*?[]#~!{}^";
-  if (s != "-" && plain_ascii(s, kSpecial)) {
+  static constexpr Plain kPlain("|&;<>()$`\\\"'*?[]#~!{}^");
+  if (s != "-" && kPlain.is_all_of(s)) {
     out += s;
     return;
   }
@@ -339,7 +347,8 @@ void put_text_missing(Buffer& out, const ev_str& s) {
 void put_json_member(Buffer& out, std::string_view key, std::string_view s) {
   put_key(out, key);
   out.push_back('"');
-  if (plain_ascii(s, "\"\\")) {
+  static constexpr Plain kPlain("\"\\");
+  if (kPlain.is_all_of(s)) {
     out += s;
     out.push_back('"');
     return;

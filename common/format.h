@@ -71,9 +71,10 @@ void put_caps(Buffer&, std::uint64_t);
 std::string_view ftype_name(unsigned mode);
 
 inline void put_key(Buffer& out, std::string_view key) {
-  out.push_back('"');
-  out += key;
-  out += "\":";
+  const std::size_t at = out.size();
+  out.append(key.size() + 3, '"');  // one append, not three: JSON is full of keys
+  std::memcpy(&out[at + 1], key.data(), key.size());
+  out.back() = ':';
 }
 
 template <class T> struct Format;  // left undefined: a field of this type cannot be a column
