@@ -60,7 +60,8 @@ static __always_inline __u64 number(const void *pointer)
 	return n;
 }
 
-__noinline int follow(__u64 of_task)
+/* `counts`: one for which there is no room. */
+__noinline int follow(__u64 of_task, int counts)
 {
 	struct task_struct *task = (void *)of_task;
 	__u64 start = BPF_CORE_READ(task, group_leader, start_boottime);
@@ -71,7 +72,7 @@ __noinline int follow(__u64 of_task)
 		error = bpf_map_update_elem(&followed, &pid, &start, BPF_ANY);
 	else if (!error)
 		__sync_fetch_and_add(&stats.followed, 1);
-	if (error)
+	if (error && counts)
 		__sync_fetch_and_add(&stats.unfollowed, 1);
 	if (is_dead(task)) /* its end may have come before */
 		unfollow(pid);
@@ -105,12 +106,12 @@ __noinline int found_late(void)
 
 	if (!untyped || !descends(task))
 		return 0;
-	follow(task);
+	follow(task, true);
 	return 1;
 }
 
 /* The list may change under the walk: an entry that is taken out of it points to itself. */
-__noinline int follow_children(__u64 of_task)
+__noinline int follow_children(__u64 of_task, int counts)
 {
 	struct list_head *first = (void *)of_task + bpf_core_field_offset(struct task_struct, children);
 	struct list_head *at = BPF_CORE_READ(first, next), *next;
@@ -118,34 +119,61 @@ __noinline int follow_children(__u64 of_task)
 	for (int i = 0; i < CHILDREN_MAX; i++) {
 		if (at == first)
 			return 0;
-		follow((__u64)at - bpf_core_field_offset(struct task_struct, sibling));
+		follow((__u64)at - bpf_core_field_offset(struct task_struct, sibling), counts);
 		next = BPF_CORE_READ(at, next);
 		at = next == at ? BPF_CORE_READ(first, next) : next;
 	}
-	__sync_fetch_and_add(&stats.unfollowed, 1);
+	if (counts)
+		__sync_fetch_and_add(&stats.unfollowed, 1);
+	return 0;
+}
+
+/* Since 7.0 a program may be preempted, and the kernel does not run it for others on that CPU meanwhile.
+ * A process that is missed here takes all its descendants with it, so of each there are two. */
+static __always_inline int process_forks(struct task_struct *parent, struct task_struct *child, bool counts)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32, of_child = BPF_CORE_READ(child, tgid);
+
+	if (of_child == pid) /* a thread */
+		return 0;
+	if (is_followed(of_child, child))
+		return 0;
+	if (is_followed(pid, parent) || (!stats.seeded && descends(number(parent))))
+		follow(number(child), counts);
 	return 0;
 }
 
 SEC("?tp_btf/sched_process_fork")
 int BPF_PROG(follow__tp_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	return process_forks(parent, child, false);
+}
 
-	if ((__u32)BPF_CORE_READ(child, tgid) == pid) /* a thread */
-		return 0;
-	if (is_followed(pid, parent) || (!stats.seeded && descends(number(parent))))
-		follow(number(child));
+SEC("?tp_btf/sched_process_fork")
+int BPF_PROG(follow__tp_fork_again, struct task_struct *parent, struct task_struct *child)
+{
+	return process_forks(parent, child, true);
+}
+
+static __always_inline int thread_exits(struct task_struct *task, bool counts)
+{
+	if (!stats.seeded && descends(number(task))) /* each thread has children of its own */
+		follow_children(number(task), counts);
+	if (is_dead(task)) /* with all its threads */
+		unfollow(bpf_get_current_pid_tgid() >> 32);
 	return 0;
 }
 
 SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(follow__tp_exit, struct task_struct *task)
 {
-	if (!stats.seeded && descends(number(task))) /* each thread has children of its own */
-		follow_children(number(task));
-	if (is_dead(task)) /* with all its threads */
-		unfollow(bpf_get_current_pid_tgid() >> 32);
-	return 0;
+	return thread_exits(task, false);
+}
+
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(follow__tp_exit_again, struct task_struct *task)
+{
+	return thread_exits(task, true);
 }
 
 SEC("?iter/task")
@@ -154,7 +182,7 @@ int seed__run(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 
 	if (task && task->pid == task->tgid && descends(number(task)))
-		follow(number(task));
+		follow(number(task), true);
 	return 0;
 }
 
