@@ -19,6 +19,7 @@ struct Column {
   unsigned wanted;  // bits of filter.want: what the programs must gather for it
   void (*text)(Buffer&, Record, Blanks);
   void (*json)(Buffer&, std::string_view key, Record);
+  std::span<const std::byte> (*own)(Record);  // the bytes that decide alone how it prints; null: others do too
 };
 
 using Columns = std::vector<const Column*>;  // of a tool's, in the order to be shown
@@ -50,8 +51,9 @@ template <auto First, auto... Rest> struct Field {
 
 // How it prints: as Format of its type does.
 template <class Field, class How> struct Printed {
-  static void text(Buffer& out, Record r, Blanks b) { How::text(out, Field::in(r), r, b); }
-  static void json(Buffer& out, std::string_view key, Record r) { How::json(out, key, Field::in(r), r); }
+  static void text(Buffer& out, Record r, Blanks b) { print_text<How>(out, Field::in(r), r, b); }
+  static void json(Buffer& out, std::string_view key, Record r) { print_json<How>(out, key, Field::in(r), r); }
+  static std::span<const std::byte> own(Record r) { return std::as_bytes(std::span(&Field::in(r), 1)); }
 };
 
 }  // namespace detail
@@ -62,7 +64,7 @@ template <class How, auto... Path>
 consteval Column column_as(std::string_view name, std::string_view help, unsigned wanted = 0) {
   using P = detail::Printed<detail::Field<Path...>, How>;
   const int width = std::max(How::width, static_cast<int>(name.size()));  // the heading has to fit as well
-  return {name, help, width, How::align, true, false, wanted, P::text, P::json};
+  return {name, help, width, How::align, true, false, wanted, P::text, P::json, ByValue<How, typename detail::Field<Path...>::Type> ? P::own : nullptr};
 }
 
 // column<&open_event::path>("path", "the file that was opened"): all else follows from the

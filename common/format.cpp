@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdlib>
 #include <iterator>
 
 namespace needle {
@@ -32,11 +33,38 @@ template <class T> void to_chars(Buffer& out, T v, int base = 10) {
   out.append(digits.begin(), end);
 }
 
-void put_padded(Buffer& out, std::uint64_t v, int width) {
+void put_padded(Buffer& out, std::uint32_t v, int width) {
   std::array<char, 20> digits;
   for (auto i = static_cast<std::size_t>(width); i-- > 0; v /= 10) digits[i] = static_cast<char>('0' + v % 10);
   out.append(digits.data(), static_cast<std::size_t>(width));
 }
+
+// The text of a second, for the few that lines are of at a time.
+class Seconds {
+ public:
+  Seconds(const char* format, std::tm* (*split)(const time_t*, std::tm*)) : format_(format), split_(split) {}
+
+  std::string_view text(std::int64_t second) {
+    Second& s = kept_[static_cast<std::uint64_t>(second) % kept_.size()];
+    if (s.second != second || s.length == 0) {
+      const time_t t = s.second = second;
+      std::tm tm{};
+      split_(&t, &tm);
+      s.length = std::strftime(s.text, sizeof s.text, format_, &tm);
+    }
+    return {s.text, s.length};
+  }
+
+ private:
+  struct Second {
+    std::int64_t second = -1;
+    std::size_t length = 0;
+    char text[32];
+  };
+  const char* format_;
+  std::tm* (*split_)(const time_t*, std::tm*);
+  std::array<Second, 16> kept_;
+};
 
 struct Character {
   std::size_t bytes;  // of valid UTF-8; 0: it is none
@@ -151,7 +179,11 @@ constexpr std::string_view kCaps[] = {
 
 }  // namespace
 
-void refresh_wall_clock() { wall_offset = boot_to_wall(); }
+// Only if the clock was set: between the two readings a little time passes, and what started once must not move.
+void refresh_wall_clock() {
+  constexpr std::int64_t kNoStep = 1'000'000;
+  if (const std::int64_t offset = boot_to_wall(); std::abs(offset - wall_offset) > kNoStep) wall_offset = offset;
+}
 std::int64_t wall_clock(ev_time t) { return wall_offset + static_cast<std::int64_t>(t); }
 
 void put_decimal(Buffer& out, std::uint64_t v) { to_chars(out, v); }
@@ -164,36 +196,18 @@ void put_octal(Buffer& out, unsigned v, int digits) {
 }
 
 void put_time(Buffer& out, ev_time t) {
-  static std::int64_t second = -1;
-  static Buffer clock;
+  static Seconds seconds("%H:%M:%S.", localtime_r);
   const std::int64_t ns = wall_clock(t);
-  if (ns / kSecond != second) {
-    second = ns / kSecond;
-    const time_t s = second;
-    std::tm tm{};
-    localtime_r(&s, &tm);
-    char text[16];
-    clock.assign(text, std::strftime(text, sizeof text, "%H:%M:%S.", &tm));
-  }
-  out += clock;
-  put_padded(out, static_cast<std::uint64_t>(ns % kSecond / 1000), 6);
+  out += seconds.text(ns / kSecond);
+  put_padded(out, static_cast<std::uint32_t>(ns % kSecond / 1000), 6);
 }
 
 void put_rfc3339(Buffer& out, std::int64_t ns) {
-  static std::int64_t second = -1;
-  static Buffer clock;
+  static Seconds seconds("%Y-%m-%dT%H:%M:%S.", gmtime_r);
   std::int64_t rest = ns % kSecond;
   if (rest < 0) rest += kSecond;
-  if (const std::int64_t whole = (ns - rest) / kSecond; whole != second) {
-    second = whole;
-    const time_t s = second;
-    std::tm tm{};
-    gmtime_r(&s, &tm);
-    char text[32];
-    clock.assign(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.", &tm));
-  }
-  out += clock;
-  put_padded(out, static_cast<std::uint64_t>(rest), 9);
+  out += seconds.text((ns - rest) / kSecond);
+  put_padded(out, static_cast<std::uint32_t>(rest), 9);
   out.push_back('Z');
 }
 
@@ -437,17 +451,17 @@ void Format<ev_duration>::put(Buffer& out, ev_duration d) {
   const auto us = static_cast<std::uint64_t>(d) / 1000;
   put_decimal(out, us / 1000);
   out.push_back('.');
-  put_padded(out, us % 1000, 3);
+  put_padded(out, static_cast<std::uint32_t>(us % 1000), 3);
 }
 
-void Format<ev_errno>::text(Buffer& out, ev_errno e, Record, Blanks) {
+void Format<ev_errno>::text(Buffer& out, ev_errno e, Blanks) {
   const int value = static_cast<int>(e);
   if (value == 0) out.push_back('-');
   else if (value == EV_ERRNO_UNKNOWN) out.push_back('?');
   else put_errno(out, value);
 }
 
-void Format<ev_errno>::json(Buffer& out, std::string_view, ev_errno e, Record) {
+void Format<ev_errno>::json(Buffer& out, std::string_view, ev_errno e) {
   const int value = static_cast<int>(e);
   if (value == 0) out += R"("errno":0,"error":null)";
   else if (value == EV_ERRNO_UNKNOWN) out += R"("errno":null,"error":null)";

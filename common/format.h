@@ -80,7 +80,8 @@ inline void put_key(Buffer& out, std::string_view key) {
 template <class T> struct Format;  // left undefined: a field of this type cannot be a column
 
 // Format<T> has: width, align; text(out, value, record, blanks); json(out, key, value, record),
-// which writes one member or several, with a comma between them.
+// which writes one member or several, with a comma between them. Where nothing but the value decides, both do
+// without the record, and what they wrote may be used again for the next event with the same value.
 
 // Numbers, the greatest two of which may stand for "none" and "not known".
 template <class T, int Width, bool Sentinels = false> struct Integer {
@@ -91,12 +92,12 @@ template <class T, int Width, bool Sentinels = false> struct Integer {
 
   static bool none(T v) { return Sentinels && static_cast<Raw>(v) == static_cast<Raw>(~Raw{0}); }
   static bool unknown(T v) { return Sentinels && static_cast<Raw>(v) == static_cast<Raw>(~Raw{1}); }
-  static void text(Buffer& out, T v, Record, Blanks) {
+  static void text(Buffer& out, T v, Blanks) {
     if (none(v)) out.push_back('-');
     else if (unknown(v)) out.push_back('?');
     else put_decimal(out, static_cast<Wide>(v));
   }
-  static void json(Buffer& out, std::string_view key, T v, Record) {
+  static void json(Buffer& out, std::string_view key, T v) {
     put_key(out, key);
     if (none(v) || unknown(v)) out += "null";
     else put_decimal(out, static_cast<Wide>(v));
@@ -110,12 +111,12 @@ template <class T, class F, int Width, Align Side = Align::left> struct Word {
   static constexpr Align align = Side;
   static bool none(T) { return false; }
   static bool unknown(T) { return false; }
-  static void text(Buffer& out, T v, Record, Blanks) {
+  static void text(Buffer& out, T v, Blanks) {
     if (F::none(v)) out.push_back('-');
     else if (F::unknown(v)) out.push_back('?');
     else F::put(out, v);
   }
-  static void json(Buffer& out, std::string_view key, T v, Record) {
+  static void json(Buffer& out, std::string_view key, T v) {
     put_key(out, key);
     if (F::none(v) || F::unknown(v)) {
       out += "null";
@@ -126,6 +127,17 @@ template <class T, class F, int Width, Align Side = Align::left> struct Word {
     out.push_back('"');
   }
 };
+
+template <class How, class T> concept ByValue = requires(Buffer& out, const T& value) { How::json(out, {}, value); };
+
+template <class How, class T> void print_text(Buffer& out, const T& value, Record r, Blanks b) {
+  if constexpr (ByValue<How, T>) How::text(out, value, b);
+  else How::text(out, value, r, b);
+}
+template <class How, class T> void print_json(Buffer& out, std::string_view key, const T& value, Record r) {
+  if constexpr (ByValue<How, T>) How::json(out, key, value);
+  else How::json(out, key, value, r);
+}
 
 template <> struct Format<ev_pid> : Integer<ev_pid, 7, true> {};
 template <> struct Format<ev_uid> : Integer<ev_uid, 5, true> {};
@@ -138,6 +150,7 @@ template <> struct Format<ev_count> : Integer<ev_count, 6> {};
 template <> struct Format<ev_argc> : Integer<ev_argc, 4, true> {};
 template <> struct Format<ev_audit> : Integer<ev_audit, 7, true> {};
 
+// Not by the value alone: the clock may be set.
 template <> struct Format<ev_time> {
   static constexpr int width = 15;
   static constexpr Align align = Align::left;
@@ -159,11 +172,11 @@ template <> struct Format<ev_duration> {
   static constexpr Align align = Align::right;
   static void put(Buffer& out, ev_duration d);
   static bool none(ev_duration d) { return static_cast<std::uint64_t>(d) == EV_NONE64; }
-  static void text(Buffer& out, ev_duration d, Record, Blanks) {
+  static void text(Buffer& out, ev_duration d, Blanks) {
     if (none(d)) out.push_back('-');
     else put(out, d);
   }
-  static void json(Buffer& out, std::string_view key, ev_duration d, Record) {
+  static void json(Buffer& out, std::string_view key, ev_duration d) {
     put_key(out, key);
     if (none(d)) out += "null";
     else put(out, d);
@@ -173,8 +186,8 @@ template <> struct Format<ev_duration> {
 template <> struct Format<ev_errno> {
   static constexpr int width = 7;
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, ev_errno e, Record, Blanks);
-  static void json(Buffer& out, std::string_view key, ev_errno e, Record);
+  static void text(Buffer& out, ev_errno e, Blanks);
+  static void json(Buffer& out, std::string_view key, ev_errno e);
 };
 template <> struct Format<ev_mode> : Word<ev_mode, Format<ev_mode>, 4, Align::right> {
   static bool none(ev_mode m) { return static_cast<unsigned>(m) == EV_NONE; }
@@ -219,10 +232,10 @@ template <> struct Format<ev_src> : Word<ev_src, Format<ev_src>, 6> {
 template <> struct Format<ev_bool> {
   static constexpr int width = 5;
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, ev_bool b, Record, Blanks) {
+  static void text(Buffer& out, ev_bool b, Blanks) {
     out += static_cast<unsigned>(b) == EV_NONE ? "-" : static_cast<unsigned>(b) == EV_UNKNOWN ? "?" : b == ev_bool{} ? "no" : "yes";
   }
-  static void json(Buffer& out, std::string_view key, ev_bool b, Record) {
+  static void json(Buffer& out, std::string_view key, ev_bool b) {
     put_key(out, key);
     out += static_cast<unsigned>(b) >= EV_UNKNOWN ? "null" : b == ev_bool{} ? "false" : "true";
   }
@@ -231,8 +244,8 @@ template <> struct Format<ev_comm> {
   static constexpr int width = 16;
   static constexpr Align align = Align::left;
   static std::string_view view(const ev_comm& c) { return {c.s, strnlen(c.s, sizeof c.s)}; }
-  static void text(Buffer& out, const ev_comm& c, Record, Blanks b) { put_text(out, view(c), b); }
-  static void json(Buffer& out, std::string_view key, const ev_comm& c, Record) { put_json_member(out, key, view(c)); }
+  static void text(Buffer& out, const ev_comm& c, Blanks b) { put_text(out, view(c), b); }
+  static void json(Buffer& out, std::string_view key, const ev_comm& c) { put_json_member(out, key, view(c)); }
 };
 // In text, "\...+N" follows a string of which N bytes are missing, "\..." precedes a path that
 // has lost its beginning, "\detached:" one that is in no mount namespace, "\deleted:" one whose name

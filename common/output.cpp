@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "output.h"
 
+#include <array>
 #include <cctype>
+#include <cstring>
 #include <tuple>
 
 namespace needle {
@@ -45,17 +47,78 @@ class Table final : public Output {
   bool colour_;
 };
 
+// Columns that stand together in a line of JSON. Events come in bursts that differ in little, such as all of one process: where
+// nothing but the bytes of these columns decides how they print, what was printed for the same bytes is used again.
+class Run {
+ public:
+  explicit Run(const Column* c) : columns_{c} {
+    const std::span<const std::byte> record(kSomeRecord);
+    if (!c->own || c->own({record}).data() < record.data() || c->own({record}).data() >= record.data() + record.size()) return;
+    from_ = static_cast<std::size_t>(c->own({record}).data() - record.data());
+    to_ = from_ + c->own({record}).size();
+  }
+
+  // Takes over the columns of `next` if they are of the same kind: who did it, or what was done.
+  bool append(const Run& next) {
+    if (to_ == 0 || next.to_ == 0 || (from_ < sizeof(event_header)) != (next.from_ < sizeof(event_header))) return false;
+    columns_.insert(columns_.end(), next.columns_.begin(), next.columns_.end());
+    from_ = std::min(from_, next.from_);
+    to_ = std::max(to_, next.to_);
+    return true;
+  }
+
+  // Each column's members with a comma before.
+  void put(Buffer& out, Record r) {
+    if (to_ == 0) return print(out, r);
+    const std::string_view own(reinterpret_cast<const char*>(r.bytes.data()) + from_, to_ - from_);
+    Memo& memo = memos_[slot(own)];
+    if (memo.own != own) {
+      memo.own = own;
+      memo.text.clear();
+      print(memo.text, r);
+    }
+    out += memo.text;
+  }
+
+ private:
+  struct Memo {
+    std::string own;
+    Buffer text;
+  };
+
+  void print(Buffer& out, Record r) const {
+    for (const Column* c : columns_) {
+      out.push_back(',');
+      c->json(out, c->name, r);
+    }
+  }
+
+  static std::size_t slot(std::string_view bytes) {
+    std::uint64_t sum = 0, word, factor = 0x9e3779b97f4a7c15;
+    for (; bytes.size() >= sizeof word; bytes.remove_prefix(sizeof word), factor += 2) {
+      std::memcpy(&word, bytes.data(), sizeof word);
+      sum += word * factor;
+    }
+    return sum >> 58;
+  }
+
+  static constexpr std::array<std::byte, 1024> kSomeRecord{};  // larger than any event without its strings
+  Columns columns_;
+  std::size_t from_ = 0, to_ = 0;  // of the record: what decides; to_ 0: more does
+  std::array<Memo, 64> memos_;
+};
+
 class Json final : public Output {
  public:
-  explicit Json(Columns columns) : columns_(std::move(columns)) {}
+  explicit Json(const Columns& columns) {
+    for (const Column* c : columns)
+      if (Run run(c); runs_.empty() || !runs_.back().append(run)) runs_.push_back(std::move(run));
+  }
 
   void event(Buffer& out, Record r) override {
-    char before = '{';
-    for (const Column* c : columns_) {
-      out.push_back(before);
-      c->json(out, c->name, r);
-      before = ',';
-    }
+    const std::size_t start = out.size();
+    for (Run& run : runs_) run.put(out, r);
+    out[start] = '{';
     out += "}\n";
   }
   void lost(Buffer& out, std::uint64_t now, std::uint64_t total) override { count(out, "lost", now, total); }
@@ -72,12 +135,12 @@ class Json final : public Output {
     out += "}\n";
   }
 
-  Columns columns_;
+  std::vector<Run> runs_;
 };
 
 }  // namespace
 
 std::unique_ptr<Output> make_table(Columns c, bool colour) { return std::make_unique<Table>(std::move(c), colour); }
-std::unique_ptr<Output> make_json(Columns c) { return std::make_unique<Json>(std::move(c)); }
+std::unique_ptr<Output> make_json(Columns c) { return std::make_unique<Json>(c); }
 
 }  // namespace needle

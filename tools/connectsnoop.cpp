@@ -53,12 +53,12 @@ void put_ip(Buffer& out, const ev_addr& a) {
 namespace needle {
 
 template <> struct Format<ev_cookie> : Integer<ev_cookie, 8> {
-  static void text(Buffer& out, ev_cookie c, Record r, Blanks b) {
+  static void text(Buffer& out, ev_cookie c, Blanks b) {
     if (c == ev_cookie{}) out.push_back('-');
-    else Integer::text(out, c, r, b);
+    else Integer::text(out, c, b);
   }
-  static void json(Buffer& out, std::string_view key, ev_cookie c, Record r) {
-    if (c != ev_cookie{}) return Integer::json(out, key, c, r);
+  static void json(Buffer& out, std::string_view key, ev_cookie c) {
+    if (c != ev_cookie{}) return Integer::json(out, key, c);
     put_key(out, key);
     out += "null";
   }

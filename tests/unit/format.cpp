@@ -27,12 +27,12 @@ std::string text(std::string_view s, Blanks b = Blanks::escaped) {
 
 template <class T> std::string text_of(const T& v, Blanks b = Blanks::escaped, Record r = {}) {
   Buffer out;
-  Format<T>::text(out, v, r, b);
+  print_text<Format<T>>(out, v, r, b);
   return out;
 }
 template <class T> Json json_of(const T& v, Record r = {}) {
   Buffer out = "{";
-  Format<T>::json(out, "key", v, r);
+  print_json<Format<T>>(out, "key", v, r);
   return Json::parse(out + "}");
 }
 

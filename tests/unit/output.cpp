@@ -160,6 +160,27 @@ TEST_CASE("JSON: one object a line, the keys are the columns, losses are records
   CHECK(Json::parse(out) == Json{{"skipped", 4}, {"skipped_total", 7}});
 }
 
+TEST_CASE("JSON: what was printed before is used again only where nothing differs") {
+  const auto old = make_json(all_columns());
+  std::mt19937 rng(2);
+  const auto one_of = [&rng](__u32 n) { return static_cast<__u32>(rng() % n); };
+  const Names names{"", "a", "b\n"};
+  for (int i = 0; i < 20000; i++) {
+    made_up_event e{};
+    e.h.time = ev_time{one_of(3) * 1'000'000'000ull + one_of(2)};
+    e.h.start = ev_time{one_of(3)};
+    e.h.pid = ev_pid{one_of(200)};
+    e.h.gid = ev_gid{EV_NONE - one_of(3)};
+    names[one_of(3)].copy(e.h.comm.s, 15);
+    e.h.kthread = ev_bool{one_of(2)};
+    e.fd = ev_fd{static_cast<int>(one_of(3)) - 1};
+    e.err = ev_errno{static_cast<int>(one_of(3))};
+    e.bytes = ev_count{one_of(100)};
+    const std::string bytes = record(e, names[one_of(3)], names[one_of(3)]);
+    REQUIRE(print(*old, bytes) == print(*make_json(all_columns()), bytes));
+  }
+}
+
 TEST_CASE("columns: usual, listed, added, all") {
   CHECK(parse({}).names() == Names{"pid", "comm", "fd", "err", "name", "path"});
   CHECK(parse({"-o", "path,pid"}).names() == Names{"path", "pid"});
