@@ -11,6 +11,8 @@
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
 
+#include "kfunc.h"
+
 #ifndef NULL
 #define NULL ((void *)0)
 #endif
@@ -107,7 +109,7 @@
 
 /* Set by user space where the kernel has bpf_rdonly_cast() (6.2). */
 const volatile bool direct_reads = false;
-extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+static void *(*const bpf_rdonly_cast)(const void *obj, __u32 btf_id) = (void *)KFUNC_RDONLY_CAST;
 
 /* BPF_CORE_READ(), but by plain loads where the kernel allows them: a helper takes some 10 ns. */
 #define DIRECT(p) ((typeof(*(p)) *)bpf_rdonly_cast((p), bpf_core_type_id_kernel(typeof(*(p)))))

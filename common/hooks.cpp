@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "hooks.h"
 
+#include "kernel_types.h"
+
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <fcntl.h>
 #include <mntent.h>
-#include <sched.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <future>
 #include <map>
-#include <memory>
 #include <utility>
 
 namespace needle {
@@ -91,15 +88,6 @@ const std::string& trampoline_refusal(unsigned function) {
   return refusal;
 }
 
-struct Section {
-  std::string kind, target;  // "tp_btf", "sys_exit"
-};
-
-Section section_of(const bpf_program* p) {
-  const std::string section = bpf_program__section_name(p);
-  return {section.substr(0, section.find('/')), section.substr(section.find('/') + 1)};
-}
-
 // Why a program cannot work here, as far as that shows without loading it; empty: it may.
 std::string missing(const bpf_program* p, const KernelBtf& kernel, bool untyped) {
   const auto [kind, target] = section_of(p);
@@ -109,37 +97,8 @@ std::string missing(const bpf_program* p, const KernelBtf& kernel, bool untyped)
     if (function == 0) return "this kernel has no function " + target;
     return trampoline_refusal(function);
   }
-  if (kind == "tp_btf" && !kernel.has_tracepoint(target)) return "this kernel has no tracepoint " + target;
+  if (kind == "tp_btf" && kernel.tracepoint(target) == 0) return "this kernel has no tracepoint " + target;
   return {};
-}
-
-// Makes libbpf take tp_btf programs for raw_tp ones, whose arguments are numbers.
-void no_typed_tracepoints() {
-  LIBBPF_OPTS(libbpf_prog_handler_opts, opts);
-  opts.prog_attach_fn = [](const bpf_program* p, long, bpf_link** link) {
-    *link = bpf_program__attach_raw_tracepoint(p, section_of(p).target.c_str());
-    return *link ? 0 : -errno;
-  };
-  libbpf_register_prog_handler("tp_btf+", BPF_PROG_TYPE_RAW_TRACEPOINT, static_cast<bpf_attach_type>(0), &opts);
-}
-
-// libbpf will not load an object that may call functions of the kernel unless it finds types of the kernel's own,
-// be it to learn that they have no such function. This gives the current thread a view of the file system where it
-// finds some that have nothing.
-void show_no_types() {
-  const struct {
-    btf_header header{.magic = BTF_MAGIC, .version = 1, .flags = 0, .hdr_len = sizeof(btf_header), .type_off = 0, .type_len = 16, .str_off = 16, .str_len = 5};
-    btf_type type{.name_off = 1, .info = BTF_KIND_INT << 24, .size = 4};
-    __u32 bits = BTF_INT_SIGNED << 24 | 32;
-    char names[8] = "\0int";
-  } empty;
-  utsname name{};
-  uname(&name);
-  const int file = memfd_create("no types", MFD_CLOEXEC);  // open as long as libbpf may look
-  if (write(file, &empty, sizeof empty) != sizeof empty || unshare(CLONE_NEWNS) != 0 ||
-      mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 || mount("needle", "/boot", "tmpfs", 0, nullptr) != 0 ||
-      symlink(fmt::format("/proc/self/fd/{}", file).c_str(), fmt::format("/boot/vmlinux-{}", name.release).c_str()) != 0)
-    throw Error(fmt::format("--btf: cannot make a private /boot: {}", std::strerror(errno)));
 }
 
 // "  a: b\n  c: d\n" as "a: b; c: d".
@@ -238,9 +197,6 @@ Object Hooks::open(const std::function<void(const Object&)>& setup) const {
       throw Error(fmt::format("cannot keep the kernel's types: {}", std::strerror(errno)));
   *object.untyped = untyped_;
   *object.direct_reads = !untyped_ && kernel_->function("bpf_rdonly_cast") != 0;
-  // What the kernel lacks libbpf looks for in modules, and before 1.3 gives up if it may not, as without root. It does
-  // so only once: this is it.
-  if (!untyped_ && !*object.direct_reads) bpf_program__set_attach_target(object.seed, 0, "bpf_rdonly_cast");
   setup(object);
   return object;
 }
@@ -279,20 +235,14 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
       throw Error(fmt::format("this kernel shows no type information (BTF): {}; mount /sys, or give --btf FILE with that of exactly this kernel", e.what()));
     untyped_ = true;
   }
-  if (!untyped_) return take_best(setup, loaded);
-  try {
-    kernel_.emplace(btf_.c_str());
-  } catch (const Error& e) {
-    throw Error(fmt::format("--btf: {}", e.what()));
+  if (untyped_) {
+    try {
+      kernel_.emplace(btf_.c_str());
+    } catch (const Error& e) {
+      throw Error(fmt::format("--btf: {}", e.what()));
+    }
   }
-  no_typed_tracepoints();
-  return std::async(std::launch::async, [&] {
-    show_no_types();
-    return take_best(setup, loaded);
-  }).get();
-}
-
-Object Hooks::take_best(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded) {
+  answer_libbpf(*kernel_, untyped_ ? Arguments::numbers : Arguments::typed);
   for (;;) {
     const Object object = open(setup);
     choose(object);

@@ -42,7 +42,6 @@ class Hooks {
   const std::string& report() const { return report_; }
 
  private:
-  Object take_best(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded);
   Object open(const std::function<void(const Object&)>& setup) const;
   void choose(const Object&);
   bool refuse_unloadable(const std::function<void(const Object&)>& setup);

@@ -154,14 +154,14 @@ std::string KernelBtf::for_program(const btf* program) const {
 }
 
 unsigned KernelBtf::find(std::string_view name, unsigned kind) const {
+  const auto [known, fresh] = found_.try_emplace({std::string(name), kind}, 0);
+  if (!fresh) return known->second;
   const std::uint64_t head = head_of(name);
   for (const Name& n : names_)
-    if (n.head == head && n.kind == kind && name == &strings_[n.offset]) return n.id;
+    if (n.head == head && n.kind == kind && name == &strings_[n.offset]) return known->second = n.id;
   return 0;
 }
 
-bool KernelBtf::has_tracepoint(std::string_view name) const {
-  return find("btf_trace_" + std::string(name), BTF_KIND_TYPEDEF) != 0;
-}
+unsigned KernelBtf::tracepoint(std::string_view name) const { return find("btf_trace_" + std::string(name), BTF_KIND_TYPEDEF); }
 
 }  // namespace needle

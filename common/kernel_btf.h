@@ -7,9 +7,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 struct btf;  // libbpf's
@@ -26,8 +28,8 @@ class KernelBtf {
 
   // The id of a function, for attach_btf_id; 0: there is none of this name.
   unsigned function(std::string_view name) const { return find(name, BTF_KIND_FUNC); }
-  // `name` as in tp_btf/NAME.
-  bool has_tracepoint(std::string_view name) const;
+  // The same for a tracepoint, `name` as in tp_btf/NAME.
+  unsigned tracepoint(std::string_view name) const;
   // BTF of only those structs, unions, enums and typedefs that `program` has too, flavours (NAME___x) as NAME, and of
   // what they hold; other pointers lead to void. The ids are those of the kernel: between them are empty types.
   // Bytes as in a file. For CO-RE, which needs nothing else.
@@ -47,6 +49,7 @@ class KernelBtf {
   std::vector<const btf_type*> types_;  // by id
   std::string_view strings_;
   std::vector<Name> names_;
+  mutable std::map<std::pair<std::string, unsigned>, unsigned> found_;  // by name and kind: ids that were asked for
 };
 
 }  // namespace needle

@@ -2,7 +2,7 @@
 // How many instructions the verifier walks for each program, compared with what tests/vm/matrix
 // has recorded for this kernel.
 #include "harness.h"
-#include "kernel_btf.h"
+#include "kernel_types.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -49,9 +49,9 @@ Counts recorded() {
 
 using Bpf = std::unique_ptr<bpf_object, decltype(&bpf_object__close)>;
 
-bool have_direct_reads() {
-  static const bool have = needle::KernelBtf().function("bpf_rdonly_cast") != 0;
-  return have;
+const needle::KernelBtf& types() {
+  static const needle::KernelBtf types;
+  return types;
 }
 
 // With all constants on that options set, so that nothing is dead code.
@@ -62,14 +62,14 @@ Bpf open_object(const std::string& tool) {
   std::size_t size = 0;
   const auto* const initial = static_cast<const char*>(bpf_map__initial_value(constants, &size));
   std::string bytes(initial, size);
-  const btf* const types = bpf_object__btf(object.get());
-  const auto* const section = btf__type_by_id(types, static_cast<__u32>(btf__find_by_name_kind(types, ".rodata", BTF_KIND_DATASEC)));
+  const btf* const own = bpf_object__btf(object.get());
+  const auto* const section = btf__type_by_id(own, static_cast<__u32>(btf__find_by_name_kind(own, ".rodata", BTF_KIND_DATASEC)));
   for (int i = 0; i < btf_vlen(section); i++) {
     const btf_var_secinfo& var = btf_var_secinfos(section)[i];
-    const auto* const type = btf__type_by_id(types, var.type);
+    const auto* const type = btf__type_by_id(own, var.type);
     if (btf_var(type)->linkage != BTF_VAR_GLOBAL_ALLOCATED) continue;  // not a table of the program's own
-    const std::string name = btf__name_by_offset(types, type->name_off);
-    const bool off = name == "untyped" || (name == "direct_reads" && !have_direct_reads());  // the kernel decides these
+    const std::string name = btf__name_by_offset(own, type->name_off);
+    const bool off = name == "untyped" || (name == "direct_reads" && types().function("bpf_rdonly_cast") == 0);  // the kernel decides these
     std::memset(&bytes[var.offset], off ? 0 : 0xff, var.size);
   }
   REQUIRE(bpf_map__set_initial_value(constants, bytes.data(), size) == 0);
@@ -113,6 +113,7 @@ Verified verify(const std::string& tool, const std::string& program) {
 
 TEST_CASE("no program grows unseen") {
   libbpf_set_print([](libbpf_print_level, const char*, va_list) { return 0; });
+  needle::answer_libbpf(types(), needle::Arguments::typed);
   const Counts before = recorded();
   std::ofstream record;
   if (const char* path = std::getenv("NEEDLE_INSTRUCTIONS")) record.open(path);
