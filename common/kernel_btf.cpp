@@ -17,24 +17,28 @@
 namespace needle {
 namespace {
 
+// Of the things with a name that a type lists: members, values, parameters. 0: it lists none.
+std::size_t size_of_item(const btf_type& t) {
+  switch (btf_kind(&t)) {
+    case BTF_KIND_STRUCT:
+    case BTF_KIND_UNION: return sizeof(btf_member);
+    case BTF_KIND_ENUM: return sizeof(struct btf_enum);
+    case BTF_KIND_ENUM64: return sizeof(struct btf_enum64);
+    case BTF_KIND_FUNC_PROTO: return sizeof(btf_param);
+    default: return 0;
+  }
+}
+
 // How many bytes a type takes.
 std::size_t size_of(const btf_type& t) {
-  const auto tail = [&]() -> std::size_t {
-    switch (btf_kind(&t)) {
-      case BTF_KIND_INT:
-      case BTF_KIND_VAR:
-      case BTF_KIND_DECL_TAG: return 4;
-      case BTF_KIND_ARRAY: return sizeof(struct btf_array);
-      case BTF_KIND_STRUCT:
-      case BTF_KIND_UNION: return btf_vlen(&t) * sizeof(btf_member);
-      case BTF_KIND_ENUM: return btf_vlen(&t) * sizeof(struct btf_enum);
-      case BTF_KIND_ENUM64: return btf_vlen(&t) * sizeof(struct btf_enum64);
-      case BTF_KIND_FUNC_PROTO: return btf_vlen(&t) * sizeof(btf_param);
-      case BTF_KIND_DATASEC: return btf_vlen(&t) * sizeof(btf_var_secinfo);
-      default: return 0;
-    }
-  };
-  return sizeof t + tail();
+  switch (btf_kind(&t)) {
+    case BTF_KIND_INT:
+    case BTF_KIND_VAR:
+    case BTF_KIND_DECL_TAG: return sizeof t + 4;
+    case BTF_KIND_ARRAY: return sizeof t + sizeof(struct btf_array);
+    case BTF_KIND_DATASEC: return sizeof t + btf_vlen(&t) * sizeof(btf_var_secinfo);
+    default: return sizeof t + btf_vlen(&t) * size_of_item(t);
+  }
 }
 
 bool is_found_by_name(const btf_type* t) { return btf_is_composite(t) || btf_is_any_enum(t) || btf_is_typedef(t); }
@@ -135,22 +139,35 @@ std::string KernelBtf::for_program(const btf* program) const {
       for (unsigned i = 0; i < btf_vlen(t); i++) need(btf_params(t)[i].type), need(pointee(btf_params(t)[i].type));
   }
 
-  std::string types;
+  std::string types, strings(1, '\0');
   const auto put = [](std::string& to, const void* from, std::size_t size) { to.append(static_cast<const char*>(from), size); };
+  const auto move_name = [&](char* where) {  // to the new strings
+    std::uint32_t offset;
+    std::memcpy(&offset, where, sizeof offset);
+    if (offset == 0 || offset >= strings_.size()) return;
+    const auto moved = static_cast<std::uint32_t>(strings.size());
+    strings.append(&strings_[offset]).push_back('\0');
+    std::memcpy(where, &moved, sizeof moved);
+  };
   const auto last = static_cast<unsigned>(std::find(needed.rbegin(), needed.rend(), true).base() - needed.begin());
+  types.reserve(last * sizeof(btf_type) * 2);
   for (unsigned id = 1; id < last; id++) {
     btf_type t{.name_off = 0, .info = BTF_KIND_FWD << 24, .type = 0};
     if (needed[id]) t = *types_[id];
     if (btf_is_ptr(&t) && !(t.type < needed.size() && needed[t.type])) t.type = 0;
+    const std::size_t at = types.size();
     put(types, &t, sizeof t);
-    if (needed[id]) put(types, types_[id] + 1, size_of(t) - sizeof t);
+    if (!needed[id]) continue;
+    put(types, types_[id] + 1, size_of(t) - sizeof t);
+    move_name(&types[at]);
+    for (std::size_t item = at + sizeof t; size_of_item(t) > 0 && item < types.size(); item += size_of_item(t)) move_name(&types[item]);
   }
   const btf_header h{.magic = BTF_MAGIC, .version = 1, .flags = 0, .hdr_len = sizeof h, .type_off = 0, .type_len = static_cast<__u32>(types.size()),
-                     .str_off = static_cast<__u32>(types.size()), .str_len = static_cast<__u32>(strings_.size())};
+                     .str_off = static_cast<__u32>(types.size()), .str_len = static_cast<__u32>(strings.size())};
   std::string bytes;
-  bytes.reserve(sizeof h + types.size() + strings_.size());
+  bytes.reserve(sizeof h + types.size() + strings.size());
   put(bytes, &h, sizeof h);
-  return bytes.append(types).append(strings_);
+  return bytes.append(types).append(strings);
 }
 
 unsigned KernelBtf::find(std::string_view name, unsigned kind) const {

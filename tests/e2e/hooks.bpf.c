@@ -2,9 +2,9 @@
 /* The programs of no tool, for the choice between them: see hooks.cpp. */
 #include "snoop.bpf.h"
 
-/* Preferred, but it only runs when a thread is renamed. */
-SEC("?tp_btf/task_rename")
-int deed__fentry_renamed(void *ctx)
+/* Preferred, but it only runs when somebody calls setitimer(2), which others hardly do. */
+SEC("?tp_btf/itimer_state")
+int deed__fentry_timer(void *ctx)
 {
 	return 0;
 }
@@ -15,8 +15,8 @@ int deed__tp_any(void *ctx)
 	return 0;
 }
 
-SEC("?tp_btf/task_rename")
-int deed__tp_opt_renamed(void *ctx)
+SEC("?tp_btf/itimer_state")
+int deed__tp_opt_timer(void *ctx)
 {
 	return 0;
 }
