@@ -24,7 +24,13 @@ std::int64_t now(clockid_t clock) {
   return t.tv_sec * kSecond + t.tv_nsec;
 }
 
-std::int64_t boot_to_wall() { return now(CLOCK_REALTIME) - now(CLOCK_BOOTTIME); }
+// To 0.1 ms: more time may pass between two readings, if the process is preempted, and then they are made again.
+std::int64_t boot_to_wall() {
+  for (;;) {
+    const std::int64_t before = now(CLOCK_BOOTTIME), wall = now(CLOCK_REALTIME);
+    if (now(CLOCK_BOOTTIME) - before < 100'000) return wall - before;
+  }
+}
 std::int64_t wall_offset = boot_to_wall();
 
 template <class T> void to_chars(Buffer& out, T v, int base = 10) {
@@ -179,7 +185,7 @@ constexpr std::string_view kCaps[] = {
 
 }  // namespace
 
-// Only if the clock was set: between the two readings a little time passes, and what started once must not move.
+// Only if the clock was set: what started once must not move.
 void refresh_wall_clock() {
   constexpr std::int64_t kNoStep = 1'000'000;
   if (const std::int64_t offset = boot_to_wall(); std::abs(offset - wall_offset) > kNoStep) wall_offset = offset;

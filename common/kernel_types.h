@@ -21,8 +21,8 @@ Section section_of(const bpf_program*);
 // for which `kernel` is not asked.
 enum class Arguments { typed, numbers };
 
-// For all objects that this process opens from now on; `arguments`, too, are the same for all. `kernel`: borrowed, until the last of them has been loaded, and
-// attached. Programs may call bpf_rdonly_cast() as kernel.h has it where the kernel has that function.
+// For all objects that this process opens from now on, with the same `arguments` each time. `kernel`: borrowed, until the
+// last of them has been loaded. Programs may call bpf_rdonly_cast(), as bpf/kernel.h has it, where the kernel has that function.
 void answer_libbpf(const KernelBtf& kernel, Arguments arguments);
 
 }  // namespace needle

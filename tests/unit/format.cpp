@@ -287,6 +287,12 @@ TEST_CASE("times: RFC 3339 in UTC, local time of day") {
   CHECK(rfc3339(-1) == "1969-12-31T23:59:59.999999999Z");
   CHECK(rfc3339(1'709'210'096'000'000'789) == "2024-02-29T12:34:56.000000789Z");
   CHECK(rfc3339(4'102'444'799'999'999'999) == "2099-12-31T23:59:59.999999999Z");
+  for (int i = 0; i < 20000; i++) {  // lines of several seconds, in any order
+    const time_t second = 1'700'000'000 + static_cast<time_t>(rng() % 50);
+    char expected[32];
+    expected[std::strftime(expected, sizeof expected, "%Y-%m-%dT%H:%M:%S.000000007Z", gmtime(&second))] = '\0';
+    REQUIRE(rfc3339(second * 1'000'000'000 + 7) == expected);
+  }
 
   // An event of now prints the clock of now.
   refresh_wall_clock();
@@ -297,6 +303,11 @@ TEST_CASE("times: RFC 3339 in UTC, local time of day") {
   const ev_time t{static_cast<std::uint64_t>(boot.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(boot.tv_nsec)};
   CHECK(std::abs(wall_clock(t) / 1'000'000'000 - before.tv_sec) <= 5);
   CHECK(json_of(t)["key"] == rfc3339(wall_clock(t)));
+  const std::int64_t once = wall_clock(t);
+  for (int i = 0; i < 1000; i++) {  // what happened once stays where it is
+    refresh_wall_clock();
+    REQUIRE(wall_clock(t) == once);
+  }
 
   setenv("TZ", "UTC", 1);
   tzset();
