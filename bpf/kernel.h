@@ -123,6 +123,7 @@ struct pt_regs {
 	unsigned long r10, r9, r8, bp, bx, dx, cx, si, di, orig_ax, ax;
 	__u64 ssx; /* since 6.9 */
 };
+#define REGS_NR orig_ax /* the system call's number */
 struct thread_info {
 	__u32 status;
 };
@@ -132,6 +133,7 @@ struct pt_regs {
 	__u64 orig_x0;
 	__s32 syscallno;
 };
+#define REGS_NR syscallno
 struct thread_info {
 	unsigned long flags;
 };

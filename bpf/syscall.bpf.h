@@ -43,12 +43,6 @@ static __always_inline const struct pt_regs *task_regs(void)
 	return stack_regs();
 }
 
-#if defined(__TARGET_ARCH_x86)
-#define REGS_NR orig_ax
-#else
-#define REGS_NR syscallno
-#endif
-
 /* A system call in progress: which of the calls that the tool knows, and its arguments as
  * the registers hold them. */
 struct call {
