@@ -311,9 +311,9 @@ static __always_inline bool is_pointer(unsigned long p)
 	return (long)p < 0 && !(p & (sizeof(long) - 1)) && !IS_ERR_OR_NULL(p);
 }
 
-/* Whether `word`, of the kernel stack between `from` and `top`, points to a path of `inode`: one on
- * that stack too, or in a struct file if `by_fd`. */
-__noinline int points_to_path(unsigned long word, unsigned long from, unsigned long top, unsigned long inode, int by_fd)
+/* `word`, of the kernel stack between `from` and `top`, if it points to a path of `inode`: one on
+ * that stack too, or in a struct file if `by_fd`. Else 0. */
+__noinline unsigned long points_to_path(unsigned long word, unsigned long from, unsigned long top, unsigned long inode, int by_fd)
 {
 	struct path *path = (void *)word;
 	struct vfsmount *mnt;
@@ -330,21 +330,27 @@ __noinline int points_to_path(unsigned long word, unsigned long from, unsigned l
 	if (!found)
 		return 0;
 	/* The inode that overlayfs changes is one of the file system beneath. */
-	return (unsigned long)found == inode || BPF_CORE_READ(found, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
+	if ((unsigned long)found != inode && BPF_CORE_READ(found, i_sb, s_magic) != OVERLAYFS_SUPER_MAGIC)
+		return 0;
+	return word;
 }
 
-/* The one among the words at `from` that does, the outermost function's first, or 0. Read once: programs
- * use the same stack. */
-__noinline unsigned long path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd)
+/* Of the words at `from` that do, the one that points highest, and higher than `low`, or `low`: to the outermost function's
+ * path, which is what the call has found. Others are left there by what it has called to find it. Read once: programs use the same stack. */
+__noinline unsigned long path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd, unsigned long low)
 {
-	unsigned long words[STACK_PART];
+	unsigned long words[STACK_PART], found, above = !by_fd && low < from ? from : low, below = by_fd ? -1ul : top;
 
 	if (bpf_probe_read_kernel(words, sizeof(words), (void *)from))
-		return 0;
-	for (int i = STACK_PART - 1; i >= 0; i--)
-		if (points_to_path(words[i], from, top, inode, by_fd))
-			return words[i];
-	return 0;
+		return low;
+	for (int i = 0; i < STACK_PART; i++) {
+		if (words[i] <= above || words[i] >= below) /* most are */
+			continue;
+		found = points_to_path(words[i], from, top, inode, by_fd);
+		if (found)
+			low = above = found;
+	}
+	return low;
 }
 
 /* The path of `inode`, which the current task's call has just changed, or NULL. Not what earlier calls
@@ -356,12 +362,22 @@ static __always_inline struct path *changed_path(struct inode *inode, bool by_fd
 
 	barrier_var(distance);
 	frame = changed + distance;
-	for (int left = STACK_PART * sizeof(long); left <= STACK_BYTES && !path; left += STACK_PART * sizeof(long)) {
+	for (int left = STACK_PART * sizeof(long); left <= STACK_BYTES; left += STACK_PART * sizeof(long)) {
 		if (frame > top - left && frame < top)
 			break;
-		path = path_pointer(top - left, top, changed, by_fd);
+		path = path_pointer(top - left, top, changed, by_fd, path);
 	}
 	return (void *)path;
+}
+
+/* The path of the file behind a descriptor, if it is of that inode, or NULL. */
+static __always_inline struct path *path_behind(int fd, struct inode *inode)
+{
+	struct file *file = fd_file(fd);
+
+	if (!file || BPF_CORE_READ(file, f_inode) != inode)
+		return NULL;
+	return (void *)file + bpf_core_field_offset(struct file, f_path);
 }
 
 static __always_inline int inode_changes(struct inode *inode)
@@ -383,7 +399,9 @@ static __always_inline int inode_changes(struct inode *inode)
 	seen = bpf_map_lookup_elem(&changes, &tid);
 	if (seen && seen->mode && seen->inode == inode)
 		return 0;
-	path = changed_path(inode, q.by_fd && !q.name);
+	path = q.by_fd ? path_behind(q.dfd, inode) : NULL;
+	if (!path)
+		path = changed_path(inode, q.by_fd && !q.name);
 	if (path)
 		change_of_path(&c, path);
 	else
