@@ -22,7 +22,7 @@ int BPF_PROG(empty, struct pt_regs *regs, long ret)
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(send, struct pt_regs *regs, long ret)
 {
-	if (regs->REGS_NR == call_nr)
+	if ((__u32)regs->REGS_NR == call_nr)
 		bpf_ringbuf_output(&events, record, record_bytes & 255, BPF_RB_NO_WAKEUP);
 	return 0;
 }
