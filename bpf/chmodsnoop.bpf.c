@@ -311,9 +311,9 @@ static __always_inline bool is_pointer(unsigned long p)
 	return (long)p < 0 && !(p & (sizeof(long) - 1)) && !IS_ERR_OR_NULL(p);
 }
 
-/* `word`, of the kernel stack between `from` and `top`, if it points to a path of `inode`: one on
- * that stack too, or in a struct file if `by_fd`. Else 0. */
-__noinline unsigned long points_to_path(unsigned long word, unsigned long from, unsigned long top, unsigned long inode, int by_fd)
+/* Whether `word`, of the kernel stack between `from` and `top`, points to a path of `inode`: one on
+ * that stack too, or in a struct file if `by_fd`. */
+__noinline int points_to_path(unsigned long word, unsigned long from, unsigned long top, unsigned long inode, int by_fd)
 {
 	struct path *path = (void *)word;
 	struct vfsmount *mnt;
@@ -330,31 +330,42 @@ __noinline unsigned long points_to_path(unsigned long word, unsigned long from, 
 	if (!found)
 		return 0;
 	/* The inode that overlayfs changes is one of the file system beneath. */
-	if ((unsigned long)found != inode && BPF_CORE_READ(found, i_sb, s_magic) != OVERLAYFS_SUPER_MAGIC)
-		return 0;
-	return word;
+	return (unsigned long)found == inode || BPF_CORE_READ(found, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
 }
 
-/* Of the words at `from` that do, the one that points highest, and higher than `low`, or `low`: to the outermost function's
- * path, which is what the call has found. Others are left there by what it has called to find it. Read once: programs use the same stack. */
-__noinline unsigned long path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd, unsigned long low)
+/* Whether they are the same, or there is no `one`. */
+__noinline int agree(unsigned long one, unsigned long other)
 {
-	unsigned long words[STACK_PART], found, above = !by_fd && low < from ? from : low, below = by_fd ? -1ul : top;
+	struct path *a = (void *)one, *b = (void *)other;
+
+	return !one || one == other || (BPF_CORE_READ(a, dentry) == BPF_CORE_READ(b, dentry) && BPF_CORE_READ(a, mnt) == BPF_CORE_READ(b, mnt));
+}
+
+/* Those of the words at `from` that do must agree with `path`, if it is not 0, and with each other: earlier calls have left
+ * theirs where no function has written since, such as the gap of random size that may lie behind the call's entry.
+ * Returns the path; 0: there is none; AMBIGUOUS. Read once: programs use the same stack. */
+#define AMBIGUOUS 1
+__noinline unsigned long path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd, unsigned long path)
+{
+	unsigned long mask = by_fd - 1l, above = from & mask, below = top | ~mask; /* no branches: each doubles the verifier's work */
+	unsigned long words[STACK_PART];
 
 	if (bpf_probe_read_kernel(words, sizeof(words), (void *)from))
-		return low;
+		return path;
 	for (int i = 0; i < STACK_PART; i++) {
-		if (words[i] <= above || words[i] >= below) /* most are */
+		if (words[i] - above >= below - above) /* most */
 			continue;
-		found = points_to_path(words[i], from, top, inode, by_fd);
-		if (found)
-			low = above = found;
+		if (!points_to_path(words[i], from, top, inode, by_fd))
+			continue;
+		if (!agree(path, words[i]))
+			return AMBIGUOUS;
+		path = words[i];
 	}
-	return low;
+	return path;
 }
 
 /* The path of `inode`, which the current task's call has just changed, or NULL. Not what earlier calls
- * have left on the stack, below this program's own frame. */
+ * have left on the stack below this program's own frame. */
 static __always_inline struct path *changed_path(struct inode *inode, bool by_fd)
 {
 	unsigned long top = number(task_regs()), changed = number(inode), frame, path = 0;
@@ -366,6 +377,8 @@ static __always_inline struct path *changed_path(struct inode *inode, bool by_fd
 		if (frame > top - left && frame < top)
 			break;
 		path = path_pointer(top - left, top, changed, by_fd, path);
+		if (path == AMBIGUOUS)
+			return NULL;
 	}
 	return (void *)path;
 }
