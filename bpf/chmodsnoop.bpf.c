@@ -133,11 +133,11 @@ static __always_inline void request_of(struct request *q, const struct call *cal
 /* The inode that goes by that name now, or NULL. */
 static __always_inline struct inode *named(struct vfsmount *mnt, struct dentry *dentry)
 {
-	struct super_block *sb = BPF_CORE_READ(dentry, d_sb);
+	struct super_block *sb = READ(dentry, d_sb);
 
-	if (!sb || BPF_CORE_READ(mnt, mnt_sb) != sb)
+	if (!sb || READ(mnt, mnt_sb) != sb)
 		return NULL;
-	return BPF_CORE_READ(dentry, d_inode);
+	return READ(dentry, d_inode);
 }
 
 /* Sends the line. `c` is what is known of the file. */
@@ -322,15 +322,17 @@ __noinline int points_to_path(unsigned long word, unsigned long from, unsigned l
 
 	if (!is_pointer(word) || (word > from && word < top) != !by_fd)
 		return 0;
-	mnt = BPF_CORE_READ(path, mnt);
+	mnt = BPF_CORE_READ(path, mnt); /* a number: READ() gives a pointer, which must not be looked at */
+	if (!is_pointer((unsigned long)mnt))
+		return 0;
 	dentry = BPF_CORE_READ(path, dentry);
-	if (!is_pointer((unsigned long)mnt) || !is_pointer((unsigned long)dentry))
+	if (!is_pointer((unsigned long)dentry))
 		return 0;
 	found = named(mnt, dentry);
 	if (!found)
 		return 0;
 	/* The inode that overlayfs changes is one of the file system beneath. */
-	return (unsigned long)found == inode || BPF_CORE_READ(found, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
+	return (unsigned long)found == inode || READ(found, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
 }
 
 /* Whether they are the same, or there is no `one`. */
@@ -338,7 +340,7 @@ __noinline int agree(unsigned long one, unsigned long other)
 {
 	struct path *a = (void *)one, *b = (void *)other;
 
-	return !one || one == other || (BPF_CORE_READ(a, dentry) == BPF_CORE_READ(b, dentry) && BPF_CORE_READ(a, mnt) == BPF_CORE_READ(b, mnt));
+	return !one || one == other || (READ(a, dentry) == READ(b, dentry) && READ(a, mnt) == READ(b, mnt));
 }
 
 /* Those of the words at `from` that do must agree with `path`, if it is not 0, and with each other: earlier calls have left
