@@ -109,10 +109,10 @@
 
 /* Set by user space where the kernel has bpf_rdonly_cast() (6.2). */
 const volatile bool direct_reads = false;
-static void *(*const bpf_rdonly_cast)(const void *obj, __u32 btf_id) = (void *)KFUNC_RDONLY_CAST;
+static void *(*const rdonly_cast)(const void *obj, __u32 btf_id) = (void *)KFUNC_RDONLY_CAST;
 
 /* BPF_CORE_READ(), but by plain loads where the kernel allows them: a helper takes some 10 ns. */
-#define DIRECT(p) ((typeof(*(p)) *)bpf_rdonly_cast((p), bpf_core_type_id_kernel(typeof(*(p)))))
+#define DIRECT(p) ((typeof(*(p)) *)rdonly_cast((p), bpf_core_type_id_kernel(typeof(*(p)))))
 #define READ(src, a, ...) \
 	(direct_reads ? ___arrow(DIRECT(src), a, ##__VA_ARGS__) : BPF_CORE_READ((src), a, ##__VA_ARGS__))
 

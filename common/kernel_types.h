@@ -22,7 +22,7 @@ Section section_of(const bpf_program*);
 enum class Arguments { typed, numbers };
 
 // For all objects that this process opens from now on, with the same `arguments` each time. `kernel`: borrowed, until the
-// last of them has been loaded. Programs may call bpf_rdonly_cast(), as bpf/kernel.h has it, where the kernel has that function.
+// last of them has been loaded. Programs may call bpf_rdonly_cast(), as READ() in bpf/kernel.h does, where the kernel has that function.
 void answer_libbpf(const KernelBtf& kernel, Arguments arguments);
 
 }  // namespace needle
