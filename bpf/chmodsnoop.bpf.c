@@ -385,16 +385,6 @@ static __always_inline struct path *changed_path(struct inode *inode, bool by_fd
 	return (void *)path;
 }
 
-/* The path of the file behind a descriptor, if it is of that inode, or NULL. */
-static __always_inline struct path *path_behind(int fd, struct inode *inode)
-{
-	struct file *file = fd_file(fd);
-
-	if (!file || BPF_CORE_READ(file, f_inode) != inode)
-		return NULL;
-	return (void *)file + bpf_core_field_offset(struct file, f_path);
-}
-
 static __always_inline int inode_changes(struct inode *inode)
 {
 	struct change c = {.before = EV_UNKNOWN}, *seen;
@@ -414,9 +404,7 @@ static __always_inline int inode_changes(struct inode *inode)
 	seen = bpf_map_lookup_elem(&changes, &tid);
 	if (seen && seen->mode && seen->inode == inode)
 		return 0;
-	path = q.by_fd ? path_behind(q.dfd, inode) : NULL;
-	if (!path)
-		path = changed_path(inode, q.by_fd && !q.name);
+	path = changed_path(inode, q.by_fd && !q.name);
 	if (path)
 		change_of_path(&c, path);
 	else

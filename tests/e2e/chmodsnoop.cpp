@@ -239,7 +239,8 @@ TEST_CASE("hard links and bind mounts: the name that was used") {
     for (std::size_t i = 0; i < events.size(); i++) {
       CHECK(events[i]["path"] == (i % 3 == 0 ? a : i % 3 == 1 ? b : dir / "bound/b"));
       // What an earlier call has left on the kernel's stack may be another name of the same file: then neither is believed.
-      if (tier != "tp" || events[i]["src"] != "user") CHECK(events[i]["src"] == source(tells_inode(tier, dir.path()), false));
+      const bool doubtful = tier == "tp" && i > 0 && events[i]["src"] == "user";
+      if (!doubtful) CHECK(events[i]["src"] == source(tells_inode(tier, dir.path()), false));
     }
   });
 }
