@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// work OP COUNT [WRITERS [DIR]] - does OP as fast as it can, and prints the ns that one took.
+// work OP COUNT [WRITERS [DIR [SPIN]]] - does OP as fast as it can, and prints the ns that one took, and of how many pieces of
+// the work that is the median.
+//
+// A virtual CPU, or one with a busy hyper-thread at its side, is slower for some milliseconds every now and then. So the work is
+// done in pieces of a tenth of a millisecond, with a loop of additions in between that the caches and the kernel have no part in.
+// Only pieces count at whose beginning and end that took no longer than SPIN ns; without SPIN, all do. "spin" prints how long it
+// takes when the CPU is at its best.
 //
 // OP: open (and close) of DIR/some/dir/file.txt, open-fail, exec (and wait), connect (TCP, loopback), chmod, getppid.
 // "lone" opens DIR/lone.txt once and prints when, in ns of CLOCK_REALTIME; "threads" makes COUNT threads that
@@ -86,6 +92,64 @@ static void do_getppid(void)
 
 static void do_nothing(void) {}
 
+/* ns that a fixed number of additions takes, each of which waits for the one before. */
+static double spin(void)
+{
+	long long start = now(CLOCK_MONOTONIC);
+	unsigned long sum = 0;
+
+	for (int i = 0; i < 2000; i++) {
+		sum++;
+		__asm__ volatile("" : "+r"(sum));
+	}
+	return now(CLOCK_MONOTONIC) - start;
+}
+
+static void best_spin(void)
+{
+	long long until = now(CLOCK_MONOTONIC) + 2000000000;
+	double best = spin();
+
+	while (now(CLOCK_MONOTONIC) < until) {
+		double ns = spin();
+
+		best = ns < best ? ns : best;
+	}
+	printf("%.1f\n", best);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Runs it `count` times and prints the median of the pieces that count, and their number. */
+static void time_it(void (*run)(void), int piece, long count, double slowest)
+{
+	double *took = calloc(count / piece + 1, sizeof(*took)), before = spin();
+	long pieces = 0;
+
+	for (long done = 0; done < count;) {
+		int n = count - done < piece ? count - done : piece;
+		long long start = now(CLOCK_MONOTONIC), end;
+		double after;
+
+		for (int i = 0; i < n; i++)
+			run();
+		end = now(CLOCK_MONOTONIC);
+		done += n;
+		after = spin();
+		if ((slowest == 0 || (before <= slowest && after <= slowest)) && n == piece)
+			took[pieces++] = (double)(end - start) / n;
+		before = after;
+	}
+	qsort(took, pieces, sizeof(*took), by_value);
+	printf("%.1f %ld\n", pieces ? took[pieces / 2] : 0, pieces);
+	free(took);
+}
+
 static void *sleeper(void *unused)
 {
 	pause();
@@ -111,8 +175,9 @@ static int threads(long count)
 static const struct {
 	const char *name;
 	void (*run)(void);
-} ops[] = {{"open", do_open}, {"open-fail", do_open_fail}, {"exec", do_exec}, {"connect", do_connect},
-	   {"chmod", do_chmod}, {"getppid", do_getppid}, {"nothing", do_nothing}};
+	int piece; /* how often in about 100 us */
+} ops[] = {{"open", do_open, 50}, {"open-fail", do_open_fail, 50}, {"exec", do_exec, 1}, {"connect", do_connect, 5},
+	   {"chmod", do_chmod, 50}, {"getppid", do_getppid, 500}, {"nothing", do_nothing, 1}};
 
 static void prepare(const char *dir, int writer)
 {
@@ -137,12 +202,15 @@ int main(int argc, char **argv)
 	int writers = argc > 3 ? atoi(argv[3]) : 1;
 	const char *dir = argc > 4 ? argv[4] : "/tmp";
 	long count = argc > 2 ? atol(argv[2]) : 0;
+	double slowest = argc > 5 ? atof(argv[5]) : 0;
 	void (*run)(void) = NULL;
-	int status, failed = 0;
+	int status, failed = 0, piece = 1;
 
 	for (size_t i = 0; argc > 2 && i < sizeof(ops) / sizeof(ops[0]); i++)
-		if (!strcmp(argv[1], ops[i].name))
+		if (!strcmp(argv[1], ops[i].name)) {
 			run = ops[i].run;
+			piece = ops[i].piece;
+		}
 	if (run == do_nothing) /* what exec runs */
 		return 0;
 	if (argc > 2 && !strcmp(argv[1], "lone")) {
@@ -153,18 +221,15 @@ int main(int argc, char **argv)
 	}
 	if (argc > 2 && !strcmp(argv[1], "threads"))
 		return threads(count);
+	if (argc > 1 && !strcmp(argv[1], "spin"))
+		return best_spin(), 0;
 	if (!run || count < 1)
-		errx(2, "usage: work open|open-fail|exec|connect|chmod|getppid|lone|threads COUNT [WRITERS [DIR]]");
+		errx(2, "usage: work open|open-fail|exec|connect|chmod|getppid|lone|threads COUNT [WRITERS [DIR [SPIN]]], or work spin");
 	for (int w = 0; w < writers; w++) {
-		long long start;
-
 		if (w < writers - 1 && fork())
 			continue;
 		prepare(dir, w);
-		start = now(CLOCK_MONOTONIC);
-		for (long i = 0; i < count; i++)
-			run();
-		printf("%.1f\n", (double)(now(CLOCK_MONOTONIC) - start) / count);
+		time_it(run, piece, count, slowest);
 		fflush(stdout);
 		if (w < writers - 1)
 			_exit(0);
