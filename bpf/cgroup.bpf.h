@@ -28,7 +28,7 @@ static __always_inline __u64 v1_cgroup(struct css_set *set, int i, struct cgroup
 /* Where the current task is. `v1` becomes the cgroup of ids->v1. */
 static __always_inline void cgroups_of(struct ev_cgroups *ids, struct css_set *set, struct cgroup **v1)
 {
-	ids->unified = bpf_get_current_cgroup_id();
+	ids->unified = current_cgroup_id();
 	ids->v1 = 0;
 	if (!(filter.want & WANT_V1))
 		return;
@@ -41,7 +41,7 @@ static __always_inline void cgroups_of(struct ev_cgroups *ids, struct css_set *s
 
 __noinline int cgroup_unwanted(void)
 {
-	struct css_set *set = READ((struct task_struct *)bpf_get_current_task(), cgroups);
+	struct css_set *set = READ(current_task(), cgroups);
 	struct ev_cgroups ids;
 	struct cgroup *v1;
 	__u64 key;

@@ -53,20 +53,20 @@ struct {
 static __always_inline void change_of(struct change *c, struct inode *inode)
 {
 	c->inode = inode;
-	c->ino = BPF_CORE_READ(inode, i_ino);
-	c->dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	c->owner = BPF_CORE_READ(inode, i_uid.val);
-	c->group = BPF_CORE_READ(inode, i_gid.val);
-	c->mode = BPF_CORE_READ(inode, i_mode);
+	c->ino = READ(inode, i_ino);
+	c->dev = READ(inode, i_sb, s_dev);
+	c->owner = READ(inode, i_uid.val);
+	c->group = READ(inode, i_gid.val);
+	c->mode = READ(inode, i_mode);
 }
 
 static __always_inline void change_of_path(struct change *c, const struct path *path)
 {
-	struct dentry *dentry = BPF_CORE_READ(path, dentry);
+	struct dentry *dentry = READ(path, dentry);
 
-	c->mnt = BPF_CORE_READ(path, mnt);
+	c->mnt = READ(path, mnt);
 	c->dentry = dentry;
-	change_of(c, BPF_CORE_READ(dentry, d_inode));
+	change_of(c, READ(dentry, d_inode));
 }
 
 static __always_inline void change_of_file(struct change *c, struct file *file)
@@ -163,7 +163,7 @@ static __always_inline int report(const struct request *q, struct change *c, int
 	e->created = before == EV_NONE;
 	if (dentry) {
 		append_dentry(r, &e->path, c->mnt, dentry);
-		e->deleted = !BPF_CORE_READ(dentry, d_inode, i_nlink) || unlinked(dentry);
+		e->deleted = !READ(dentry, d_inode, i_nlink) || unlinked(dentry);
 		if (filter.want & WANT_REQUESTED && q->name) {
 			if (q->kernel_name)
 				append_kernel_str(r, &e->requested, q->name);
@@ -235,7 +235,7 @@ static __always_inline int created(const struct request *q, struct change *c, __
 
 static __always_inline bool was_created(struct file *file)
 {
-	return BPF_CORE_READ(file, f_mode) & FMODE_CREATED || BPF_CORE_READ(file, f_flags) & O_TMPFILE;
+	return READ(file, f_mode) & FMODE_CREATED || READ(file, f_flags) & O_TMPFILE;
 }
 
 static __always_inline int open_ends(const struct request *q, int fd)
@@ -258,9 +258,9 @@ static __always_inline int node_ends(const struct request *q, const struct chang
 		c = *seen;
 		change_of(&c, inode);
 	} else { /* as the caller asked for it; a default ACL of the directory may know better */
-		struct task_struct *task = (void *)bpf_get_current_task();
+		struct task_struct *task = current_task();
 
-		c.mode = q->mode & ~BPF_CORE_READ(task, fs, umask);
+		c.mode = q->mode & ~READ(task, fs, umask);
 		if (!(c.mode & S_IFMT)) /* mknod's default */
 			c.mode |= S_IFREG;
 	}
@@ -276,7 +276,7 @@ static __always_inline int call_ends(const struct pt_regs *regs, long ret)
 	bool open;
 	__u32 tid;
 
-	if (!any_exits(&call, regs))
+	if (!any_exits(&call, regs) || filtered_out())
 		return 0;
 	tid = bpf_get_current_pid_tgid();
 	open = VIA_IS(call.via, OPEN_CALLS);
@@ -287,7 +287,7 @@ static __always_inline int call_ends(const struct pt_regs *regs, long ret)
 			bpf_map_delete_elem(&changes, &tid);
 		}
 	}
-	if (c.reported || filtered_out())
+	if (c.reported)
 		return 0;
 	request_of(&q, &call);
 	if (VIA_IS(call.via, CHMOD_CALLS))
@@ -343,44 +343,97 @@ __noinline int agree(unsigned long one, unsigned long other)
 	return !one || one == other || (READ(a, dentry) == READ(b, dentry) && READ(a, mnt) == READ(b, mnt));
 }
 
-/* Those of the words at `from` that do must agree with `path`, if it is not 0, and with each other: earlier calls have left
- * theirs where no function has written since, such as the gap of random size that may lie behind the call's entry.
- * Returns the path; 0: there is none; AMBIGUOUS. Read once: programs use the same stack. */
+/* Those of the words at `from` that do must agree with the one at `found`, if it is not 0, and with each other: earlier calls
+ * have left theirs where no function has written since, such as the gap of random size that may lie behind the call's entry.
+ * Returns where on the stack the outermost one is; 0: there is none; AMBIGUOUS. Read once: programs use the same stack.
+ * `key`: what word to look for, so that not each has to be looked at: its distance to what it points to, or the word itself. */
 #define AMBIGUOUS 1
-__noinline unsigned long path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd, unsigned long path)
+#define ANY_BY_NAME 0
+#define ANY_BY_FD 1
+static __always_inline unsigned long pointer_among(unsigned long from, unsigned long top, unsigned long inode, unsigned long key,
+						   unsigned long found, bool any)
 {
-	unsigned long mask = by_fd - 1l, above = from & mask, below = top | ~mask; /* no branches: each doubles the verifier's work */
-	unsigned long words[STACK_PART];
+	/* No branches: each doubles the verifier's work. */
+	int by_fd = any ? (int)key : key >= STACK_BYTES;
+	unsigned long mask = by_fd - 1l, above = from & mask, below = top | ~mask;
+	unsigned long words[STACK_PART], path = 0, here = 0;
 
-	if (bpf_probe_read_kernel(words, sizeof(words), (void *)from))
-		return path;
+	if (!direct_reads && bpf_probe_read_kernel(words, sizeof(words), (void *)from))
+		return found;
+	if (found)
+		bpf_probe_read_kernel(&path, sizeof(path), (void *)found);
 	for (int i = 0; i < STACK_PART; i++) {
-		if (words[i] - above >= below - above) /* most */
+		unsigned long at = from + i * sizeof(long), word = direct_reads ? word_at((void *)at) : words[i];
+
+		if (any ? word - above >= below - above : word - (at & mask) != key) /* most */
 			continue;
-		if (!points_to_path(words[i], from, top, inode, by_fd))
+		if (!points_to_path(word, from, top, inode, by_fd))
 			continue;
-		if (!agree(path, words[i]))
+		if (!agree(path, word))
 			return AMBIGUOUS;
-		path = words[i];
+		path = word;
+		here = at;
 	}
-	return path;
+	return found ?: here;
+}
+
+__noinline unsigned long path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd, unsigned long found)
+{
+	return pointer_among(from, top, inode, by_fd ? ANY_BY_FD : ANY_BY_NAME, found, true);
+}
+
+__noinline unsigned long usual_pointer(unsigned long from, unsigned long top, unsigned long inode, unsigned long key, unsigned long found)
+{
+	return pointer_among(from, top, inode, key, found, false);
+}
+
+/* The distance between the pointer and the path on the stack, by call: whatever the kernel shifts its stack by, both go. */
+#define SURE 4
+__u32 usual_distance[64] = {}, times_found[64] = {};
+
+static __always_inline __u32 place_of(__u32 via)
+{
+	return (via & 31) | (via & VIA_COMPAT) >> 3;
+}
+
+/* Where on the stack the pointer to a path of `inode` is, from the registers at its `top` to the program's own `frame`. */
+static __always_inline unsigned long find_pointer(unsigned long top, unsigned long frame, unsigned long inode, unsigned long key, bool any)
+{
+	unsigned long found = 0;
+
+	for (int left = STACK_PART * sizeof(long); left <= STACK_BYTES && found != AMBIGUOUS; left += STACK_PART * sizeof(long)) {
+		if (frame > top - left && frame < top)
+			break;
+		found = any ? path_pointer(top - left, top, inode, key, found) : usual_pointer(top - left, top, inode, key, found);
+	}
+	return found;
 }
 
 /* The path of `inode`, which the current task's call has just changed, or NULL. Not what earlier calls
  * have left on the stack below this program's own frame. */
-static __always_inline struct path *changed_path(struct inode *inode, bool by_fd)
+static __always_inline struct path *changed_path(struct inode *inode, const struct request *q)
 {
-	unsigned long top = number(task_regs()), changed = number(inode), frame, path = 0;
+	unsigned long top = (unsigned long)stack_regs(), changed = number(inode), frame, found = 0, path = 0, key = 0;
+	bool by_fd = q->by_fd && !q->name;
+	__u32 place = place_of(q->via);
 	long distance = (void *)&path - (void *)inode;
 
 	barrier_var(distance);
 	frame = changed + distance;
-	for (int left = STACK_PART * sizeof(long); left <= STACK_BYTES; left += STACK_PART * sizeof(long)) {
-		if (frame > top - left && frame < top)
-			break;
-		path = path_pointer(top - left, top, changed, by_fd, path);
-		if (path == AMBIGUOUS)
-			return NULL;
+	if (by_fd)
+		key = (unsigned long)fd_file(q->dfd) + bpf_core_field_offset(struct file, f_path);
+	else if (times_found[place] >= SURE)
+		key = usual_distance[place];
+	if (key)
+		found = find_pointer(top, frame, changed, key, false);
+	if (!found)
+		found = find_pointer(top, frame, changed, by_fd ? ANY_BY_FD : ANY_BY_NAME, true);
+	if (!found || found == AMBIGUOUS)
+		return NULL;
+	bpf_probe_read_kernel(&path, sizeof(path), (void *)found);
+	if (!by_fd && times_found[place] < SURE) {
+		times_found[place] = usual_distance[place] == path - found ? times_found[place] + 1 : 0;
+		usual_distance[place] = path - found;
 	}
 	return (void *)path;
 }
@@ -397,14 +450,14 @@ static __always_inline int inode_changes(struct inode *inode)
 		return 0;
 	tid = bpf_get_current_pid_tgid();
 	request_of(&q, &call);
-	mode = BPF_CORE_READ(inode, i_mode);
+	mode = READ(inode, i_mode);
 	/* Not the access time of a symlink on the way. Setgid may have been refused. */
 	if ((mode & S_IFMT) == S_IFLNK || (mode ^ q.mode) & 07777 & ~S_ISGID)
 		return 0;
 	seen = bpf_map_lookup_elem(&changes, &tid);
 	if (seen && seen->mode && seen->inode == inode)
 		return 0;
-	path = changed_path(inode, q.by_fd && !q.name);
+	path = changed_path(inode, &q);
 	if (path)
 		change_of_path(&c, path);
 	else
@@ -477,7 +530,7 @@ int BPF_PROG(mode__tp_sys_exit, struct pt_regs *regs, long ret)
 /* io_uring opens files too. */
 static __always_inline bool uring_open(struct io_kiocb *req)
 {
-	__u8 opcode = BPF_CORE_READ(req, opcode);
+	__u8 opcode = READ(req, opcode);
 
 	return opcode == IORING_OP_OPENAT || opcode == IORING_OP_OPENAT2;
 }
@@ -492,9 +545,9 @@ int mode__tp_opt_uring_complete(unsigned long long *ctx)
 	if (!uring_completes(&end, ctx) || !uring_open(end.req) || end.res < 0)
 		return 0;
 	open = (void *)end.req;
-	if ((bpf_core_field_exists(open->file_slot) && BPF_CORE_READ(open, file_slot)) || filtered_out())
+	if ((bpf_core_field_exists(open->file_slot) && READ(open, file_slot)) || filtered_out())
 		return 0;
-	q.mode = BPF_CORE_READ(open, how.mode) & 07777;
+	q.mode = READ(open, how.mode) & 07777;
 	return open_ends(&q, end.res);
 }
 

@@ -144,13 +144,13 @@ DEFINE_CALLS(socket_call, SOCKET_CALLS)
 /* How the current task came to do what it does, and with which descriptor. */
 static __always_inline __u32 task_via(ev_fd *fd)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = current_task();
 	struct call call;
 
 	*fd = -1;
 	if (in_io_uring())
 		return VIA_IO_URING;
-	if (BPF_CORE_READ(task, flags) & PF_KTHREAD || !socket_call_runs(&call))
+	if (READ(task, flags) & PF_KTHREAD || !socket_call_runs(&call))
 		return VIA_KERNEL;
 	if ((call.via & ~VIA_COMPAT) != VIA_socketcall)
 		*fd = call.args[0];
@@ -185,8 +185,8 @@ static __always_inline bool dest_wanted(const struct ev_addr *a, __u32 port)
 static __always_inline void facts_of(struct facts *f, struct sock *sk)
 {
 	f->cookie = sock_cookie(sk);
-	f->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	f->type = BPF_CORE_READ(sk, sk_type);
+	f->family = READ(sk, __sk_common.skc_family);
+	f->type = READ(sk, sk_type);
 	f->proto = sock_proto(sk, f->family, f->type);
 	f->net_ns = sock_net_ns(sk);
 }
@@ -235,7 +235,7 @@ static __always_inline __u32 tcp_start(struct sock *sk)
 	__u32 via;
 
 	/* The socket of MPTCP itself has subflows, which are TCP. */
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || filtered_out())
+	if (READ(sk, sk_protocol) != IPPROTO_TCP || filtered_out())
 		return 0;
 	via = task_via(&fd);
 	if (via != VIA_KERNEL && via != VIA_IO_URING) { /* its end will know that this was an attempt */
@@ -273,7 +273,7 @@ static __always_inline void submit_start(__u64 key, const struct start *s)
 	struct record *r;
 
 	if (!(filter.want & WANT_CONTEXT)) {
-		submit_bytes((void *)&s->e, sizeof(s->e));
+		submit_bytes((void *)&s->e, sizeof(s->e), true);
 		return;
 	}
 	r = event_begin(connect_event);
@@ -407,7 +407,7 @@ static __always_inline bool fill_connected(struct record *r, struct connect_even
 {
 	if (e->family == AF_INET || e->family == AF_INET6) {
 		inet_remote(sk, &e->raddr, &e->rport);
-		return BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_CLOSE;
+		return READ(sk, __sk_common.skc_state) != TCP_CLOSE;
 	}
 	if (e->family == AF_UNIX) {
 		struct unix_sock *u = (void *)sk, *peer = (void *)BPF_CORE_READ(u, peer);
@@ -419,7 +419,7 @@ static __always_inline bool fill_connected(struct record *r, struct connect_even
 	}
 	if (e->family == AF_NETLINK) {
 		e->rport = BPF_CORE_READ((struct netlink_sock *)sk, dst_portid);
-		return BPF_CORE_READ(sk, __sk_common.skc_state); /* NETLINK_CONNECTED */
+		return READ(sk, __sk_common.skc_state); /* NETLINK_CONNECTED */
 	}
 	if (e->family == AF_VSOCK)
 		vsock_end(sk, 1, &e->raddr, &e->rport);
@@ -602,7 +602,7 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 /* Whether this datagram is to be shown: the first of the process to its destination, or all. */
 static __always_inline bool first_sent(const struct datagram *to)
 {
-	struct destination d = {.to = *to, .pid = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), tgid)};
+	struct destination d = {.to = *to, .pid = BPF_CORE_READ(current_task(), tgid)};
 	__u8 yes = 1;
 
 	if (udp_all || filter.set & FILTER_FAILED)
@@ -1049,7 +1049,7 @@ int BPF_PROG(connect__fentry_sys_exit, struct pt_regs *regs, long ret)
  * call, which may also ask how an earlier attempt went. Few helpers are to be had here. */
 static __always_inline __u64 task_id(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = current_task();
 
 	return (__u64)BPF_CORE_READ(task, tgid) << 32 | (__u32)BPF_CORE_READ(task, pid);
 }
@@ -1174,7 +1174,7 @@ static __always_inline int datagram_sent(struct sock *sk, int ret)
 	__u32 via;
 	ev_fd fd;
 
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_UDP)
+	if (READ(sk, sk_protocol) != IPPROTO_UDP)
 		return 0;
 	lengths_seen = 1;
 	to = bpf_map_lookup_elem(&sends, &key);

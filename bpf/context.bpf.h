@@ -67,7 +67,7 @@ static __always_inline void append_cgroup(struct record *r, struct ev_strv *name
  * one from there tries again. */
 __noinline int send_cgroups(void)
 {
-	struct css_set *set = READ((struct task_struct *)bpf_get_current_task(), cgroups);
+	struct css_set *set = READ(current_task(), cgroups);
 	struct record *r = record_try();
 	struct cgroups_record *c;
 	struct cgroup *v1 = NULL;
@@ -91,7 +91,7 @@ __noinline int send_cgroups(void)
 
 static __always_inline void fill_cgroups(struct ev_cgroups *ids)
 {
-	struct css_set *set = READ((struct task_struct *)bpf_get_current_task(), cgroups);
+	struct css_set *set = READ(current_task(), cgroups);
 	struct ev_cgroups key;
 	struct cgroup *v1;
 
@@ -250,7 +250,7 @@ static __always_inline struct context *context_begin(struct record *r)
 
 __noinline int fill_context(__u32 slot)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = current_task();
 	struct task_struct *leader = READ(task, group_leader), *parent = READ(leader, real_parent, group_leader);
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 	struct context *c;

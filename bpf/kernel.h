@@ -116,6 +116,17 @@ static void *(*const rdonly_cast)(const void *obj, __u32 btf_id) = (void *)KFUNC
 #define READ(src, a, ...) \
 	(direct_reads ? ___arrow(DIRECT(src), a, ##__VA_ARGS__) : BPF_CORE_READ((src), a, ##__VA_ARGS__))
 
+/* bpf_get_current_task(), which is the same as long as a program runs: as assembly without side effects, so that the
+ * compiler calls it once, however often it is asked for. */
+static __always_inline struct task_struct *current_task(void)
+{
+	struct task_struct *task;
+
+	__asm__("call %[helper]\n%[task] = r0"
+		: [task] "=r"(task) : [helper] "i"(BPF_FUNC_get_current_task) : "r0", "r1", "r2", "r3", "r4", "r5");
+	return task;
+}
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 #if defined(__TARGET_ARCH_x86)
@@ -457,5 +468,11 @@ struct io_async_msghdr {
 };
 
 #pragma clang attribute pop
+
+/* Eight bytes of kernel memory, anywhere, if direct_reads: as the kernel's struct timespec64, which begins with such a word. */
+static __always_inline __u64 word_at(const void *p)
+{
+	return DIRECT((const struct timespec64 *)p)->tv_sec;
+}
 
 #endif

@@ -92,18 +92,18 @@ static __always_inline bool wanted(const struct request *q, int err)
 
 static __always_inline void fill_file(struct open_event *e, struct file *file)
 {
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	__u32 mode = BPF_CORE_READ(inode, i_mode);
+	struct dentry *dentry = READ(file, f_path.dentry);
+	struct inode *inode = READ(file, f_inode);
+	__u32 mode = READ(inode, i_mode);
 
-	e->dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	e->ino = BPF_CORE_READ(inode, i_ino);
+	e->dev = READ(inode, i_sb, s_dev);
+	e->ino = READ(inode, i_ino);
 	e->type = mode & S_IFMT;
 	e->perm = mode & 07777;
-	e->owner = BPF_CORE_READ(inode, i_uid.val);
-	e->group = BPF_CORE_READ(inode, i_gid.val);
-	e->created = BPF_CORE_READ(file, f_mode) & FMODE_CREATED || (BPF_CORE_READ(file, f_flags) & O_TMPFILE) == O_TMPFILE;
-	e->deleted = !BPF_CORE_READ(inode, i_nlink) || unlinked(dentry);
+	e->owner = READ(inode, i_uid.val);
+	e->group = READ(inode, i_gid.val);
+	e->created = READ(file, f_mode) & FMODE_CREATED || (READ(file, f_flags) & O_TMPFILE) == O_TMPFILE;
+	e->deleted = !READ(inode, i_nlink) || unlinked(dentry);
 }
 
 /* Sends the line of one open. */
@@ -329,7 +329,7 @@ static __always_inline void known_request(struct opened *o, __u32 tid, int flags
 /* Whether io_uring tried only if it would not have to wait, and will try again in a worker. */
 static __always_inline bool will_retry(const struct request *q, int flags, long error)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = current_task();
 
 	if (error != -EAGAIN || !(flags & O_NONBLOCK) || q->resolve & RESOLVE_CACHED)
 		return false;

@@ -12,6 +12,21 @@ static __always_inline void *mount_of(const void *vfsmount)
 	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 }
 
+/* Puts a name of `n` bytes in front of r->path[pos]. Most are so short that words are cheaper than a helper, from the last one
+ * on: what the first has too many will be in front of the name, where the next one goes. */
+static __always_inline void copy_name(struct record *r, __u32 pos, __u32 n, const unsigned char *name)
+{
+	if (!direct_reads || n > 32) {
+		bpf_probe_read_kernel(&r->path[(pos - n) & (PATH_BYTES - 1)], n & 255, name);
+		return;
+	}
+	for (__u32 done = 8; done < 32 + 8; done += 8) {
+		*(__u64 *)&r->path[(pos - done) & (PATH_BYTES - 1)] = word_at(name + n - done);
+		if (done >= n)
+			return;
+	}
+}
+
 /* One step of the walk in record `slot`. Returns nonzero when there is nothing left to do. */
 static __always_inline int path_step(__u32 slot)
 {
@@ -42,12 +57,12 @@ static __always_inline int path_step(__u32 slot)
 	n = READ(dentry, d_name.len);
 	name = READ(dentry, d_name.name);
 	pos = r->pos;
-	if (n > 255 || pos < n + 2 || pos > PATH_BYTES) {
+	if (n > 255 || pos < n + 10 || pos > PATH_BYTES) {
 		r->path_mark |= EV_STR_DEEP;
 		return 1;
 	}
+	copy_name(r, pos, n, name);
 	pos -= n;
-	bpf_probe_read_kernel(&r->path[pos & (PATH_BYTES - 1)], n & 255, name);
 	if (parent == dentry || !parent) { /* in no tree: "memfd:name", or a subtree lost by its file system */
 		r->pos = pos;
 		return 1;
@@ -124,13 +139,15 @@ static __always_inline bool unlinked(struct dentry *dentry)
 /* The file behind a descriptor of the current process, or NULL. */
 static __always_inline struct file *fd_file(int fd)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = current_task();
 	struct fdtable *fdt = READ(task, files, fdt);
 	struct file **files, *file = NULL;
 
 	if (fd < 0 || (__u32)fd >= READ(fdt, max_fds))
 		return NULL;
 	files = READ(fdt, fd);
+	if (direct_reads)
+		return (void *)word_at(&files[fd]);
 	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
 	return file;
 }
@@ -142,7 +159,7 @@ static __always_inline struct file *fd_file(int fd)
 static __always_inline void append_name(struct record *r, struct ev_str *whole, struct ev_str *given, int dfd,
 					const char *name, bool kernel)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = current_task();
 	struct fs_struct *fs = READ(task, fs);
 	const struct path *base = NULL;
 	__u32 start = r->len;

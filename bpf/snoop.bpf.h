@@ -42,8 +42,9 @@ struct record {
 	__u32 busy;
 	__u32 slot;
 	__u32 len;
+	__u32 sent; /* records from here */
 	/* the walk of path.bpf.h */
-	__u32 pos;
+	__u32 pos, unused;
 	__u64 dentry, mount, root;
 	__u64 path_mark;
 	char path[PATH_BYTES + 256];
@@ -97,13 +98,47 @@ static __always_inline bool listed(enum list list, __u32 value)
 #define UNLISTED(list, value) (filter.lists[list].count && !listed(list, value))
 #define LISTED(list, value) (filter.lists[list].count && listed(list, value))
 
-/* Whether a name has one of these in it. The bytes behind its end are zero, a name's never. */
+/* As the helpers bpf_get_current_...() have them, each of which is a call. */
+static __always_inline __u64 current_pid_tgid(void)
+{
+	struct task_struct *task = current_task();
+
+	return direct_reads ? (__u64)READ(task, tgid) << 32 | (__u32)READ(task, pid) : bpf_get_current_pid_tgid();
+}
+
+static __always_inline __u64 current_uid_gid(void)
+{
+	const struct cred *cred = READ(current_task(), cred);
+
+	return direct_reads ? (__u64)READ(cred, gid.val) << 32 | READ(cred, uid.val) : bpf_get_current_uid_gid();
+}
+
+static __always_inline __u64 current_cgroup_id(void)
+{
+	return direct_reads ? READ(current_task(), cgroups, dfl_cgrp, kn, id) : bpf_get_current_cgroup_id();
+}
+
+/* Zeroes are behind its end: by the kernel itself since 5.17. */
+static __always_inline void comm_of(struct ev_comm *comm, struct task_struct *task)
+{
+	void *from = (void *)task + bpf_core_field_offset(struct task_struct, comm);
+	__u64 *to = (__u64 *)comm;
+
+	if (direct_reads) {
+		to[0] = word_at(from);
+		to[1] = word_at(from + 8);
+	} else if (bpf_probe_read_kernel_str(comm, sizeof(*comm), from) < 0) {
+		to[0] = to[1] = 0;
+	}
+}
+
+/* Whether a name has one of these in it, which are not empty. */
 static __always_inline bool has_name(const __u64 comm[2], const volatile struct filter_name *names, __u32 count)
 {
 	for (__u32 i = 0; i < NAMES_MAX && i < count; i++) {
 		__u64 low = comm[0], high = comm[1];
 
-		for (__u32 j = 0; j < 16; j++) {
+		for (__u32 j = 0; j < 16 && low & 0xff; j++) {
 			if (!(((low ^ names[i].bytes[0]) & names[i].mask[0]) | ((high ^ names[i].bytes[1]) & names[i].mask[1])))
 				return true;
 			low = low >> 8 | high << 56;
@@ -117,12 +152,13 @@ static __always_inline bool has_name(const __u64 comm[2], const volatile struct 
  * Global, so that the verifier walks it once. */
 __noinline int name_filtered_out(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	__u64 thread[2], process[2] = {};
+	struct task_struct *task = current_task();
+	struct task_struct *leader = READ(task, group_leader);
+	__u64 thread[2] = {}, process[2];
 
-	bpf_get_current_comm(thread, sizeof(thread));
-	bpf_probe_read_kernel_str(process, sizeof(process), (void *)leader + bpf_core_field_offset(struct task_struct, comm));
+	comm_of((struct ev_comm *)process, leader);
+	if (task != leader)
+		comm_of((struct ev_comm *)thread, task);
 	if (filter.names && !has_name(thread, filter.name, filter.names) && !has_name(process, filter.name, filter.names))
 		return 1;
 	return has_name(thread, filter.not_name, filter.not_names) || has_name(process, filter.not_name, filter.not_names);
@@ -171,14 +207,14 @@ static __always_inline bool id_filtered_out(__u64 pid_tgid)
 /* Whether the current process is one that nobody asked for. */
 static __always_inline bool filtered_out(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct task_struct *task = current_task();
+	__u64 pid_tgid = current_pid_tgid();
 
 	if (id_filtered_out(pid_tgid))
 		return true;
 	if (filter.set & FILTER_TREE && !is_followed(pid_tgid >> 32, task) && !(untyped && found_late()))
 		return true;
-	if (UNLISTED(LIST_UID, bpf_get_current_uid_gid()) || LISTED(LIST_NOT_UID, bpf_get_current_uid_gid()))
+	if (UNLISTED(LIST_UID, current_uid_gid()) || LISTED(LIST_NOT_UID, current_uid_gid()))
 		return true;
 	if (UNLISTED(LIST_MNT_NS, READ(task, nsproxy, mnt_ns, ns.inum)) || UNLISTED(LIST_PID_NS, pid_ns_of(task)))
 		return true;
@@ -194,34 +230,30 @@ static __always_inline bool filtered_out(void)
 /* Who does it: the current task. */
 static __always_inline void fill_header(struct event_header *h)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct task_struct *task = current_task(), *leader = READ(task, group_leader);
+	__u64 pid_tgid = current_pid_tgid();
 
 	h->pid = pid_tgid >> 32;
 	h->tid = pid_tgid;
 	if (filter.want & WANT_TIME)
 		h->time = bpf_ktime_get_boot_ns();
 	if (filter.want & WANT_IDS) {
-		__u64 uid_gid = bpf_get_current_uid_gid();
+		__u64 uid_gid = current_uid_gid();
 
 		h->uid = uid_gid;
 		h->gid = uid_gid >> 32;
 	}
-	bpf_get_current_comm(&h->comm, sizeof(h->comm));
+	comm_of(&h->comm, leader);
 	if (filter.want & WANT_WHO) {
-		struct task_struct *leader = READ(task, group_leader);
-
-		h->cgroup = bpf_get_current_cgroup_id();
+		h->cgroup = current_cgroup_id();
 		h->start = READ(leader, start_boottime);
 		h->ppid = READ(leader, real_parent, tgid);
 		h->euid = READ(task, cred, euid.val);
 		h->mnt_ns = READ(task, nsproxy, mnt_ns, ns.inum);
 		h->pid_ns = pid_ns_of(task);
 		h->kthread = !!(READ(task, flags) & PF_KTHREAD);
-		h->thread = h->comm;
+		comm_of(&h->thread, task);
 	}
-	if (h->pid != h->tid)
-		BPF_CORE_READ_INTO(&h->comm, task, group_leader, comm);
 }
 
 /* Claims one of this CPU's scratch records, or NULL: a program may be preempted by another
@@ -299,8 +331,8 @@ static __always_inline bool much_has_gathered(void)
 }
 
 /* Sends the record, and wakes the reader if it sleeps and once if much has gathered: a wake-up costs
- * more than all the rest (see common/session.cpp). */
-static __always_inline void submit_bytes(void *data, __u32 len)
+ * more than all the rest (see common/session.cpp). `look`: whether to see if it has. */
+static __always_inline void submit_bytes(void *data, __u32 len, bool look)
 {
 	__u32 waits;
 
@@ -308,7 +340,7 @@ static __always_inline void submit_bytes(void *data, __u32 len)
 		__sync_fetch_and_add(&stats.lost_full, 1);
 	/* Only after the record is there: the reader sets this, then looks once more. */
 	waits = *(volatile __u32 *)&stats.reader_waits;
-	if (waits == READER_SLEEPS || (waits == READER_RESTS && much_has_gathered())) {
+	if (waits == READER_SLEEPS || (waits == READER_RESTS && look && much_has_gathered())) {
 		stats.reader_waits = READER_AWAKE;
 		wake_reader();
 	}
@@ -319,7 +351,7 @@ static __always_inline void event_submit(struct record *r)
 	__u32 len = r->len;
 
 	if (len <= RECORD_MAX)
-		submit_bytes(r->bytes, len);
+		submit_bytes(r->bytes, len, ++r->sent % 8 == 0);
 	record_release(r);
 }
 

@@ -81,7 +81,7 @@ static __always_inline bool ip_is_any(const __u8 *ip)
 
 static __always_inline __u32 sock_proto(struct sock *sk, __u32 family, __u32 type)
 {
-	__u32 protocol = BPF_CORE_READ(sk, sk_protocol);
+	__u32 protocol = READ(sk, sk_protocol);
 
 	switch (family) {
 	case AF_UNIX: return PROTO_UNIX;
@@ -98,7 +98,7 @@ static __always_inline __u32 sock_proto(struct sock *sk, __u32 family, __u32 typ
 	case IPPROTO_TCP:
 		if (!bpf_core_field_exists(struct tcp_sock, is_mptcp)) /* a kernel without CONFIG_MPTCP */
 			return PROTO_TCP;
-		return BPF_CORE_READ((struct tcp_sock *)sk, is_mptcp) ? PROTO_MPTCP : PROTO_TCP;
+		return READ((struct tcp_sock *)sk, is_mptcp) ? PROTO_MPTCP : PROTO_TCP;
 	case IPPROTO_MPTCP: return PROTO_MPTCP;
 	case IPPROTO_UDP: return PROTO_UDP;
 	case IPPROTO_ICMP:
@@ -112,25 +112,25 @@ static __always_inline __u32 sock_proto(struct sock *sk, __u32 family, __u32 typ
 
 static __always_inline __u64 sock_cookie(struct sock *sk)
 {
-	return BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	return READ(sk, __sk_common.skc_cookie.counter);
 }
 
 static __always_inline __u32 sock_net_ns(struct sock *sk)
 {
-	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	return READ(sk, __sk_common.skc_net.net, ns.inum);
 }
 
 /* As getsockname(2) sees it. */
 static __always_inline void inet_local(struct sock *sk, struct ev_addr *a, ev_port *port)
 {
 	struct inet_sock *inet = (void *)sk;
-	__u32 bound = bpf_ntohs(BPF_CORE_READ(inet, inet_sport));
+	__u32 bound = bpf_ntohs(READ(inet, inet_sport));
 
 	*port = bound ?: EV_NONE;
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
-		__u32 ip = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	if (READ(sk, __sk_common.skc_family) == AF_INET) {
+		__u32 ip = READ(sk, __sk_common.skc_rcv_saddr);
 
-		set_v4(a, ip ?: BPF_CORE_READ(inet, inet_saddr));
+		set_v4(a, ip ?: READ(inet, inet_saddr));
 		return;
 	}
 	BPF_CORE_READ_INTO(&a->ip, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
@@ -138,21 +138,21 @@ static __always_inline void inet_local(struct sock *sk, struct ev_addr *a, ev_po
 		BPF_CORE_READ_INTO(&a->ip, inet, pinet6, saddr.in6_u.u6_addr8);
 	a->kind = ADDR_IP;
 	if (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80)
-		a->scope = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+		a->scope = READ(sk, __sk_common.skc_bound_dev_if);
 }
 
 /* As getpeername(2) would see it. */
 static __always_inline void inet_remote(struct sock *sk, struct ev_addr *a, ev_port *port)
 {
-	*port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	*port = bpf_ntohs(READ(sk, __sk_common.skc_dport));
 	a->kind = ADDR_IP;
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
-		set_v4(a, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+	if (READ(sk, __sk_common.skc_family) == AF_INET) {
+		set_v4(a, READ(sk, __sk_common.skc_daddr));
 		return;
 	}
 	BPF_CORE_READ_INTO(&a->ip, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
 	if (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80)
-		a->scope = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+		a->scope = READ(sk, __sk_common.skc_bound_dev_if);
 }
 
 /* The local (0) or remote (1) end of a vsock. Not through a type of kernel.h: it is a module's,

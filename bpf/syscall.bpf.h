@@ -9,7 +9,7 @@
 
 static __always_inline bool in_compat_call(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = current_task();
 
 #if defined(__TARGET_ARCH_x86)
 	return READ(task, thread_info.status) & TS_COMPAT;
@@ -22,14 +22,14 @@ static __always_inline bool in_compat_call(void)
  * BTF pointer. They are at the end of its stack, behind which a kernel built with FRED (6.9) keeps two words, */
 static __always_inline const struct pt_regs *stack_regs(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	const struct pt_regs *regs = READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
+	struct task_struct *task = current_task();
+	/* A number: newer kernels know what READ() gives for memory, with which little can be done. */
+	const struct pt_regs *regs = BPF_CORE_READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
 
 #if defined(__TARGET_ARCH_x86)
 	const struct pt_regs *fred = (void *)regs - 2 * sizeof(long);
 
-	if (bpf_core_field_exists(regs->ssx) && (__u16)BPF_CORE_READ(regs, ssx) != USER_DS &&
-	    (__u16)BPF_CORE_READ(fred, ssx) == USER_DS)
+	if (bpf_core_field_exists(regs->ssx) && (__u16)READ(regs, ssx) != USER_DS && (__u16)READ(fred, ssx) == USER_DS)
 		return fred;
 #endif
 	return regs;
@@ -50,38 +50,37 @@ struct call {
 	unsigned long args[6];
 };
 
-/* Fills call->args; READ(regs, field) loads one register. */
+/* Fills call->args; LOAD(regs, field) loads one register. */
 #if defined(__TARGET_ARCH_x86)
-#define CALL_ARGS(call, regs, READ)                            \
+#define CALL_ARGS(call, regs, LOAD)                             \
 	if ((call)->via & VIA_COMPAT) {                        \
-		(call)->args[0] = (__u32)READ(regs, bx);       \
-		(call)->args[1] = (__u32)READ(regs, cx);       \
-		(call)->args[2] = (__u32)READ(regs, dx);       \
-		(call)->args[3] = (__u32)READ(regs, si);       \
-		(call)->args[4] = (__u32)READ(regs, di);       \
-		(call)->args[5] = (__u32)READ(regs, bp);       \
+		(call)->args[0] = (__u32)LOAD(regs, bx);       \
+		(call)->args[1] = (__u32)LOAD(regs, cx);       \
+		(call)->args[2] = (__u32)LOAD(regs, dx);       \
+		(call)->args[3] = (__u32)LOAD(regs, si);       \
+		(call)->args[4] = (__u32)LOAD(regs, di);       \
+		(call)->args[5] = (__u32)LOAD(regs, bp);       \
 	} else {                                               \
-		(call)->args[0] = READ(regs, di);              \
-		(call)->args[1] = READ(regs, si);              \
-		(call)->args[2] = READ(regs, dx);              \
-		(call)->args[3] = READ(regs, r10);             \
-		(call)->args[4] = READ(regs, r8);              \
-		(call)->args[5] = READ(regs, r9);              \
+		(call)->args[0] = LOAD(regs, di);              \
+		(call)->args[1] = LOAD(regs, si);              \
+		(call)->args[2] = LOAD(regs, dx);              \
+		(call)->args[3] = LOAD(regs, r10);             \
+		(call)->args[4] = LOAD(regs, r8);              \
+		(call)->args[5] = LOAD(regs, r9);              \
 	}
 #else
-#define CALL_ARGS(call, regs, READ)                            \
-	(call)->args[0] = READ(regs, orig_x0);                 \
-	(call)->args[1] = READ(regs, regs[1]);                 \
-	(call)->args[2] = READ(regs, regs[2]);                 \
-	(call)->args[3] = READ(regs, regs[3]);                 \
-	(call)->args[4] = READ(regs, regs[4]);                 \
-	(call)->args[5] = READ(regs, regs[5]);                 \
+#define CALL_ARGS(call, regs, LOAD)                             \
+	(call)->args[0] = LOAD(regs, orig_x0);                 \
+	(call)->args[1] = LOAD(regs, regs[1]);                 \
+	(call)->args[2] = LOAD(regs, regs[2]);                 \
+	(call)->args[3] = LOAD(regs, regs[3]);                 \
+	(call)->args[4] = LOAD(regs, regs[4]);                 \
+	(call)->args[5] = LOAD(regs, regs[5]);                 \
 	if ((call)->via & VIA_COMPAT)                          \
 		for (int i = 0; i < 6; i++)                    \
 			(call)->args[i] = (__u32)(call)->args[i];
 #endif
 #define READ_DIRECTLY(regs, field) (untyped ? BPF_CORE_READ(regs, field) : (regs)->field)
-#define READ_BY_HELPER(regs, field) BPF_CORE_READ(regs, field)
 
 /* DEFINE_CALLS(NAME, LIST), with LIST(X) giving X(name) for each system call of interest:
  *   bool NAME_exits(call, regs)  whether the call that returns is one of them; for programs on
@@ -114,10 +113,10 @@ struct call {
 	static __always_inline __attribute__((unused))                                  \
 	bool fn##_in(struct call *call, const struct pt_regs *regs)                     \
 	{                                                                               \
-		call->via = fn##_via(BPF_CORE_READ(regs, REGS_NR));                     \
+		call->via = fn##_via(READ(regs, REGS_NR));                              \
 		if (call->via == VIA_UNKNOWN)                                           \
 			return false;                                                   \
-		CALL_ARGS(call, regs, READ_BY_HELPER)                                   \
+		CALL_ARGS(call, regs, READ)                                            \
 		return true;                                                            \
 	}                                                                               \
 	static __always_inline __attribute__((unused))                                  \
@@ -130,13 +129,13 @@ struct call {
  * io_uring_enter(2), whose number is the same everywhere. */
 static __always_inline bool in_io_uring(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = current_task();
 	const struct pt_regs *regs;
 
 	if (READ(task, flags) & PF_IO_WORKER)
 		return true;
 	regs = task_regs();
-	return BPF_CORE_READ(regs, REGS_NR) == NR_io_uring_enter;
+	return READ(regs, REGS_NR) == NR_io_uring_enter;
 }
 
 #endif
