@@ -12,19 +12,17 @@ static __always_inline void *mount_of(const void *vfsmount)
 	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 }
 
-/* Puts a name of `n` bytes in front of r->path[pos]. Most are so short that words are cheaper than a helper, from the last one
- * on: what the first has too many will be in front of the name, where the next one goes. */
+/* Puts a name of `n` bytes in front of r->path[pos]. Most are short enough to be part of their dentry: four words that end
+ * with it are cheaper than a helper. What they have too many is in front of the name, where the next one goes. */
+#define SHORT_NAME 32
 static __always_inline void copy_name(struct record *r, __u32 pos, __u32 n, const unsigned char *name)
 {
-	if (!direct_reads || n > 32) {
+	if (!direct_reads || n > SHORT_NAME) {
 		bpf_probe_read_kernel(&r->path[(pos - n) & (PATH_BYTES - 1)], n & 255, name);
 		return;
 	}
-	for (__u32 done = 8; done < 32 + 8; done += 8) {
-		*(__u64 *)&r->path[(pos - done) & (PATH_BYTES - 1)] = word_at(name + n - done);
-		if (done >= n)
-			return;
-	}
+	for (__u32 i = 8; i <= SHORT_NAME; i += 8)
+		*(__u64 *)&r->path[(pos - i) & (PATH_BYTES - 1)] = word_at(name + n - i);
 }
 
 /* One step of the walk in record `slot`. Returns nonzero when there is nothing left to do. */
@@ -57,7 +55,7 @@ static __always_inline int path_step(__u32 slot)
 	n = READ(dentry, d_name.len);
 	name = READ(dentry, d_name.name);
 	pos = r->pos;
-	if (n > 255 || pos < n + 10 || pos > PATH_BYTES) {
+	if (n > 255 || pos < n + SHORT_NAME || pos > PATH_BYTES) {
 		r->path_mark |= EV_STR_DEEP;
 		return 1;
 	}
