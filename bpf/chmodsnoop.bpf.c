@@ -346,26 +346,26 @@ __noinline int agree(unsigned long one, unsigned long other)
 /* Those of the words at `from` that do must agree with the one at `found`, if it is not 0, and with each other: earlier calls
  * have left theirs where no function has written since, such as the gap of random size that may lie behind the call's entry.
  * Returns where on the stack the outermost one is; 0: there is none; AMBIGUOUS. Read once: programs use the same stack.
- * `key`: what word to look for, so that not each has to be looked at: its distance to what it points to, or the word itself. */
+ * `key`: what to look for: the distance from a word to what it points to, or the word itself; or all that may be pointers, each of
+ * which has to be looked at. */
 #define AMBIGUOUS 1
 #define ANY_BY_NAME 0
 #define ANY_BY_FD 1
-static __always_inline unsigned long pointer_among(unsigned long from, unsigned long top, unsigned long inode, unsigned long key,
-						   unsigned long found, bool any)
+__noinline unsigned long path_pointer(unsigned long from, unsigned long top, unsigned long inode, unsigned long key, unsigned long found)
 {
-	/* No branches: each doubles the verifier's work. */
-	int by_fd = any ? (int)key : key >= STACK_BYTES;
-	unsigned long mask = by_fd - 1l, above = from & mask, below = top | ~mask;
+	bool any = key <= ANY_BY_FD, by_fd = any ? key : key >= STACK_BYTES;
+	unsigned long low = by_fd ? key & ~1ul : from + key, range = !any ? 1 : by_fd ? -1ul : top - from; /* of the words */
+	unsigned long step = any || by_fd ? 0 : sizeof(long);
 	unsigned long words[STACK_PART], path = 0, here = 0;
 
 	if (!direct_reads && bpf_probe_read_kernel(words, sizeof(words), (void *)from))
 		return found;
 	if (found)
 		bpf_probe_read_kernel(&path, sizeof(path), (void *)found);
-	for (int i = 0; i < STACK_PART; i++) {
-		unsigned long at = from + i * sizeof(long), word = direct_reads ? word_at((void *)at) : words[i];
+	for (int i = 0; i < STACK_PART; i++, low += step) {
+		unsigned long at = from + i * sizeof(long), word = direct_reads ? DIRECT(unsigned long, (void *)at) : words[i];
 
-		if (any ? word - above >= below - above : word - (at & mask) != key) /* most */
+		if (word - low >= range) /* most */
 			continue;
 		if (!points_to_path(word, from, top, inode, by_fd))
 			continue;
@@ -377,45 +377,30 @@ static __always_inline unsigned long pointer_among(unsigned long from, unsigned 
 	return found ?: here;
 }
 
-__noinline unsigned long path_pointer(unsigned long from, unsigned long top, unsigned long inode, int by_fd, unsigned long found)
-{
-	return pointer_among(from, top, inode, by_fd ? ANY_BY_FD : ANY_BY_NAME, found, true);
-}
-
-__noinline unsigned long usual_pointer(unsigned long from, unsigned long top, unsigned long inode, unsigned long key, unsigned long found)
-{
-	return pointer_among(from, top, inode, key, found, false);
-}
-
-/* The distance between the pointer and the path on the stack, by call: whatever the kernel shifts its stack by, both go. */
-#define SURE 4
-__u32 usual_distance[64] = {}, times_found[64] = {};
-
-static __always_inline __u32 place_of(__u32 via)
-{
-	return (via & 31) | (via & VIA_COMPAT) >> 3;
-}
-
-/* Where on the stack the pointer to a path of `inode` is, from the registers at its `top` to the program's own `frame`. */
-static __always_inline unsigned long find_pointer(unsigned long top, unsigned long frame, unsigned long inode, unsigned long key, bool any)
+/* The same of the whole stack, from the registers at its `top` to the program's own `frame`: not what earlier calls have
+ * left below that. */
+__noinline unsigned long find_pointer(unsigned long top, unsigned long frame, unsigned long inode, unsigned long key)
 {
 	unsigned long found = 0;
 
 	for (int left = STACK_PART * sizeof(long); left <= STACK_BYTES && found != AMBIGUOUS; left += STACK_PART * sizeof(long)) {
 		if (frame > top - left && frame < top)
 			break;
-		found = any ? path_pointer(top - left, top, inode, key, found) : usual_pointer(top - left, top, inode, key, found);
+		found = path_pointer(top - left, top, inode, key, found);
 	}
 	return found;
 }
 
-/* The path of `inode`, which the current task's call has just changed, or NULL. Not what earlier calls
- * have left on the stack below this program's own frame. */
+/* The distance between the pointer and the path on the stack, by call: whatever the kernel shifts its stack by, both go. */
+#define SURE 4
+__u32 usual_distance[64] = {}, times_found[64] = {};
+
+/* The path of `inode`, which the current task's call has just changed, or NULL. */
 static __always_inline struct path *changed_path(struct inode *inode, const struct request *q)
 {
 	unsigned long top = (unsigned long)stack_regs(), changed = number(inode), frame, found = 0, path = 0, key = 0;
+	__u32 place = (q->via & 31) | (q->via & VIA_COMPAT) >> 3;
 	bool by_fd = q->by_fd && !q->name;
-	__u32 place = place_of(q->via);
 	long distance = (void *)&path - (void *)inode;
 
 	barrier_var(distance);
@@ -425,9 +410,9 @@ static __always_inline struct path *changed_path(struct inode *inode, const stru
 	else if (times_found[place] >= SURE)
 		key = usual_distance[place];
 	if (key)
-		found = find_pointer(top, frame, changed, key, false);
+		found = find_pointer(top, frame, changed, key);
 	if (!found)
-		found = find_pointer(top, frame, changed, by_fd ? ANY_BY_FD : ANY_BY_NAME, true);
+		found = find_pointer(top, frame, changed, by_fd ? ANY_BY_FD : ANY_BY_NAME);
 	if (!found || found == AMBIGUOUS)
 		return NULL;
 	bpf_probe_read_kernel(&path, sizeof(path), (void *)found);

@@ -187,7 +187,7 @@ static __always_inline void facts_of(struct facts *f, struct sock *sk)
 	f->cookie = sock_cookie(sk);
 	f->family = READ(sk, __sk_common.skc_family);
 	f->type = READ(sk, sk_type);
-	f->proto = sock_proto(sk, f->family, f->type);
+	f->proto = any(sock_proto(sk, f->family, f->type));
 	f->net_ns = sock_net_ns(sk);
 }
 
@@ -504,7 +504,7 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 	bool stream = f->proto == PROTO_TCP || f->proto == PROTO_MPTCP;
 	bool tried = !end->by && inside && inside->cookie && inside->cookie == f->cookie; /* the cgroup hooks saw it */
 	struct sock *sk = end->sock ? sock_of(end->sock) : NULL;
-	__u32 len = end->len, src = end->kernel ? SRC_KERNEL : end->ret ? SRC_USER : SRC_FD;
+	__u32 len = end->len, src = any(end->kernel ? SRC_KERNEL : end->ret ? SRC_USER : SRC_FD);
 	union sockaddr_any *addr;
 	struct connect_event *e;
 	struct record *r;
@@ -828,7 +828,7 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 			if (end.sock)
 				facts_of(&facts, sock_of(end.sock));
 			end.addr = (void *)args.arg[1];
-			end.len = args.op == SYS_CONNECT ? args.arg[2] : 0;
+				end.len = any(args.op == SYS_CONNECT ? args.arg[2] : 0);
 		}
 		connect_end(&end, inside);
 	}

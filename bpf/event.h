@@ -183,7 +183,7 @@ struct event_stats {
 	__u64 followed;   /* processes there are in the trees: see follow.bpf.h */
 	__u64 unfollowed; /* times that one which belongs there, or may, could not be */
 	__u32 seeded;     /* set by user space when all that were there have been found */
-	__u32 unused;
+	__u32 zero;
 };
 
 #endif

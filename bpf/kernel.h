@@ -111,10 +111,22 @@
 const volatile bool direct_reads = false;
 static void *(*const rdonly_cast)(const void *obj, __u32 btf_id) = (void *)KFUNC_RDONLY_CAST;
 
+/* What is at `at`, a kernel address, if direct_reads: up to four words. As a type that has nothing but such words, whatever
+ * it is: so the verifier need not look for a member, and what is read is but a number to it. */
+#define WORDS(at) rdonly_cast((at), KTYPE_WORDS)
+#define DIRECT(type, at) (*(typeof(type) *)WORDS(at))
+
 /* BPF_CORE_READ(), but by plain loads where the kernel allows them: a helper takes some 10 ns. */
-#define DIRECT(p) ((typeof(*(p)) *)rdonly_cast((p), bpf_core_type_id_kernel(typeof(*(p)))))
-#define READ(src, a, ...) \
-	(direct_reads ? ___arrow(DIRECT(src), a, ##__VA_ARGS__) : BPF_CORE_READ((src), a, ##__VA_ARGS__))
+#define READ(src, ...) \
+	(direct_reads ? ___bpf_apply(READ_, ___bpf_narg(__VA_ARGS__))(src, __VA_ARGS__) : BPF_CORE_READ((src), __VA_ARGS__))
+#define READ_1(src, a)                                                                              \
+	({                                                                                          \
+		__auto_type src_ = (src);                                                           \
+		DIRECT(src_->a, (const void *)src_ + bpf_core_field_offset(typeof(*src_), a));      \
+	})
+#define READ_2(src, a, ...) READ_1(READ_1(src, a), __VA_ARGS__)
+#define READ_3(src, a, ...) READ_2(READ_1(src, a), __VA_ARGS__)
+#define READ_4(src, a, ...) READ_3(READ_1(src, a), __VA_ARGS__)
 
 /* bpf_get_current_task(), which is the same as long as a program runs: as assembly without side effects, so that the
  * compiler calls it once, however often it is asked for. */
@@ -468,11 +480,5 @@ struct io_async_msghdr {
 };
 
 #pragma clang attribute pop
-
-/* Eight bytes of kernel memory, anywhere, if direct_reads: as the kernel's struct timespec64, which begins with such a word. */
-static __always_inline __u64 word_at(const void *p)
-{
-	return DIRECT((const struct timespec64 *)p)->tv_sec;
-}
 
 #endif

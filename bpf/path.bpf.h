@@ -17,12 +17,15 @@ static __always_inline void *mount_of(const void *vfsmount)
 #define SHORT_NAME 32
 static __always_inline void copy_name(struct record *r, __u32 pos, __u32 n, const unsigned char *name)
 {
+	const __u64 *from;
+
 	if (!direct_reads || n > SHORT_NAME) {
 		bpf_probe_read_kernel(&r->path[(pos - n) & (PATH_BYTES - 1)], n & 255, name);
 		return;
 	}
-	for (__u32 i = 8; i <= SHORT_NAME; i += 8)
-		*(__u64 *)&r->path[(pos - i) & (PATH_BYTES - 1)] = word_at(name + n - i);
+	from = WORDS(name + n - SHORT_NAME);
+	for (__u32 i = 0; i < SHORT_NAME / 8; i++)
+		*(__u64 *)&r->path[(pos - SHORT_NAME + i * 8) & (PATH_BYTES - 1)] = from[i];
 }
 
 /* One step of the walk in record `slot`. Returns nonzero when there is nothing left to do. */
@@ -145,7 +148,7 @@ static __always_inline struct file *fd_file(int fd)
 		return NULL;
 	files = READ(fdt, fd);
 	if (direct_reads)
-		return (void *)word_at(&files[fd]);
+		return (void *)DIRECT(__u64, &files[fd]);
 	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
 	return file;
 }

@@ -99,7 +99,7 @@ struct call {
 		switch (nr) { LIST(CALL_CASE_COMPAT) }                                  \
 		if (native == VIA_UNKNOWN && compat == VIA_UNKNOWN)                     \
 			return VIA_UNKNOWN;                                             \
-		return in_compat_call() ? compat : native;                              \
+		return any(in_compat_call() ? compat : native);                         \
 	}                                                                               \
 	static __always_inline __attribute__((unused))                                  \
 	bool fn##_exits(struct call *call, const struct pt_regs *regs)                  \

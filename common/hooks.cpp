@@ -196,7 +196,7 @@ Object Hooks::open(const std::function<void(const Object&)>& setup) const {
     if (const std::string bytes = kernel_->for_program(bpf_object__btf(object.bpf)); write(types_, bytes.data(), bytes.size()) != std::ssize(bytes))
       throw Error(fmt::format("cannot keep the kernel's types: {}", std::strerror(errno)));
   *object.untyped = untyped_;
-  *object.direct_reads = !untyped_ && kernel_->function("bpf_rdonly_cast") != 0;
+  *object.direct_reads = !untyped_ && needle::direct_reads(*kernel_);
   setup(object);
   return object;
 }
@@ -246,7 +246,10 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
   for (;;) {
     const Object object = open(setup);
     choose(object);
-    if (const int e = object.load()) {
+    load_together();
+    int e = object.load();
+    if (const int late = finish_loads(); e == 0) e = late;
+    if (e != 0) {
       tool.close();
       if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, nullptr) == 0)
         throw Error("this kernel has no BPF ring buffer; it needs Linux 5.8 or later");

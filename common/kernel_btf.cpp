@@ -43,6 +43,11 @@ std::size_t size_of(const btf_type& t) {
 
 bool is_found_by_name(const btf_type* t) { return btf_is_composite(t) || btf_is_any_enum(t) || btf_is_typedef(t); }
 
+// Whether its `type` is an id, and not a size.
+bool refers_to_type(const btf_type* t) {
+  return btf_is_mod(t) || btf_is_ptr(t) || btf_is_typedef(t) || btf_is_func_proto(t);
+}
+
 // A name without its flavour.
 std::string_view essential(std::string_view name) { return name.substr(0, name.find("___")); }
 
@@ -97,7 +102,7 @@ bool KernelBtf::index() {
     const auto* t = reinterpret_cast<const btf_type*>(raw_.data() + at);
     if (at + sizeof *t > end || at + size_of(*t) > end) return false;
     const unsigned kind = btf_kind(t);
-    if ((kind == BTF_KIND_FUNC || kind == BTF_KIND_TYPEDEF) && t->name_off < strings_.size())
+    if ((kind == BTF_KIND_FUNC || kind == BTF_KIND_TYPEDEF || kind == BTF_KIND_STRUCT) && t->name_off < strings_.size())
       names_.push_back({head_of(&strings_[t->name_off]), t->name_off, static_cast<std::uint32_t>(types_.size()), kind});
     types_.push_back(t);
     at += size_of(*t);
@@ -139,34 +144,45 @@ std::string KernelBtf::for_program(const btf* program) const {
       for (unsigned i = 0; i < btf_vlen(t); i++) need(btf_params(t)[i].type), need(pointee(btf_params(t)[i].type));
   }
 
+  std::vector<std::uint32_t> ids(types_.size());  // of those that are needed; 0, which is void, for others
+  std::uint32_t last = 0;
+  for (unsigned id = 1; id < types_.size(); id++)
+    if (needed[id]) ids[id] = ++last;
+
   std::string types, strings(1, '\0');
-  const auto put = [](std::string& to, const void* from, std::size_t size) { to.append(static_cast<const char*>(from), size); };
-  const auto move_name = [&](char* where) {  // to the new strings
-    std::uint32_t offset;
-    std::memcpy(&offset, where, sizeof offset);
-    if (offset == 0 || offset >= strings_.size()) return;
+  const auto change = [&](std::size_t where, auto f) {
+    std::uint32_t word;
+    std::memcpy(&word, &types[where], sizeof word);
+    word = f(word);
+    std::memcpy(&types[where], &word, sizeof word);
+  };
+  const auto new_id = [&](std::uint32_t id) { return id < ids.size() ? ids[id] : 0; };
+  const auto new_name = [&](std::uint32_t offset) -> std::uint32_t {
+    if (offset == 0 || offset >= strings_.size()) return offset;
     const auto moved = static_cast<std::uint32_t>(strings.size());
     strings.append(&strings_[offset]).push_back('\0');
-    std::memcpy(where, &moved, sizeof moved);
+    return moved;
   };
-  const auto last = static_cast<unsigned>(std::find(needed.rbegin(), needed.rend(), true).base() - needed.begin());
-  types.reserve(last * sizeof(btf_type) * 2);
-  for (unsigned id = 1; id < last; id++) {
-    btf_type t{.name_off = 0, .info = BTF_KIND_FWD << 24, .type = 0};
-    if (needed[id]) t = *types_[id];
-    if (btf_is_ptr(&t) && !(t.type < needed.size() && needed[t.type])) t.type = 0;
-    const std::size_t at = types.size();
-    put(types, &t, sizeof t);
+  for (unsigned id = 1; id < types_.size(); id++) {
     if (!needed[id]) continue;
-    put(types, types_[id] + 1, size_of(t) - sizeof t);
-    move_name(&types[at]);
-    for (std::size_t item = at + sizeof t; size_of_item(t) > 0 && item < types.size(); item += size_of_item(t)) move_name(&types[item]);
+    const btf_type& t = *types_[id];
+    const std::size_t at = types.size(), items = at + sizeof t;
+    types.append(reinterpret_cast<const char*>(&t), size_of(t));
+    change(at + offsetof(btf_type, name_off), new_name);
+    if (refers_to_type(&t)) change(at + offsetof(btf_type, type), new_id);
+    for (std::size_t item = items; size_of_item(t) > 0 && item < types.size(); item += size_of_item(t)) {
+      change(item, new_name);
+      if (btf_is_composite(&t)) change(item + offsetof(btf_member, type), new_id);
+      if (btf_is_func_proto(&t)) change(item + offsetof(btf_param, type), new_id);
+    }
+    if (btf_is_array(&t))
+      for (const std::size_t field : {offsetof(struct btf_array, type), offsetof(struct btf_array, index_type)}) change(items + field, new_id);
   }
   const btf_header h{.magic = BTF_MAGIC, .version = 1, .flags = 0, .hdr_len = sizeof h, .type_off = 0, .type_len = static_cast<__u32>(types.size()),
                      .str_off = static_cast<__u32>(types.size()), .str_len = static_cast<__u32>(strings.size())};
   std::string bytes;
   bytes.reserve(sizeof h + types.size() + strings.size());
-  put(bytes, &h, sizeof h);
+  bytes.append(reinterpret_cast<const char*>(&h), sizeof h);
   return bytes.append(types).append(strings);
 }
 

@@ -28,11 +28,11 @@ class KernelBtf {
 
   // The id of a function, for attach_btf_id; 0: there is none of this name.
   unsigned function(std::string_view name) const { return find(name, BTF_KIND_FUNC); }
+  unsigned structure(std::string_view name) const { return find(name, BTF_KIND_STRUCT); }
   // The same for a tracepoint, `name` as in tp_btf/NAME.
   unsigned tracepoint(std::string_view name) const;
   // BTF of only those structs, unions, enums and typedefs that `program` has too, flavours (NAME___x) as NAME, and of
-  // what they hold; other pointers lead to void. The ids are those of the kernel: between them are empty types.
-  // Bytes as in a file. For CO-RE, which needs nothing else.
+  // what they hold; other pointers lead to void. With ids of their own. Bytes as in a file. For CO-RE, which needs nothing else.
   std::string for_program(const btf* program) const;
 
  private:

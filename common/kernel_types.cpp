@@ -6,13 +6,40 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
+#include <future>
+#include <optional>
+#include <vector>
 
 namespace needle {
 namespace {
 
 const KernelBtf* kernel = nullptr;
 Arguments arguments = Arguments::typed;
+
+struct Load {
+  const bpf_program* program;
+  std::future<int> fd;  // or -errno
+};
+std::optional<std::vector<Load>> loads;  // while programs are loaded together
+
+// What libbpf has prepared is its own for no longer than it loads it, but for what lives as long as the object.
+void load_apart(bpf_program* p, bpf_prog_load_opts* opts) {
+  const auto load = [name = bpf_program__name(p), type = bpf_program__type(p), attach = bpf_program__expected_attach_type(p), opts = *opts,
+                     code = std::vector(bpf_program__insns(p), bpf_program__insns(p) + bpf_program__insn_cnt(p))]() mutable {
+    opts.expected_attach_type = attach;
+    opts.log_level = 0;
+    return bpf_prog_load(type, name, "Dual BSD/GPL", code.data(), code.size(), &opts);
+  };
+  loads->push_back({p, std::async(std::launch::async, load)});
+  bpf_insn nothing[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+                        {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+  bpf_program__set_insns(p, nothing, std::size(nothing));
+  opts->func_info_cnt = opts->line_info_cnt = 0;
+}
 
 // A target that is not zero keeps libbpf from reading the kernel's types. prepare() takes it away.
 int set_up(bpf_program* p, long) {
@@ -21,20 +48,21 @@ int set_up(bpf_program* p, long) {
 
 // Before a program is loaded.
 int prepare(bpf_program* p, bpf_prog_load_opts* opts, long) {
-  if (arguments == Arguments::numbers) return 0;
-  if (bpf_program__type(p) == BPF_PROG_TYPE_TRACING) {
+  if (arguments == Arguments::typed && bpf_program__type(p) == BPF_PROG_TYPE_TRACING) {
     const auto [kind, target] = section_of(p);
     opts->attach_prog_fd = 0;
     opts->attach_btf_id = kind == "tp_btf" ? kernel->tracepoint(target) : kernel->function(kind == "iter" ? "bpf_iter_" + target : target);
     if (opts->attach_btf_id == 0) return -ESRCH;
   }
-  const unsigned cast = kernel->function("bpf_rdonly_cast");
   auto* const code = const_cast<bpf_insn*>(bpf_program__insns(p));  // to be changed until it is loaded, says libbpf.h
-  for (std::size_t i = 0; cast != 0 && i < bpf_program__insn_cnt(p); i++)
-    if (code[i].code == (BPF_JMP | BPF_CALL) && code[i].src_reg == 0 && code[i].imm == KFUNC_RDONLY_CAST) {
-      code[i].src_reg = BPF_PSEUDO_KFUNC_CALL;
-      code[i].imm = static_cast<__s32>(cast);
-    }
+  const DirectReads direct = arguments == Arguments::typed ? direct_reads(*kernel) : DirectReads{};
+  for (std::size_t i = 0; direct && i < bpf_program__insn_cnt(p); i++) {
+    if (code[i].imm == KTYPE_WORDS && BPF_OP(code[i].code) == BPF_MOV) code[i].imm = static_cast<__s32>(direct.words);
+    if (code[i].code != (BPF_JMP | BPF_CALL) || code[i].src_reg != 0 || code[i].imm != KFUNC_RDONLY_CAST) continue;
+    code[i].src_reg = BPF_PSEUDO_KFUNC_CALL;
+    code[i].imm = static_cast<__s32>(direct.cast);
+  }
+  if (loads) load_apart(p, opts);
   return 0;
 }
 
@@ -48,6 +76,22 @@ int attach(const bpf_program* p, long, bpf_link** link) {
 }
 
 }  // namespace
+
+DirectReads direct_reads(const KernelBtf& k) { return {k.function("bpf_rdonly_cast"), k.structure(KTYPE_WORDS_NAME)}; }
+
+void load_together() { loads.emplace(); }
+
+int finish_loads() {
+  int error = 0;
+  for (Load& load : *loads) {
+    const int fd = load.fd.get(), place = bpf_program__fd(load.program);
+    if (fd < 0) error = fd;
+    if (fd >= 0 && place >= 0 && dup3(fd, place, O_CLOEXEC) < 0) error = -errno;
+    if (fd >= 0) close(fd);
+  }
+  loads.reset();
+  return error;
+}
 
 Section section_of(const bpf_program* p) {
   const std::string section = bpf_program__section_name(p);

@@ -21,8 +21,21 @@ Section section_of(const bpf_program*);
 // for which `kernel` is not asked.
 enum class Arguments { typed, numbers };
 
+// What READ() in bpf/kernel.h needs of the kernel to do without helpers: see bpf/kfunc.h. Its ids.
+struct DirectReads {
+  unsigned cast = 0, words = 0;
+  explicit operator bool() const { return cast != 0 && words != 0; }
+};
+DirectReads direct_reads(const KernelBtf&);
+
 // For all objects that this process opens from now on, with the same `arguments` each time. `kernel`: borrowed, until the
-// last of them has been loaded. Programs may call bpf_rdonly_cast(), as READ() in bpf/kernel.h does, where the kernel has that function.
+// last of them has been loaded. Direct reads are put in where the kernel has what they need.
 void answer_libbpf(const KernelBtf& kernel, Arguments arguments);
+
+// The verifier takes most of a tool's start, and libbpf has it look at one program after the other. After load_together() programs
+// are loaded at the same time, by threads: libbpf loads something empty in the place of each, which finish_loads() puts them into
+// once they are there. That returns 0, or -errno of one that the kernel refused, and the object is good for nothing.
+void load_together();
+int finish_loads();
 
 }  // namespace needle

@@ -47,9 +47,9 @@ std::string some_btf() {
   return bytes;
 }
 
-int id_of(const std::string& bytes, const char* name) {
+int id_of(const std::string& bytes, const char* name, __u32 kind) {
   btf* b = btf__new(bytes.data(), static_cast<__u32>(bytes.size()));
-  const int id = btf__find_by_name_kind(b, name, BTF_KIND_FUNC);
+  const int id = btf__find_by_name_kind(b, name, kind);
   btf__free(b);
   return id;
 }
@@ -60,14 +60,16 @@ TEST_CASE("the kernel's BTF: functions and tracepoints by name, as libbpf finds 
   const TempDir dir;
   const std::string bytes = some_btf();
   const KernelBtf btf(dir.file("btf", bytes).c_str());
-  for (const char* name : {"do_open", "do_open_at"}) CHECK(static_cast<int>(btf.function(name)) == id_of(bytes, name));
+  for (const char* name : {"do_open", "do_open_at"}) CHECK(static_cast<int>(btf.function(name)) == id_of(bytes, name, BTF_KIND_FUNC));
   for (const char* name : {"do_ope", "do_open_at2", "record", "", "btf_trace_sys_exit"}) CHECK(btf.function(name) == 0);
+  CHECK(static_cast<int>(btf.structure("record")) == id_of(bytes, "record", BTF_KIND_STRUCT));
+  CHECK(btf.structure("do_open") == 0);
   CHECK(btf.tracepoint("sys_exit") != 0);
   CHECK(btf.tracepoint("sys_enter") == 0);
   CHECK(btf.tracepoint("do_open") == 0);
 }
 
-TEST_CASE("the kernel's BTF: what a program needs of it, with the ids of the whole") {
+TEST_CASE("the kernel's BTF: what a program needs of it") {
   const TempDir dir;
   std::unique_ptr<btf, decltype(&btf__free)> kernel(btf__new_empty(), btf__free), program(btf__new_empty(), btf__free);
   btf* k = kernel.get();
@@ -78,14 +80,14 @@ TEST_CASE("the kernel's BTF: what a program needs of it, with the ids of the who
   const int held = btf__add_struct(k, "held", 8);
   btf__add_field(k, "next", pointer, 0, 0);
   const int array = btf__add_array(k, integer, btf__add_typedef(k, "alias", btf__add_const(k, held)), 2);
-  const int function = btf__add_func(k, "wanted", BTF_FUNC_STATIC, btf__add_func_proto(k, integer));
-  const int wanted = btf__add_struct(k, "wanted", 16);
+  btf__add_func(k, "wanted", BTF_FUNC_STATIC, btf__add_func_proto(k, integer));
+  btf__add_struct(k, "wanted", 16);
   btf__add_field(k, "all", array, 0, 0);
   const int handed = btf__add_struct(k, "handed", 8);
   const int to_handed = btf__add_ptr(k, handed), proto = btf__add_func_proto(k, 0);
   btf__add_func_param(k, "a", to_handed);
-  const int call = btf__add_typedef(k, "call", btf__add_ptr(k, proto));
-  const int values = btf__add_enum64(k, "values", 8, false);
+  btf__add_typedef(k, "call", btf__add_ptr(k, proto));
+  btf__add_enum64(k, "values", 8, false);
   btf__add_enum64_value(k, "LARGE", 1ull << 40);
   btf__add_struct(k, "", 4);
   __u32 size = 0;
@@ -100,22 +102,41 @@ TEST_CASE("the kernel's BTF: what a program needs of it, with the ids of the who
   std::unique_ptr<btf, decltype(&btf__free)> part(btf__new(bytes.data(), static_cast<__u32>(bytes.size())), btf__free);
   const btf* p = part.get();
   REQUIRE(p != nullptr);
-  CHECK(static_cast<int>(btf__type_cnt(p)) == values + 1);
-  const auto name = [&](int id) { return std::string(btf__name_by_offset(p, btf__type_by_id(p, static_cast<__u32>(id))->name_off)); };
-  CHECK(name(wanted) == "wanted");
-  CHECK(btf_members(btf__type_by_id(p, static_cast<__u32>(wanted)))->type == static_cast<__u32>(array));
-  CHECK(name(held) == "held");
-  CHECK(btf__resolve_size(p, static_cast<__u32>(wanted)) == 16);
-  CHECK(btf_enum64_value(btf_enum64(btf__type_by_id(p, static_cast<__u32>(values)))) == 1ull << 40);
-  CHECK(btf_is_ptr(btf__type_by_id(p, static_cast<__u32>(pointer))));
-  CHECK(btf__type_by_id(p, static_cast<__u32>(pointer))->type == 0);
-  CHECK(name(call) == "call");
-  CHECK(name(handed) == "handed");
-  CHECK(btf_vlen(btf__type_by_id(p, static_cast<__u32>(proto))) == 1);
-  for (const int id : {other, function}) {
-    CHECK(btf_is_fwd(btf__type_by_id(p, static_cast<__u32>(id))));
-    CHECK(name(id).empty());
-  }
+  const auto find = [&](const char* name, __u32 kind) {
+    const __s32 id = btf__find_by_name_kind(p, name, kind);
+    return id > 0 ? btf__type_by_id(p, static_cast<__u32>(id)) : nullptr;
+  };
+  const auto type = [&](__u32 id) { return btf__type_by_id(p, id); };
+  const auto name = [&](const btf_type* t) { return std::string(btf__name_by_offset(p, t->name_off)); };
+
+  const btf_type* const one = find("wanted", BTF_KIND_STRUCT);
+  REQUIRE(one != nullptr);
+  CHECK(one->size == 16);
+  const btf_type* const all = type(btf_members(one)->type);
+  CHECK(std::string(btf__name_by_offset(p, btf_members(one)->name_off)) == "all");
+  REQUIRE(btf_is_array(all));
+  CHECK(btf_array(all)->nelems == 2);
+  CHECK(name(type(btf_array(all)->type)) == "alias");
+  CHECK(name(type(btf_array(all)->index_type)) == "int");
+  const btf_type* const of_alias = type(type(btf_array(all)->type)->type);
+  REQUIRE(btf_is_const(of_alias));
+  CHECK(name(type(of_alias->type)) == "held");
+  const btf_type* const next = type(btf_members(find("held", BTF_KIND_STRUCT))->type);
+  REQUIRE(btf_is_ptr(next));
+  CHECK(next->type == 0);
+
+  const btf_type* const numbers = find("values", BTF_KIND_ENUM64);
+  REQUIRE(numbers != nullptr);
+  CHECK(btf_enum64_value(btf_enum64(numbers)) == 1ull << 40);
+  CHECK(std::string(btf__name_by_offset(p, btf_enum64(numbers)->name_off)) == "LARGE");
+
+  const btf_type* const called = type(type(find("call", BTF_KIND_TYPEDEF)->type)->type);
+  REQUIRE(btf_is_func_proto(called));
+  REQUIRE(btf_vlen(called) == 1);
+  CHECK(name(type(type(btf_params(called)->type)->type)) == "handed");
+
+  CHECK(find("other", BTF_KIND_STRUCT) == nullptr);
+  CHECK(find("wanted", BTF_KIND_FUNC) == nullptr);
 }
 
 TEST_CASE("the kernel's BTF: what is none is refused, cut off or not") {

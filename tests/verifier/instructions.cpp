@@ -69,7 +69,7 @@ Bpf open_object(const std::string& tool) {
     const auto* const type = btf__type_by_id(own, var.type);
     if (btf_var(type)->linkage != BTF_VAR_GLOBAL_ALLOCATED) continue;  // not a table of the program's own
     const std::string name = btf__name_by_offset(own, type->name_off);
-    const bool off = name == "untyped" || (name == "direct_reads" && types().function("bpf_rdonly_cast") == 0);  // the kernel decides these
+    const bool off = name == "untyped" || (name == "direct_reads" && !needle::direct_reads(types()));  // the kernel decides these
     std::memset(&bytes[var.offset], off ? 0 : 0xff, var.size);
   }
   REQUIRE(bpf_map__set_initial_value(constants, bytes.data(), size) == 0);
