@@ -16,6 +16,7 @@
 #endif
 
 EV_SCALAR(ev_time, __u64);     /* ns, CLOCK_BOOTTIME */
+EV_SCALAR(ev_start, __u64);    /* the same, of a process: when it started */
 EV_SCALAR(ev_wall, __s64);     /* ns since 1970: a file's own time stamp */
 EV_SCALAR(ev_duration, __u64); /* ns; EV_NONE64: not known */
 EV_SCALAR(ev_pid, __u32);      /* thread group id, in the initial pid namespace */
@@ -125,7 +126,7 @@ enum kind {
 
 struct event_header {
 	ev_time time;      /* of the deed */
-	ev_time start;     /* when the process started: with pid, its identity */
+	ev_start start;    /* when the process started: with pid, its identity */
 	ev_cgroup cgroup;
 	ev_pid pid;
 	ev_pid tid;

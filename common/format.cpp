@@ -37,6 +37,7 @@ std::int64_t boot_to_wall() {
   return offset;
 }
 std::int64_t wall_offset = boot_to_wall();
+unsigned wall_steps = 0;
 
 template <class T> void to_chars(Buffer& out, T v, int base = 10) {
   std::array<char, 24> digits;
@@ -44,10 +45,17 @@ template <class T> void to_chars(Buffer& out, T v, int base = 10) {
   out.append(digits.begin(), end);
 }
 
-void put_padded(Buffer& out, std::uint32_t v, int width) {
+void put_padded(Buffer& out, std::uint32_t v, std::size_t width) {
+  static constexpr auto kPairs = [] {
+    std::array<char, 200> pairs{};
+    for (std::size_t i = 0; i < 100; i++) pairs[2 * i] = static_cast<char>('0' + i / 10), pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+    return pairs;
+  }();
   std::array<char, 20> digits;
-  for (auto i = static_cast<std::size_t>(width); i-- > 0; v /= 10) digits[i] = static_cast<char>('0' + v % 10);
-  out.append(digits.data(), static_cast<std::size_t>(width));
+  std::size_t at = width;
+  for (; at >= 2; v /= 100) std::memcpy(&digits[at -= 2], &kPairs[2 * (v % 100)], 2);
+  if (at == 1) digits[0] = static_cast<char>('0' + v % 10);
+  out.append(digits.data(), width);
 }
 
 // The text of a second, for the few that lines are of at a time.
@@ -109,19 +117,16 @@ bool deceives(char32_t c) {
          (c >= 0x1D173 && c <= 0x1D17A);
 }
 
-// The visible characters of ASCII but some: what needs no look at each.
-class Plain {
- public:
-  constexpr explicit Plain(std::string_view except) {
-    for (std::size_t c = 0x21; c <= 0x7E; c++) is_[c] = except.find(static_cast<char>(c)) == except.npos;
+// Whether all are visible characters of ASCII but these: what needs no look at each. Without an early end, so that the compiler
+// looks at many at a time.
+template <char... Except> bool is_plain(std::string_view s) {
+  unsigned char not_plain = 0;
+  for (const char ch : s) {
+    const auto c = static_cast<unsigned char>(ch);
+    not_plain |= static_cast<unsigned char>((c < 0x21) | (c > 0x7E) | (... | (ch == Except)));
   }
-  bool is_all_of(std::string_view s) const {
-    return std::ranges::all_of(s, [this](char c) { return is_[static_cast<unsigned char>(c)]; });
-  }
-
- private:
-  std::array<bool, 256> is_{};
-};
+  return not_plain == 0;
+}
 
 void put_hex_byte(Buffer& out, char ch) {
   const auto c = static_cast<unsigned char>(ch);
@@ -193,12 +198,23 @@ constexpr std::string_view kCaps[] = {
 // Only if the clock was set: what started once must not move.
 void refresh_wall_clock() {
   constexpr std::int64_t kNoStep = 1'000'000;
-  if (const std::int64_t offset = boot_to_wall(); std::abs(offset - wall_offset) > kNoStep) wall_offset = offset;
+  const std::int64_t offset = boot_to_wall();
+  if (std::abs(offset - wall_offset) <= kNoStep) return;
+  wall_offset = offset;
+  wall_steps++;
 }
+unsigned wall_clock_steps() { return wall_steps; }
 std::int64_t wall_clock(ev_time t) { return wall_offset + static_cast<std::int64_t>(t); }
 
 void put_decimal(Buffer& out, std::uint64_t v) { to_chars(out, v); }
 void put_decimal(Buffer& out, std::int64_t v) { to_chars(out, v); }
+
+void put_json_time(Buffer& out, std::string_view key, ev_time t) {
+  put_key(out, key);
+  out.push_back('"');
+  put_rfc3339(out, wall_clock(t));
+  out.push_back('"');
+}
 
 void put_octal(Buffer& out, unsigned v, int digits) {
   const int top = v > 0777 ? (v > 07777 ? 11 : 4) : 3;
@@ -231,8 +247,7 @@ void put_text(Buffer& out, std::string_view s, Blanks blanks) {
     put_hex_byte(out, s[0]);
     return;
   }
-  static constexpr Plain kPlain("\\");
-  if (kPlain.is_all_of(s)) {
+  if (is_plain<'\\'>(s)) {
     out += s;
     return;
   }
@@ -258,8 +273,7 @@ void put_shell_word(Buffer& out, std::string_view s) {
     out += "''";
     return;
   }
-  static constexpr Plain kPlain("|&;<>()$`\\\"'*?[]#~!{}^");
-  if (s != "-" && kPlain.is_all_of(s)) {
+  if (s != "-" && is_plain<'|', '&', ';', '<', '>', '(', ')', '$', '`', '\\', '"', '\'', '*', '?', '[', ']', '#', '~', '!', '{', '}', '^'>(s)) {
     out += s;
     return;
   }
@@ -372,8 +386,7 @@ void put_text_missing(Buffer& out, const ev_str& s) {
 void put_json_member(Buffer& out, std::string_view key, std::string_view s) {
   put_key(out, key);
   out.push_back('"');
-  static constexpr Plain kPlain("\"\\");
-  if (kPlain.is_all_of(s)) {
+  if (is_plain<'"', '\\'>(s)) {
     out += s;
     out.push_back('"');
     return;

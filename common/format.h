@@ -50,6 +50,7 @@ void put_time(Buffer&, ev_time);                         // local time of day, w
 void put_rfc3339(Buffer&, std::int64_t ns_since_1970);   // UTC, with nanoseconds
 std::int64_t wall_clock(ev_time);                        // ns since 1970
 void refresh_wall_clock();                               // follows a clock that was set: call once a batch
+unsigned wall_clock_steps();                             // how often it was
 
 // Text that a terminal may get: control bytes, what is not UTF-8, and characters that hide
 // or re-order others become \n \t \r \\ \xHH, which can be undone without loss. Empty is "-".
@@ -81,7 +82,7 @@ template <class T> struct Format;  // left undefined: a field of this type canno
 
 // Format<T> has: width, align; text(out, value, record, blanks); json(out, key, value, record),
 // which writes one member or several, with a comma between them. Where nothing but the value decides, both do
-// without the record, and what they wrote may be used again for the next event with the same value.
+// without the record, and what they wrote may be used again for the next event with the same value, until the clock is set.
 
 // Numbers, the greatest two of which may stand for "none" and "not known".
 template <class T, int Width, bool Sentinels = false> struct Integer {
@@ -150,17 +151,19 @@ template <> struct Format<ev_count> : Integer<ev_count, 6> {};
 template <> struct Format<ev_argc> : Integer<ev_argc, 4, true> {};
 template <> struct Format<ev_audit> : Integer<ev_audit, 7, true> {};
 
-// Not by the value alone: the clock may be set.
+void put_json_time(Buffer& out, std::string_view key, ev_time t);
+// Each event has another.
 template <> struct Format<ev_time> {
   static constexpr int width = 15;
   static constexpr Align align = Align::left;
   static void text(Buffer& out, ev_time t, Record, Blanks) { put_time(out, t); }
-  static void json(Buffer& out, std::string_view key, ev_time t, Record) {
-    put_key(out, key);
-    out.push_back('"');
-    put_rfc3339(out, wall_clock(t));
-    out.push_back('"');
-  }
+  static void json(Buffer& out, std::string_view key, ev_time t, Record) { put_json_time(out, key, t); }
+};
+template <> struct Format<ev_start> {
+  static constexpr int width = 15;
+  static constexpr Align align = Align::left;
+  static void text(Buffer& out, ev_start t, Blanks) { put_time(out, static_cast<ev_time>(t)); }
+  static void json(Buffer& out, std::string_view key, ev_start t) { put_json_time(out, key, static_cast<ev_time>(t)); }
 };
 template <> struct Format<ev_wall> : Word<ev_wall, Format<ev_wall>, 30> {
   static bool none(ev_wall t) { return t == ev_wall{}; }

@@ -71,7 +71,12 @@ class Run {
   void put(Buffer& out, Record r) {
     if (to_ == 0) return print(out, r);
     const std::string_view own(reinterpret_cast<const char*>(r.bytes.data()) + from_, to_ - from_);
-    Memo& memo = memos_[slot(own)];
+    if (const unsigned steps = wall_clock_steps(); steps != steps_) {
+      memos_ = {};
+      steps_ = steps;
+    }
+    if (memos_[last_].own != own) last_ = slot(own);
+    Memo& memo = memos_[last_];
     if (memo.own != own) {
       memo.own = own;
       memo.text.clear();
@@ -105,7 +110,9 @@ class Run {
   static constexpr std::array<std::byte, 1024> kSomeRecord{};  // larger than any event without its strings
   Columns columns_;
   std::size_t from_ = 0, to_ = 0;  // of the record: what decides; to_ 0: more does
+  unsigned steps_ = 0;  // of the clock
   std::array<Memo, 64> memos_;
+  std::size_t last_ = 0;  // the one that was used
 };
 
 class Json final : public Output {

@@ -168,7 +168,7 @@ TEST_CASE("JSON: what was printed before is used again only where nothing differ
   for (int i = 0; i < 20000; i++) {
     made_up_event e{};
     e.h.time = ev_time{one_of(3) * 1'000'000'000ull + one_of(2)};
-    e.h.start = ev_time{one_of(3)};
+    e.h.start = ev_start{one_of(3)};
     e.h.pid = ev_pid{one_of(200)};
     e.h.gid = ev_gid{EV_NONE - one_of(3)};
     names[one_of(3)].copy(e.h.comm.s, 15);
