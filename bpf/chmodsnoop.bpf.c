@@ -398,13 +398,11 @@ __u32 usual_distance[64] = {}, times_found[64] = {};
 /* The path of `inode`, which the current task's call has just changed, or NULL. */
 static __always_inline struct path *changed_path(struct inode *inode, const struct request *q)
 {
-	unsigned long top = (unsigned long)stack_regs(), changed = number(inode), frame, found = 0, path = 0, key = 0;
+	unsigned long top = (unsigned long)stack_regs(), changed = (unsigned long)inode, found = 0, path = 0, key = 0;
 	__u32 place = (q->via & 31) | (q->via & VIA_COMPAT) >> 3;
+	unsigned long frame = number(&path);
 	bool by_fd = q->by_fd && !q->name;
-	long distance = (void *)&path - (void *)inode;
 
-	barrier_var(distance);
-	frame = changed + distance;
 	if (by_fd)
 		key = (unsigned long)fd_file(q->dfd) + bpf_core_field_offset(struct file, f_path);
 	else if (times_found[place] >= SURE)
@@ -454,31 +452,12 @@ static __always_inline int inode_changes(struct inode *inode)
 	return 0;
 }
 
-SEC("?tp_btf/writeback_mark_inode_dirty")
-int BPF_PROG(mode__tp_opt_dirty, struct inode *inode)
+/* writeback_mark_inode_dirty, and since 6.13: for file systems with fine time stamps, such as tmpfs and btrfs, ctime_ns_xchg; the
+ * same when their clock has not moved on; and the rest, such as cgroup2 and procfs. All are handed the inode first. */
+SEC("?raw_tp/writeback_mark_inode_dirty+ctime_ns_xchg+ctime_xchg_skip+inode_set_ctime_to_ts")
+int mode__tp_opt_changes(unsigned long long *ctx)
 {
-	return inode_changes(inode);
-}
-
-/* The others exist since 6.13. For file systems with fine time stamps, such as tmpfs and btrfs, */
-SEC("?tp_btf/ctime_ns_xchg")
-int BPF_PROG(mode__tp_opt_ctime, struct inode *inode)
-{
-	return inode_changes(inode);
-}
-
-/* the same when their clock has not moved on, */
-SEC("?tp_btf/ctime_xchg_skip")
-int BPF_PROG(mode__tp_opt_ctime_same, struct inode *inode)
-{
-	return inode_changes(inode);
-}
-
-/* and the rest, such as cgroup2 and procfs. */
-SEC("?tp_btf/inode_set_ctime_to_ts")
-int BPF_PROG(mode__tp_opt_ctime_coarse, struct inode *inode)
-{
-	return inode_changes(inode);
+	return inode_changes((void *)ctx[0]);
 }
 
 /* The mode before: only behind a descriptor is the file known when the call begins. */

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <sstream>
 #include <utility>
 
 namespace needle {
@@ -88,6 +89,21 @@ const std::string& trampoline_refusal(unsigned function) {
   return refusal;
 }
 
+// Those that there are of the tracepoints of a section: raw_tp/ONE+ANOTHER has a program run at several.
+std::vector<std::string> tracepoints_of(const bpf_program* p, const KernelBtf& kernel) {
+  std::vector<std::string> names;
+  std::istringstream target(section_of(p).target);
+  for (std::string name; std::getline(target, name, '+');)
+    if (kernel.tracepoint(name) != 0) names.push_back(name);
+  return names;
+}
+
+// For -v: its section, with the tracepoints that there are.
+std::string where(const bpf_program* p, const KernelBtf& kernel) {
+  const auto [kind, target] = section_of(p);
+  return kind == "raw_tp" ? fmt::format("raw_tp/{}", fmt::join(tracepoints_of(p, kernel), "+")) : bpf_program__section_name(p);
+}
+
 // Why a program cannot work here, as far as that shows without loading it; empty: it may.
 std::string missing(const bpf_program* p, const KernelBtf& kernel, bool untyped) {
   const auto [kind, target] = section_of(p);
@@ -97,7 +113,7 @@ std::string missing(const bpf_program* p, const KernelBtf& kernel, bool untyped)
     if (function == 0) return "this kernel has no function " + target;
     return trampoline_refusal(function);
   }
-  if (kind == "tp_btf" && kernel.tracepoint(target) == 0) return "this kernel has no tracepoint " + target;
+  if ((kind == "tp_btf" || kind == "raw_tp") && tracepoints_of(p, kernel).empty()) return "this kernel has no tracepoint " + target;
   return {};
 }
 
@@ -179,7 +195,7 @@ void Hooks::choose(const Object& object) {
         const Name n = parse(bpf_program__name(p));
         if (is_refused(bpf_program__name(p)) || (n.alternative && std::exchange(alternatives[n.unit], true))) continue;
         bpf_program__set_autoload(p, true);
-        report_ += fmt::format("  {}: taken ({})\n", bpf_program__name(p), bpf_program__section_name(p));
+        report_ += fmt::format("  {}: taken ({})\n", bpf_program__name(p), where(p, *kernel_));
       }
       taken = true;
     }
@@ -271,10 +287,16 @@ bool Hooks::attach(const Object& object) {
   bool attached = true;
   for_each_program(object, [&](bpf_program* p, const Name&) {
     if (!attached || !bpf_program__autoload(p)) return;
-    bpf_link* link = section_of(p).kind == "cgroup" ? attach_to_root_cgroup(p) : bpf_program__attach(p);
-    if (link) return links_.push_back(link);
-    refuse(bpf_program__name(p), fmt::format("the kernel refuses to attach it: {}", std::strerror(errno)));
-    attached = false;
+    const auto keep = [&](bpf_link* link) {
+      if (link) return links_.push_back(link);
+      refuse(bpf_program__name(p), fmt::format("the kernel refuses to attach it: {}", std::strerror(errno)));
+      attached = false;
+    };
+    const std::string kind = section_of(p).kind;
+    if (kind == "cgroup") return keep(attach_to_root_cgroup(p));
+    if (kind != "raw_tp") return keep(bpf_program__attach(p));
+    for (const std::string& name : tracepoints_of(p, *kernel_))
+      if (attached) keep(bpf_program__attach_raw_tracepoint(p, name.c_str()));
   });
   return attached;
 }

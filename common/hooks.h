@@ -6,6 +6,7 @@
 // and attaches is taken. _opt_WORD programs cover a path that not every kernel has or lets us see:
 // they may be missing, those of one WORD together, which -v says. Of the _alt programs of a
 // mechanism, or of a WORD, one and only one is taken: the first that works.
+// A section raw_tp/ONE+ANOTHER is a program that runs at each of these tracepoints that the kernel has.
 // Some WHATs are only for what the user asks for: see asked_for().
 //
 // What attaches may still never run: a function that the compiler has inlined where it is called, an

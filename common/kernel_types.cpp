@@ -107,6 +107,7 @@ void answer_libbpf(const KernelBtf& k, Arguments a) {
   static constexpr Handled kSections[] = {{"fentry+", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY},
                                           {"fexit+", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT},
                                           {"iter+", BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER},
+                                          {"raw_tp+", BPF_PROG_TYPE_RAW_TRACEPOINT, static_cast<bpf_attach_type>(0)},
                                           {"cgroup/connect4", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_CONNECT},
                                           {"cgroup/connect6", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET6_CONNECT},
                                           {"cgroup/sendmsg4", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP4_SENDMSG},
