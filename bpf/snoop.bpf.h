@@ -133,18 +133,19 @@ static __always_inline void comm_of(struct ev_comm *comm, struct task_struct *ta
 	if (direct_reads) {
 		to[0] = DIRECT(__u64, from);
 		to[1] = DIRECT(__u64, from + 8);
-	} else if (bpf_probe_read_kernel_str(comm, sizeof(*comm), from) < 0) {
+	} else {
 		to[0] = to[1] = 0;
+		bpf_probe_read_kernel_str(comm, sizeof(*comm), from);
 	}
 }
 
-/* Whether a name has one of these in it, which are not empty. */
+/* Whether a name has one of these in it. The bytes behind its end are zero, a name's never. */
 static __always_inline bool has_name(const __u64 comm[2], const volatile struct filter_name *names, __u32 count)
 {
 	for (__u32 i = 0; i < NAMES_MAX && i < count; i++) {
 		__u64 low = comm[0], high = comm[1];
 
-		for (__u32 j = 0; j < 16 && low & 0xff; j++) {
+		for (__u32 j = 0; j < 16; j++) {
 			if (!(((low ^ names[i].bytes[0]) & names[i].mask[0]) | ((high ^ names[i].bytes[1]) & names[i].mask[1])))
 				return true;
 			low = low >> 8 | high << 56;
@@ -160,11 +161,10 @@ __noinline int name_filtered_out(void)
 {
 	struct task_struct *task = current_task();
 	struct task_struct *leader = READ(task, group_leader);
-	__u64 thread[2] = {}, process[2];
+	__u64 thread[2], process[2];
 
+	comm_of((struct ev_comm *)thread, task);
 	comm_of((struct ev_comm *)process, leader);
-	if (task != leader)
-		comm_of((struct ev_comm *)thread, task);
 	if (filter.names && !has_name(thread, filter.name, filter.names) && !has_name(process, filter.name, filter.names))
 		return 1;
 	return has_name(thread, filter.not_name, filter.not_names) || has_name(process, filter.not_name, filter.not_names);
