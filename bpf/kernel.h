@@ -456,6 +456,10 @@ struct unix_sock {
 struct netlink_sock {
 	__u32 portid, dst_portid;
 };
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+};
 struct io_connect {
 	void *addr;
 	int addr_len;
