@@ -6,13 +6,15 @@
 
 const volatile bool only_risky = false;
 
-#define CHMOD_CALLS(X) X(chmod) X(fchmod) X(fchmodat) X(fchmodat2)
+#define OLD_CHMOD_CALLS(X) X(chmod) X(fchmod) X(fchmodat)
+#define CHMOD_CALLS(X) OLD_CHMOD_CALLS(X) X(fchmodat2)
 #define OPEN_CALLS(X) X(open) X(openat) X(openat2) X(creat)
 #define NODE_CALLS(X) X(mknod) X(mknodat) X(mkdir) X(mkdirat)
 #define ALL_CALLS(X) CHMOD_CALLS(X) OPEN_CALLS(X) NODE_CALLS(X)
 #define FD_CALLS(X) X(fchmod) X(fchmodat2)
 DEFINE_CALLS(any, ALL_CALLS)
 DEFINE_CALLS(chmod, CHMOD_CALLS)
+DEFINE_CALLS(open, OPEN_CALLS)
 DEFINE_CALLS(node, NODE_CALLS)
 DEFINE_CALLS(fd, FD_CALLS)
 
@@ -592,11 +594,138 @@ int BPF_PROG(mode__fentry_opt_mkdir, const struct path *dir, struct dentry *dent
 	return node_begins(dir, dentry);
 }
 
-/* What has not come as far as chmod_common(), and what was created. */
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(mode__fentry_sys_exit, struct pt_regs *regs, long ret)
+/* Takes what the hooks inside a call have seen. */
+static __always_inline void take_seen(struct change *c)
 {
-	return call_ends(regs, ret);
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct change *seen = bpf_map_lookup_elem(&changes, &tid);
+
+	if (!seen)
+		return;
+	*c = *seen;
+	bpf_map_delete_elem(&changes, &tid);
+}
+
+/* What has not come as far as chmod_common(). Global, as the next two: verified once. */
+__noinline int chmod_returns(int ret)
+{
+	struct change c = {};
+	struct request q;
+	struct call call;
+
+	take_seen(&c);
+	if (c.reported || filtered_out() || !chmod_runs(&call))
+		return 0;
+	request_of(&q, &call);
+	return chmod_ends(&q, &c, ret);
+}
+
+/* What was created. */
+__noinline int open_returns(int fd)
+{
+	struct file *file = fd_file(fd);
+	struct request q;
+	struct call call;
+
+	if (!file || !was_created(file) || filtered_out() || !open_runs(&call))
+		return 0;
+	request_of(&q, &call);
+	return open_ends(&q, fd);
+}
+
+__noinline int node_returns(int ret)
+{
+	struct change c = {};
+	struct request q;
+	struct call call;
+
+	take_seen(&c);
+	if (ret < 0 || filtered_out() || !node_runs(&call))
+		return 0;
+	request_of(&q, &call);
+	return node_ends(&q, &c);
+}
+
+/* By the functions that the calls enter by: do_fchmodat(), which they share, may be inlined in some of them, as in 6.12. */
+#define CHMOD_RETURNS(program, function)                             \
+	SEC("?fexit/" function)                                      \
+	int BPF_PROG(program, const struct pt_regs *regs, long ret)  \
+	{                                                            \
+		return chmod_returns(ret);                           \
+	}
+CHMOD_RETURNS(mode__fentry_alt_1_fchmod, ENTRY(fchmod))
+CHMOD_RETURNS(mode__fentry_alt_1_fchmodat, ENTRY(fchmodat))
+CHMOD_RETURNS(mode__fentry_opt_fchmodat2, ENTRY(fchmodat2)) /* since 6.6 */
+#if defined(__TARGET_ARCH_x86)
+CHMOD_RETURNS(mode__fentry_alt_1_chmod, ENTRY(chmod))
+CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_chmod, ENTRY_32(chmod))
+CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_fchmod, ENTRY_32(fchmod))
+CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_fchmodat, ENTRY_32(fchmodat))
+CHMOD_RETURNS(mode__fentry_opt_fchmodat2_32, ENTRY_32(fchmodat2))
+#define ENTERS_APART(via) ((via) & VIA_COMPAT)
+#else /* where the others serve 32-bit callers too */
+CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_chmod, ENTRY(chmod))
+#define ENTERS_APART(via) ((via) == (VIA_chmod | VIA_COMPAT))
+#endif
+
+/* open(2), openat(2), openat2(2), creat(2) */
+SEC("?fexit/do_sys_openat2")
+int BPF_PROG(mode__fentry_alt_1_open, int dfd, const char *name, struct open_how *how, int ret) /* see open__fentry_end */
+{
+	return ret < 0 ? 0 : open_returns(ret);
+}
+
+/* Else the end of every call that there is. */
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(mode__fentry_alt_2_sys_exit, struct pt_regs *regs, long ret)
+{
+	struct call call;
+
+	if (!any_exits(&call, regs))
+		return 0;
+	if (VIA_IS(call.via, OPEN_CALLS))
+		return ret < 0 ? 0 : open_returns(ret);
+	return VIA_IS(call.via, OLD_CHMOD_CALLS) && !ENTERS_APART(call.via) ? chmod_returns(ret) : 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(mode__fentry_opt_compat_alt_2_sys_exit, struct pt_regs *regs, long ret)
+{
+	struct call call;
+
+	return chmod_exits(&call, regs) && VIA_IS(call.via, OLD_CHMOD_CALLS) && ENTERS_APART(call.via) ? chmod_returns(ret) : 0;
+}
+
+SEC("?fexit/do_mkdirat")
+int BPF_PROG(mode__fentry_opt_node_alt_1_mkdir, int dfd, void *name, unsigned short mode, int ret)
+{
+	return node_returns(ret);
+}
+
+SEC("?fexit/do_mknodat")
+int BPF_PROG(mode__fentry_opt_node_alt_1_mknod, int dfd, void *name, unsigned short mode, unsigned int dev, int ret)
+{
+	return node_returns(ret);
+}
+
+SEC("?fexit/filename_mkdirat") /* their names since 7.0 or so */
+int BPF_PROG(mode__fentry_opt_node_alt_2_mkdir, int dfd, void *name, unsigned short mode, int ret)
+{
+	return node_returns(ret);
+}
+
+SEC("?fexit/filename_mknodat")
+int BPF_PROG(mode__fentry_opt_node_alt_2_mknod, int dfd, void *name, unsigned short mode, unsigned int dev, int ret)
+{
+	return node_returns(ret);
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(mode__fentry_opt_node_alt_3_sys_exit, struct pt_regs *regs, long ret)
+{
+	struct call call;
+
+	return node_exits(&call, regs) ? node_returns(ret) : 0;
 }
 
 static __always_inline int uring_opens(struct filename *name, const struct open_flags *op, struct file *file)

@@ -641,26 +641,36 @@ static __always_inline bool args_of(struct socket_args *a, const struct call *ca
 	return true;
 }
 
+/* Where a datagram goes to, as an address says. */
+struct inet_address {
+	__u16 family, port;
+	__u32 ip4;
+	__u8 ip6[16];
+};
+
+static __always_inline bool address_to(struct datagram *to, const struct inet_address *s)
+{
+	to->port = bpf_ntohs(s->port);
+	if (s->family == AF_INET)
+		copy_v4(to->ip, s->ip4);
+	else if (s->family == AF_INET6)
+		__builtin_memcpy(to->ip, s->ip6, sizeof(to->ip));
+	else
+		return false;
+	return true;
+}
+
 /* Where the cgroup hooks cannot be attached: a datagram by the caller's memory. Global: verified once. */
 __noinline int user_datagram(__u64 sock, __u64 addr, __u32 len, __u32 via, __u64 fd_and_ret)
 {
 	struct sock *sk = (void *)sock;
 	struct datagram to = {.cookie = sock};
+	struct inet_address s = {};
 	struct facts facts;
-	struct {
-		__u16 family, port;
-		__u32 ip4;
-		__u8 ip6[16];
-	} s = {};
 
 	if (!addr || bpf_probe_read_user(&s, len < sizeof(s) ? len & 31 : sizeof(s), (void *)addr))
 		return 0;
-	to.port = bpf_ntohs(s.port);
-	if (s.family == AF_INET)
-		copy_v4(to.ip, s.ip4);
-	else if (s.family == AF_INET6)
-		__builtin_memcpy(to.ip, s.ip6, sizeof(to.ip));
-	else
+	if (!address_to(&to, &s))
 		return 0;
 	facts_of(&facts, sk);
 	if (first_sent(&to))
@@ -784,26 +794,13 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 	bpf_map_delete_elem(&sends, &key);
 }
 
-static __always_inline int call_end(const struct pt_regs *regs, long ret)
+/* Such a call returns. What was begun in it, or a connect. */
+static __always_inline void attempt_ends(const struct socket_args *args, __u32 via, long ret, const struct inside *inside)
 {
-	struct ending end = {.ret = ret};
+	struct ending end = {.ret = ret, .via = via};
 	struct facts facts = {.family = EV_NONE, .type = EV_NONE, .net_ns = EV_NONE};
-	struct socket_args args = {};
-	struct inside *inside;
-	struct call call;
-	__u32 via;
 	__u64 key;
 
-	if (!socket_call_exits(&call, regs) || !args_of(&args, &call))
-		return 0;
-	via = end.via = call.via;
-	key = bpf_get_current_pid_tgid();
-	inside = bpf_map_lookup_elem(&calls, &key);
-	if (args.op != SYS_CONNECT && !inside) {
-		if (!sends_seen && !filtered_out())
-			user_datagrams(&args, via, ret);
-		return 0;
-	}
 	if (inside && inside->started) { /* begun in this call: what remains is a failure that only it knows */
 		struct start *s;
 
@@ -811,11 +808,11 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 		s = bpf_map_lookup_elem(&starts, &key);
 		if (s && s->failing)
 			tcp_done(key, s, ret < 0 ? -ret : EV_ERRNO_UNKNOWN);
-	} else if (args.op == SYS_CONNECT || (inside && inside->cookie && ret < 0)) { /* the latter: Fast Open */
+	} else if (args->op == SYS_CONNECT || (inside && inside->cookie && ret < 0)) { /* the latter: Fast Open */
 		if (filtered_out())
 			goto out;
-		end.fd = args.fd;
-		end.sock = file_socket(fd_file(args.fd));
+		end.fd = args->fd;
+		end.sock = file_socket(fd_file(args->fd));
 		end.facts = &facts;
 		if (inside && inside->sock) {
 			if ((__u64)end.sock != inside->sock)
@@ -827,8 +824,8 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret)
 		} else {
 			if (end.sock)
 				facts_of(&facts, sock_of(end.sock));
-			end.addr = (void *)args.arg[1];
-				end.len = any(args.op == SYS_CONNECT ? args.arg[2] : 0);
+			end.addr = (void *)args->arg[1];
+			end.len = any(args->op == SYS_CONNECT ? args->arg[2] : 0);
 		}
 		connect_end(&end, inside);
 	}
@@ -836,6 +833,23 @@ out:
 	key = bpf_get_current_pid_tgid();
 	if (inside)
 		bpf_map_delete_elem(&calls, &key);
+}
+
+/* `sends`: of datagrams, nothing else sees the end. */
+static __always_inline int call_end(const struct pt_regs *regs, long ret, bool sends)
+{
+	__u64 tid = bpf_get_current_pid_tgid();
+	struct socket_args args = {};
+	struct inside *inside;
+	struct call call;
+
+	if (!socket_call_exits(&call, regs) || !args_of(&args, &call))
+		return 0;
+	inside = bpf_map_lookup_elem(&calls, &tid);
+	if (args.op == SYS_CONNECT || inside)
+		attempt_ends(&args, call.via, ret, inside);
+	else if (sends && !sends_seen && !filtered_out())
+		user_datagrams(&args, call.via, ret);
 	return 0;
 }
 
@@ -873,7 +887,7 @@ static __always_inline bool ring_stream(struct socket *sock)
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(connect__tp_sys_exit, struct pt_regs *regs, long ret)
 {
-	return call_end(regs, ret);
+	return call_end(regs, ret, true);
 }
 
 /* Where the data of a request hold the kernel's copy of the address: alone, or in a message from
@@ -1039,10 +1053,41 @@ out:
 	return 0;
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(connect__fentry_sys_exit, struct pt_regs *regs, long ret)
+/* connect(2), and socketcall(2) for it. */
+SEC("?fexit/__sys_connect")
+int BPF_PROG(connect__fentry_alt_1_connect, int fd, void *address, int addrlen, int ret)
 {
-	return call_end(regs, ret);
+	struct socket_args args = {.op = SYS_CONNECT, .fd = fd, .arg = {fd, (unsigned long)address, addrlen}};
+	__u64 tid = bpf_get_current_pid_tgid();
+	struct call call;
+
+	if (socket_call_runs(&call))
+		attempt_ends(&args, call.via, ret, bpf_map_lookup_elem(&calls, &tid));
+	return 0;
+}
+
+/* Fast Open: what it returns the send does. */
+SEC("?fexit/__inet_stream_connect")
+int BPF_PROG(connect__fentry_alt_1_fast_open, struct socket *sock, void *address, int addrlen, int flags, int is_sendmsg, int ret)
+{
+	__u64 tid = bpf_get_current_pid_tgid();
+	struct socket_args args = {};
+	struct inside *inside;
+	struct call call;
+
+	if (!is_sendmsg)
+		return 0;
+	inside = bpf_map_lookup_elem(&calls, &tid);
+	if (inside && socket_call_runs(&call) && args_of(&args, &call))
+		attempt_ends(&args, call.via, ret, inside);
+	return 0;
+}
+
+/* Else the end of every call that there is. */
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(connect__fentry_alt_2_sys_exit, struct pt_regs *regs, long ret)
+{
+	return call_end(regs, ret, false);
 }
 
 /* The kernel's copy of an address, before it is used, and only if it is going to be: unlike a
@@ -1165,8 +1210,31 @@ int udp__tp_opt_sendmsg6(struct bpf_sock_addr *ctx)
 	return datagram_begin(&to);
 }
 
-/* Its result: of each datagram, of every origin. */
-static __always_inline int datagram_sent(struct sock *sk, int ret)
+/* Where the cgroup hooks cannot be attached: sets a datagram out by its message, if that has an address of this family. One that
+ * udpv6_sendmsg() has for a v4-mapped address is udp_sendmsg()'s. Global: verified once. */
+__noinline int message_begins(__u64 sock, __u64 message, __u32 family)
+{
+	struct send key = {.tid = bpf_get_current_pid_tgid()};
+	struct msghdr *msg = (void *)message;
+	struct datagram to = {.cookie = sock};
+	struct inet_address s = {};
+	__u32 len = BPF_CORE_READ(msg, msg_namelen);
+	void *name = BPF_CORE_READ(msg, msg_name);
+
+	if (!name || filtered_out() || bpf_probe_read_kernel(&s, len < sizeof(s) ? len & 31 : sizeof(s), name))
+		return 0;
+	if (s.family != family || !address_to(&to, &s) || (family == AF_INET6 && (len < sizeof(s) || ip_is_v4(to.ip))))
+		return 0;
+	if (!first_sent(&to))
+		return 0;
+	to.cookie = sock_cookie((void *)sock);
+	if (bpf_map_update_elem(&sends, &key, &to, BPF_ANY))
+		__sync_fetch_and_add(&stats.lost_map, 1);
+	return 0;
+}
+
+/* Its result: of each datagram, of every origin. `msg`: NULL where only the cgroup hooks know its address. */
+static __always_inline int datagram_sent(struct sock *sk, struct msghdr *msg, __u32 family, int ret)
 {
 	struct send key = {.tid = bpf_get_current_pid_tgid()};
 	struct datagram *to, copy;
@@ -1177,6 +1245,8 @@ static __always_inline int datagram_sent(struct sock *sk, int ret)
 	if (READ(sk, sk_protocol) != IPPROTO_UDP)
 		return 0;
 	lengths_seen = 1;
+	if (msg && !sends_seen)
+		message_begins(number(sk), number(msg), family);
 	to = bpf_map_lookup_elem(&sends, &key);
 	if (!to)
 		return 0;
@@ -1192,7 +1262,7 @@ static __always_inline int datagram_sent(struct sock *sk, int ret)
 SEC("?tp_btf/sock_send_length") /* since 6.3 (6e6eda44b939) */
 int BPF_PROG(sent__tp_opt_result_alt_1_each, struct sock *sk, int ret)
 {
-	return datagram_sent(sk, ret);
+	return datagram_sent(sk, NULL, 0, ret);
 }
 
 SEC("?tp_btf/sys_exit")
@@ -1207,13 +1277,13 @@ int BPF_PROG(sent__tp_opt_result_alt_2_end, struct pt_regs *regs, long ret)
 }
 
 SEC("?fexit/udp_sendmsg")
-int BPF_PROG(sent__fentry_v4, struct sock *sk, void *msg, __u64 len, int ret)
+int BPF_PROG(sent__fentry_v4, struct sock *sk, struct msghdr *msg, __u64 len, int ret)
 {
-	return datagram_sent(sk, ret);
+	return datagram_sent(sk, msg, AF_INET, ret);
 }
 
 SEC("?fexit/udpv6_sendmsg")
-int BPF_PROG(sent__fentry_opt_v6, struct sock *sk, void *msg, __u64 len, int ret)
+int BPF_PROG(sent__fentry_opt_v6, struct sock *sk, struct msghdr *msg, __u64 len, int ret)
 {
-	return datagram_sent(sk, ret);
+	return datagram_sent(sk, msg, AF_INET6, ret);
 }

@@ -477,16 +477,58 @@ int BPF_PROG(fail__fentry_alloc_bprm, int dfd, struct filename *filename)
 	return 0;
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(fail__fentry_sys_exit, struct pt_regs *regs, long ret)
+/* Global: verified once. */
+__noinline int exec_failed(int ret)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct call call;
 
-	if (ret >= 0 || !exec_exits(&call, regs))
+	if (!exec_runs(&call))
 		return 0;
 	if (has_failed(ret))
 		report_failed(&call, ret, bpf_map_lookup_elem(&names, &tid));
 	bpf_map_delete_elem(&names, &tid);
 	return forget_before();
+}
+
+/* The end of each call: that of the function by which it has entered, or else of all calls that there are. */
+SEC("?fexit/" ENTRY(execve))
+int BPF_PROG(fail__fentry_alt_1_execve, const struct pt_regs *regs, long ret)
+{
+	return ret < 0 ? exec_failed(ret) : 0;
+}
+
+SEC("?fexit/" ENTRY(execveat))
+int BPF_PROG(fail__fentry_alt_1_execveat, const struct pt_regs *regs, long ret)
+{
+	return ret < 0 ? exec_failed(ret) : 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(fail__fentry_alt_2_sys_exit, struct pt_regs *regs, long ret)
+{
+	struct call call;
+
+	return ret < 0 && exec_exits(&call, regs) && !(call.via & VIA_COMPAT) ? exec_failed(ret) : 0;
+}
+
+/* The same for 32-bit callers. */
+SEC("?fexit/" ENTRY_COMPAT(execve))
+int BPF_PROG(fail__fentry_opt_compat_alt_1_execve, const struct pt_regs *regs, long ret)
+{
+	return ret < 0 ? exec_failed(ret) : 0;
+}
+
+SEC("?fexit/" ENTRY_COMPAT(execveat))
+int BPF_PROG(fail__fentry_opt_compat_alt_1_execveat, const struct pt_regs *regs, long ret)
+{
+	return ret < 0 ? exec_failed(ret) : 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(fail__fentry_opt_compat_alt_2_sys_exit, struct pt_regs *regs, long ret)
+{
+	struct call call;
+
+	return ret < 0 && exec_exits(&call, regs) && call.via & VIA_COMPAT ? exec_failed(ret) : 0;
 }

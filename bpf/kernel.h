@@ -107,6 +107,17 @@
 /* include/linux/pid.h, include/uapi/linux/capability.h */
 #define PIDTYPE_SID 3
 
+/* arch/x86/include/asm/syscall_wrapper.h, arch/arm64/include/asm/syscall_wrapper.h: the function by which a system call
+ * enters, and a 32-bit one whose arguments lie otherwise in memory. Other 32-bit ones are x86's ENTRY_32, arm64's ENTRY. */
+#if defined(__TARGET_ARCH_x86)
+#define ENTRY(name) "__x64_sys_" #name
+#define ENTRY_32(name) "__ia32_sys_" #name
+#define ENTRY_COMPAT(name) "__ia32_compat_sys_" #name
+#else
+#define ENTRY(name) "__arm64_sys_" #name
+#define ENTRY_COMPAT(name) "__arm64_compat_sys_" #name
+#endif
+
 /* Set by user space where the kernel has bpf_rdonly_cast() (6.2). */
 const volatile bool direct_reads = false;
 static void *(*const rdonly_cast)(const void *obj, __u32 btf_id) = (void *)KFUNC_RDONLY_CAST;
@@ -467,6 +478,10 @@ struct unix_sock {
 };
 struct netlink_sock {
 	__u32 portid, dst_portid;
+};
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
 };
 struct io_connect {
 	void *addr;

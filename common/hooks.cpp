@@ -16,7 +16,6 @@
 #include <cstring>
 #include <map>
 #include <sstream>
-#include <utility>
 
 namespace needle {
 namespace {
@@ -27,7 +26,8 @@ constexpr std::array<std::string_view, 2> kMechanisms{"fentry", "tp"};
 struct Name {
   std::string what, mechanism;
   std::string unit;  // what it is refused with: its group, or those that share _opt_WORD
-  bool optional = false, alternative = false;
+  std::string alternative;  // or those of the unit that share _alt_WORD; empty: it is none
+  bool optional = false;
   std::string group() const { return what + "__" + mechanism; }
 };
 
@@ -37,7 +37,7 @@ Name parse(std::string_view program) {
   const std::string_view rest = program.substr(sep + 2);
   for (const std::string_view m : kMechanisms)
     if (rest == m || rest.starts_with(std::string(m) + "_")) {
-      Name name{std::string(program.substr(0, sep)), std::string(m), {}};
+      Name name{std::string(program.substr(0, sep)), std::string(m), {}, {}};
       std::string_view detail = rest.substr(m.size());
       name.unit = name.group();
       name.optional = detail.starts_with("_opt_");
@@ -46,7 +46,7 @@ Name parse(std::string_view program) {
         name.unit += word;
         detail.remove_prefix(word.size());
       }
-      name.alternative = detail.starts_with("_alt_");
+      if (detail.starts_with("_alt_")) name.alternative = name.unit + std::string(detail.substr(0, detail.find('_', 5)));
       return name;
     }
   return {};
@@ -154,13 +154,13 @@ bpf_link* attach_to_root_cgroup(const bpf_program* p) {
 
 void Hooks::refuse(const std::string& program, const std::string& reason) {
   const Name name = parse(program);
-  refused_.insert(name.alternative ? program : name.unit);
+  refused_.insert(name.alternative.empty() ? name.unit : name.alternative);
   refusals_ += fmt::format("  {}: {}\n", program, reason);
 }
 
 bool Hooks::is_refused(const std::string& program) const {
   const Name name = parse(program);
-  return refused_.contains(program) || refused_.contains(name.unit) || refused_.contains(name.group());
+  return refused_.contains(name.alternative) || refused_.contains(name.unit) || refused_.contains(name.group());
 }
 
 void Hooks::choose(const Object& object) {
@@ -184,16 +184,16 @@ void Hooks::choose(const Object& object) {
       }
       // Alternatives are tried by their names: what the object holds is in the order of its sections.
       std::ranges::sort(mechanisms[mechanism], {}, [](bpf_program* p) { return std::string_view(bpf_program__name(p)); });
-      std::map<std::string, bool> alternatives;  // by unit: whether one is left, and then whether one is taken
+      std::map<std::string, std::string> alternatives;  // by unit: the first that is left
       for (bpf_program* p : mechanisms[mechanism])
-        if (const Name n = parse(bpf_program__name(p)); n.alternative) alternatives[n.unit] |= !is_refused(bpf_program__name(p));
-      for (auto& [unit, left] : alternatives)
-        if (!left) refused_.insert(unit);
+        if (const Name n = parse(bpf_program__name(p)); !n.alternative.empty())
+          if (std::string& first = alternatives[n.unit]; first.empty() && !is_refused(bpf_program__name(p))) first = n.alternative;
+      for (auto& [unit, first] : alternatives)
+        if (first.empty()) refused_.insert(unit);
       if (refused_.contains(what + "__" + mechanism)) continue;
-      alternatives.clear();
       for (bpf_program* p : mechanisms[mechanism]) {
         const Name n = parse(bpf_program__name(p));
-        if (is_refused(bpf_program__name(p)) || (n.alternative && std::exchange(alternatives[n.unit], true))) continue;
+        if (is_refused(bpf_program__name(p)) || (!n.alternative.empty() && n.alternative != alternatives[n.unit])) continue;
         bpf_program__set_autoload(p, true);
         report_ += fmt::format("  {}: taken ({})\n", bpf_program__name(p), where(p, *kernel_));
       }
@@ -315,7 +315,7 @@ bool Hooks::try_out(const Object& object) {
   for_each_program(object, [&](bpf_program* p, const Name& name) {
     bpf_prog_info info{};
     __u32 size = sizeof info;
-    if (!bpf_program__autoload(p) || name.optional || std::ranges::find(tool.trials, name.what, &Trial::what) == tool.trials.end()) return;
+    if (!bpf_program__autoload(p) || std::ranges::find(tool.trials, name.optional ? name.unit : name.what, &Trial::what) == tool.trials.end()) return;
     if (bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size) != 0 || info.run_cnt > 0) return;
     refuse(bpf_program__name(p), "the kernel attaches it, but never runs it");
     all = false;

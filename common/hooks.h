@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Which programs of an object to use: decided here, by trying.
 //
-// A program is named WHAT__MECHANISM[_opt_WORD][_alt][_detail]. The programs of one WHAT and one
+// A program is named WHAT__MECHANISM[_opt_WORD][_alt_WORD][_detail]. The programs of one WHAT and one
 // mechanism belong together; of a WHAT's mechanisms the first in the order fentry, tp that loads
 // and attaches is taken. _opt_WORD programs cover a path that not every kernel has or lets us see:
-// they may be missing, those of one WORD together, which -v says. Of the _alt programs of a
-// mechanism, or of a WORD, one and only one is taken: the first that works.
+// they may be missing, those of one WORD together, which -v says. The _alt programs of one WORD are an
+// alternative: of those of a mechanism, or of an _opt_WORD, one and only one is taken, with all its programs: the
+// first by name of which all work.
 // A section raw_tp/ONE+ANOTHER is a program that runs at each of these tracepoints that the kernel has.
 // Some WHATs are only for what the user asks for: see asked_for().
 //
@@ -56,7 +57,7 @@ class Hooks {
   std::optional<KernelBtf> kernel_;
   int types_ = -1;  // a file with those of the kernel's types that the tool needs
   std::vector<bpf_link*> links_;
-  std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD; and _alt programs
+  std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD; and alternatives: with _alt_WORD
   std::string refusals_, report_;
 };
 

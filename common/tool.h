@@ -117,7 +117,8 @@ struct Option {
 };
 
 // A deed of the tool's own, harmless and without a trace, that must wake all programs of WHAT but the optional
-// ones: a hook can be attached where nothing ever comes by (see hooks.h).
+// ones, or all of the optional ones WHAT__MECHANISM_opt_WORD: a hook can be attached where nothing ever comes
+// by (see hooks.h).
 struct Trial {
   std::string_view what;
   void (*deed)();

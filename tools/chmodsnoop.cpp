@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 using namespace needle;
@@ -69,8 +70,17 @@ static void chmod_pipe() {
   if (pipe2(fds, O_CLOEXEC) != 0) return;
   fchmod(fds[0], 0600);
   close(fds[0]), close(fds[1]);
+#ifdef SYS_chmod
+  syscall(SYS_chmod, "", 0);  // there is no file without a name
+#endif
+  syscall(SYS_fchmodat, AT_FDCWD, "", 0);
+  close(open("/", O_PATH | O_CLOEXEC));
 }
-static constexpr Trial trials[] = {{"mode", chmod_pipe}};
+static void make_root() {  // it exists
+  mkdir("/", 0755);
+  mknod("/", S_IFREG | 0644, 0);
+}
+static constexpr Trial trials[] = {{"mode", chmod_pipe}, {"mode__fentry_opt_node", make_root}};
 
 constexpr Tool needle::tool = make_tool<chmodsnoop_bpf, chmod_event>(
     "chmodsnoop", "Trace changes of file modes, and files created with dangerous ones.",

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <utility>
 
 using namespace needle;
 using Bpf = Skeleton<connectsnoop_bpf>;
@@ -217,12 +218,14 @@ constexpr Option options[] = {
 
 }  // namespace
 
-// On a socket without a connection, which this would dissolve.
+// On sockets without a connection, which this would dissolve.
 static void connect_nowhere() {
   const sockaddr none{};
-  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  connect(fd, &none, sizeof none);
-  close(fd);
+  for (const auto& [family, type] : {std::pair{AF_UNIX, SOCK_DGRAM}, {AF_INET, SOCK_STREAM}}) {
+    const int fd = socket(family, type | SOCK_CLOEXEC, 0);
+    connect(fd, &none, sizeof none);
+    close(fd);
+  }
 }
 // There is no port 0.
 static void send_nowhere() {

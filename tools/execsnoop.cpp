@@ -4,7 +4,9 @@
 
 #include "execsnoop.skel.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 using namespace needle;
@@ -80,7 +82,12 @@ static constexpr auto columns = shown_last(header_columns<exec_event>, "ppid") +
 static constexpr Option options[] = {Bpf::path_prefix()};
 
 // A directory is no program.
-static constexpr Trial trials[] = {{"fail", [] { execl("/", "/", nullptr); }}};
+static void exec_directory() {
+  execl("/", "/", nullptr);
+  const char* const argv[] = {"/", nullptr};
+  syscall(SYS_execveat, AT_FDCWD, "/", argv, environ, 0);
+}
+static constexpr Trial trials[] = {{"fail", exec_directory}};
 
 constexpr Tool needle::tool = make_tool<execsnoop_bpf, exec_event>(
     "execsnoop", "Trace programs as they are executed.",

@@ -460,34 +460,46 @@ TEST_CASE("lineage: of more than sixteen ancestors the nearest") {
 }
 
 TEST_CASE("datagrams where the cgroup hooks are refused") {
-  Actor actor([](Json& t) {
-    const Address to = closed_port();
-    const int fd = new_socket(AF_INET, SOCK_DGRAM);
-    iovec byte{const_cast<char*>("x"), 1};
-    mmsghdr messages[2]{};
-    Address targets[] = {to, ip_address("127.0.0.2", to.port())};
-    for (int i = 0; i < 2; i++) {
-      messages[i].msg_hdr.msg_name = targets[i].get();
-      messages[i].msg_hdr.msg_namelen = targets[i].size;
-      messages[i].msg_hdr.msg_iov = &byte;
-      messages[i].msg_hdr.msg_iovlen = 1;
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Actor actor([](Json& t) {
+      const Address to = closed_port();
+      const int fd = new_socket(AF_INET, SOCK_DGRAM), fd6 = new_socket(AF_INET6, SOCK_DGRAM);
+      iovec byte{const_cast<char*>("x"), 1};
+      mmsghdr messages[2]{};
+      Address targets[] = {to, ip_address("127.0.0.2", to.port())};
+      for (int i = 0; i < 2; i++) {
+        messages[i].msg_hdr.msg_name = targets[i].get();
+        messages[i].msg_hdr.msg_namelen = targets[i].size;
+        messages[i].msg_hdr.msg_iov = &byte;
+        messages[i].msg_hdr.msg_iovlen = 1;
+      }
+      t["all"] = {{"lineage", lineage_of(getpid())}, {"exe", link_of("/proc/self/exe")}, {"cwd", fs::current_path().string()}};
+      t["raddr"] = {to.ip(), "127.0.0.2", "127.0.0.3", "::1"};
+      check(sendmmsg(fd, messages, 2, 0), "sendmmsg");
+      for (const char* ip : {"::ffff:127.0.0.3", "::1"}) {
+        const Address to6 = ip_address(ip, to.port());
+        check(sendto(fd6, "x", 1, 0, to6.get(), to6.size), "sendto");
+      }
+    });
+    Args command{"setpriv", "--bounding-set", "-net_admin,-sys_admin", "--inh-caps", "-net_admin,-sys_admin"};
+    for (const std::string& word : command_of("connectsnoop", {"-j", "--hook", tier, "-o", "src,lineage,exe,cwd,raddr,err", "-p", actor.id()}))
+      command.push_back(word);
+    Tracer tracer(command);
+    const Json t = actor.act();
+    tracer.stop();
+    Json truth = t["all"];
+    truth.update({{"src", tier == "tp" ? "user" : "kernel"}, {"errno", 0}, {"error", nullptr}});
+    if (truth["lineage"].size() > 17) truth.erase("lineage");
+    REQUIRE(tracer.events().size() == 4);
+    for (std::size_t i = 0; i < 4; i++) {
+      truth["raddr"] = t["raddr"][i];
+      for (const auto& [key, value] : truth.items()) {
+        INFO(key);
+        CHECK(tracer.events()[i][key] == value);
+      }
     }
-    t = {{"lineage", lineage_of(getpid())}, {"exe", link_of("/proc/self/exe")}, {"cwd", fs::current_path().string()}};
-    check(sendmmsg(fd, messages, 2, 0), "sendmmsg");
-  });
-  Args command{"setpriv", "--bounding-set", "-net_admin,-sys_admin", "--inh-caps", "-net_admin,-sys_admin"};
-  for (const std::string& word : command_of("connectsnoop", {"-j", "-o", "src,lineage,exe,cwd,err", "-p", actor.id()})) command.push_back(word);
-  Tracer tracer(command);
-  Json truth = actor.act();
-  tracer.stop();
-  truth.update({{"src", "user"}, {"errno", 0}, {"error", nullptr}});
-  if (truth["lineage"].size() > 17) truth.erase("lineage");
-  REQUIRE(tracer.events().size() == 2);
-  for (const Json& e : tracer.events())
-    for (const auto& [key, value] : truth.items()) {
-      INFO(key);
-      CHECK(e[key] == value);
-    }
+  }
 }
 
 TEST_CASE("nspid: in a pid namespace of its own") {

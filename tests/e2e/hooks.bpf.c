@@ -21,6 +21,19 @@ int deed__tp_opt_timer(void *ctx)
 	return 0;
 }
 
+/* Optional, but with a trial of its own. */
+SEC("?tp_btf/itimer_state")
+int deed__tp_opt_tried_alt_1(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/sys_enter")
+int deed__tp_opt_tried_alt_2(void *ctx)
+{
+	return 0;
+}
+
 /* The second is the first that there is; then the third is not needed. */
 SEC("?tp_btf/of_no_kernel")
 int choice__tp_opt_one_alt_1(void *ctx)
@@ -54,6 +67,49 @@ int choice__tp_opt_two_alt_1(void *ctx)
 
 SEC("?tp_btf/sys_exit")
 int choice__tp_opt_two_also(void *ctx)
+{
+	return 0;
+}
+
+/* Two that go together: of the first two one is not there, of the next two one does not load. */
+SEC("?tp_btf/sys_exit")
+int choice__tp_opt_pair_alt_1_there(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/of_no_kernel")
+int choice__tp_opt_pair_alt_1_gone(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int choice__tp_opt_pair_alt_2_there(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int choice__tp_opt_pair_alt_2_refused(void *ctx)
+{
+	return *(volatile int *)8;
+}
+
+SEC("?tp_btf/sys_exit")
+int choice__tp_opt_pair_alt_3_one(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/sys_enter")
+int choice__tp_opt_pair_alt_3_other(void *ctx)
+{
+	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int choice__tp_opt_pair_alt_4(void *ctx)
 {
 	return 0;
 }

@@ -48,7 +48,7 @@ bool has(const std::string& text, const std::string& part) { return text.find(pa
 
 }  // namespace
 
-constexpr Trial trials[] = {{"deed", [] { the_deed(); }}};
+constexpr Trial trials[] = {{"deed", [] { the_deed(); }}, {"deed__tp_opt_tried", [] { the_deed(); }}};
 constexpr Tool needle::tool = make_tool<hooks_bpf, no_event>("hooks", "", "", columns, {}, trials);
 
 TEST_CASE("a hook that the tool's own deed does not wake gives way to the next") {
@@ -61,6 +61,8 @@ TEST_CASE("a hook that the tool's own deed does not wake gives way to the next")
   INFO(silent);
   CHECK(has(silent, "deed__tp_any: taken"));
   CHECK(has(silent, "deed__tp_opt_timer: taken"));  // which nothing has woken, nor must
+  CHECK(has(silent, "deed__tp_opt_tried_alt_2: taken"));
+  CHECK(has(silent, "deed__tp_opt_tried_alt_1: the kernel attaches it, but never runs it"));
   CHECK_FALSE(has(silent, "deed__fentry_timer: taken"));
   CHECK(has(silent, "deed__fentry_timer: the kernel attaches it, but never runs it"));
 
@@ -82,6 +84,11 @@ TEST_CASE("of alternatives the first is taken that loads, and an optional unit h
   CHECK_FALSE(has(report, "choice__tp_opt_one_alt_3"));
   CHECK(has(report, "choice__tp_opt_one_alt_1: this kernel has no tracepoint of_no_kernel"));
   CHECK_FALSE(has(report, "choice__tp_opt_two_also"));
+  CHECK_FALSE(has(report, "choice__tp_opt_pair_alt_1_there"));
+  CHECK_FALSE(has(report, "choice__tp_opt_pair_alt_2_there"));
+  CHECK(has(report, "choice__tp_opt_pair_alt_3_one: taken"));
+  CHECK(has(report, "choice__tp_opt_pair_alt_3_other: taken"));
+  CHECK_FALSE(has(report, "choice__tp_opt_pair_alt_4"));
   CHECK(has(report, "choice__tp_alt_works: taken"));
   CHECK(has(report, "choice__tp_alt_refused: the kernel refuses to load it"));
 }
