@@ -304,8 +304,8 @@ static __always_inline int call_ends(const struct pt_regs *regs, long ret)
  * which are traced, in the context of the call and with that very inode. The name that the kernel
  * found it by is the struct path that chmod_common() was given: a pointer to it lies in the frames
  * of the functions that it called. */
-#define STACK_BYTES 2048 /* more than lies between the saved registers and those functions */
-#define STACK_PART 32    /* words looked at in one go */
+#define STACK_BYTES 2080 /* more than lies between the saved registers and those functions */
+#define STACK_PART 20    /* words looked at in one go: stack is short before 6.13 */
 
 /* Whether it may be the address of an object: reading from others costs a fault. */
 static __always_inline bool is_pointer(unsigned long p)
@@ -397,18 +397,26 @@ __noinline unsigned long find_pointer(unsigned long top, unsigned long frame, un
 #define SURE 4
 __u32 usual_distance[64] = {}, times_found[64] = {};
 
+static __always_inline __u32 *of_call(__u32 *array, __u32 via)
+{
+	__u32 i = (via & 31) | (via & VIA_COMPAT) >> 3;
+
+	barrier_var(i); /* see record_at() */
+	return &array[i & 63];
+}
+
 /* The path of `inode`, which the current task's call has just changed, or NULL. */
 static __always_inline struct path *changed_path(struct inode *inode, const struct request *q)
 {
 	unsigned long top = (unsigned long)stack_regs(), changed = (unsigned long)inode, found = 0, path = 0, key = 0;
-	__u32 place = (q->via & 31) | (q->via & VIA_COMPAT) >> 3;
+	__u32 *times = of_call(times_found, q->via), *distance = of_call(usual_distance, q->via);
 	unsigned long frame = number(&path);
 	bool by_fd = q->by_fd && !q->name;
 
 	if (by_fd)
 		key = (unsigned long)fd_file(q->dfd) + bpf_core_field_offset(struct file, f_path);
-	else if (times_found[place] >= SURE)
-		key = usual_distance[place];
+	else if (*times >= SURE)
+		key = *distance;
 	if (key)
 		found = find_pointer(top, frame, changed, key);
 	if (!found)
@@ -416,9 +424,9 @@ static __always_inline struct path *changed_path(struct inode *inode, const stru
 	if (!found || found == AMBIGUOUS)
 		return NULL;
 	bpf_probe_read_kernel(&path, sizeof(path), (void *)found);
-	if (!by_fd && times_found[place] < SURE) {
-		times_found[place] = usual_distance[place] == path - found ? times_found[place] + 1 : 0;
-		usual_distance[place] = path - found;
+	if (!by_fd && *times < SURE) {
+		*times = *distance == path - found ? *times + 1 : 0;
+		*distance = path - found;
 	}
 	return (void *)path;
 }
