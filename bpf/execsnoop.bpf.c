@@ -491,38 +491,25 @@ __noinline int exec_failed(int ret)
 	return forget_before();
 }
 
-/* The end of each call: that of the function by which it has entered, or else of all calls that there are. */
-SEC("?fexit/" ENTRY(execve))
-int BPF_PROG(fail__fentry_alt_1_execve, const struct pt_regs *regs, long ret)
-{
-	return ret < 0 ? exec_failed(ret) : 0;
-}
+/* The end of each call: that of the function by which it has entered, */
+#define EXEC_RETURNS(program, function)                              \
+	SEC("?fexit/" function)                                      \
+	int BPF_PROG(program, const struct pt_regs *regs, long ret)  \
+	{                                                            \
+		return ret < 0 ? exec_failed(ret) : 0;               \
+	}
+EXEC_RETURNS(fail__fentry_alt_1_execve, ENTRY(execve))
+EXEC_RETURNS(fail__fentry_alt_1_execveat, ENTRY(execveat))
+EXEC_RETURNS(fail__fentry_opt_compat_alt_1_execve, ENTRY_COMPAT(execve))
+EXEC_RETURNS(fail__fentry_opt_compat_alt_1_execveat, ENTRY_COMPAT(execveat))
 
-SEC("?fexit/" ENTRY(execveat))
-int BPF_PROG(fail__fentry_alt_1_execveat, const struct pt_regs *regs, long ret)
-{
-	return ret < 0 ? exec_failed(ret) : 0;
-}
-
+/* or else of all calls that there are. */
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(fail__fentry_alt_2_sys_exit, struct pt_regs *regs, long ret)
 {
 	struct call call;
 
 	return ret < 0 && exec_exits(&call, regs) && !(call.via & VIA_COMPAT) ? exec_failed(ret) : 0;
-}
-
-/* The same for 32-bit callers. */
-SEC("?fexit/" ENTRY_COMPAT(execve))
-int BPF_PROG(fail__fentry_opt_compat_alt_1_execve, const struct pt_regs *regs, long ret)
-{
-	return ret < 0 ? exec_failed(ret) : 0;
-}
-
-SEC("?fexit/" ENTRY_COMPAT(execveat))
-int BPF_PROG(fail__fentry_opt_compat_alt_1_execveat, const struct pt_regs *regs, long ret)
-{
-	return ret < 0 ? exec_failed(ret) : 0;
 }
 
 SEC("?tp_btf/sys_exit")
