@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <future>
 #include <optional>
+#include <system_error>
 #include <vector>
 
 namespace needle {
@@ -34,7 +35,11 @@ void load_apart(bpf_program* p, bpf_prog_load_opts* opts) {
     opts.log_level = 0;
     return bpf_prog_load(type, name, "Dual BSD/GPL", code.data(), code.size(), &opts);
   };
-  loads->push_back({p, std::async(std::launch::async, load)});
+  try {
+    loads->push_back({p, std::async(std::launch::async, load)});
+  } catch (const std::system_error&) {  // no thread is to be had: libbpf does it
+    return;
+  }
   bpf_insn nothing[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
                         {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
   bpf_program__set_insns(p, nothing, std::size(nothing));
