@@ -4,8 +4,8 @@
 //
 // A virtual CPU, or one with a busy hyper-thread at its side, is slower for some milliseconds every now and then. So the work is
 // done in pieces of a tenth of a millisecond, with a loop of additions in between that the caches and the kernel have no part in.
-// Only pieces count at whose beginning and end that took no longer than SPIN ns; without SPIN, all do. "spin" prints how long it
-// takes when the CPU is at its best.
+// Only pieces count at whose beginning and end that took no longer than SPIN ns; without SPIN, all do. "spin MS" prints how long it
+// takes at its best in so many ms.
 //
 // OP: open (and close) of DIR/some/dir/file.txt, open-fail, exec (and wait), connect (TCP, loopback), chmod, getppid.
 // "lone" opens DIR/lone.txt once and prints when, in ns of CLOCK_REALTIME; "threads" makes COUNT threads that
@@ -105,9 +105,9 @@ static double spin(void)
 	return now(CLOCK_MONOTONIC) - start;
 }
 
-static void best_spin(void)
+static void best_spin(long ms)
 {
-	long long until = now(CLOCK_MONOTONIC) + 2000000000;
+	long long until = now(CLOCK_MONOTONIC) + ms * 1000000;
 	double best = spin();
 
 	while (now(CLOCK_MONOTONIC) < until) {
@@ -221,10 +221,10 @@ int main(int argc, char **argv)
 	}
 	if (argc > 2 && !strcmp(argv[1], "threads"))
 		return threads(count);
-	if (argc > 1 && !strcmp(argv[1], "spin"))
-		return best_spin(), 0;
+	if (argc > 2 && !strcmp(argv[1], "spin"))
+		return best_spin(count), 0;
 	if (!run || count < 1)
-		errx(2, "usage: work open|open-fail|exec|connect|chmod|getppid|lone|threads COUNT [WRITERS [DIR [SPIN]]], or work spin");
+		errx(2, "usage: work open|open-fail|exec|connect|chmod|getppid|lone|threads COUNT [WRITERS [DIR [SPIN]]], or work spin MS");
 	for (int w = 0; w < writers; w++) {
 		if (w < writers - 1 && fork())
 			continue;
