@@ -838,13 +838,14 @@ out:
 /* `sends`: of datagrams, nothing else sees the end. */
 static __always_inline int call_end(const struct pt_regs *regs, long ret, bool sends)
 {
-	__u64 tid = bpf_get_current_pid_tgid();
 	struct socket_args args = {};
 	struct inside *inside;
 	struct call call;
+	__u64 tid;
 
 	if (!socket_call_exits(&call, regs) || !args_of(&args, &call))
 		return 0;
+	tid = bpf_get_current_pid_tgid();
 	inside = bpf_map_lookup_elem(&calls, &tid);
 	if (args.op == SYS_CONNECT || inside)
 		attempt_ends(&args, call.via, ret, inside);
