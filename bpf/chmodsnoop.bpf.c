@@ -269,28 +269,31 @@ static __always_inline int node_ends(const struct request *q, const struct chang
 	return created(q, &c, SRC_KERNEL);
 }
 
+/* Takes what the hooks inside a call have seen. */
+static __always_inline void take_seen(struct change *c)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct change *seen = bpf_map_lookup_elem(&changes, &tid);
+
+	if (!seen)
+		return;
+	*c = *seen;
+	bpf_map_delete_elem(&changes, &tid);
+}
+
 /* Any of the calls returns. */
 static __always_inline int call_ends(const struct pt_regs *regs, long ret)
 {
-	struct change c = {}, *seen;
+	struct change c = {};
 	struct request q;
 	struct call call;
 	bool open;
-	__u32 tid;
 
 	if (!any_exits(&call, regs) || filtered_out())
 		return 0;
-	tid = bpf_get_current_pid_tgid();
 	open = VIA_IS(call.via, OPEN_CALLS);
-	if (!open) {
-		seen = bpf_map_lookup_elem(&changes, &tid);
-		if (seen) {
-			c = *seen;
-			bpf_map_delete_elem(&changes, &tid);
-		}
-	}
-	if (c.reported)
-		return 0;
+	if (!open)
+		take_seen(&c);
 	request_of(&q, &call);
 	if (VIA_IS(call.via, CHMOD_CALLS))
 		return chmod_ends(&q, &c, ret);
@@ -324,10 +327,10 @@ __noinline int points_to_path(unsigned long word, unsigned long from, unsigned l
 
 	if (!is_pointer(word) || (word > from && word < top) != !by_fd)
 		return 0;
-	mnt = BPF_CORE_READ(path, mnt); /* a number: READ() gives a pointer, which must not be looked at */
+	mnt = READ(path, mnt);
 	if (!is_pointer((unsigned long)mnt))
 		return 0;
-	dentry = BPF_CORE_READ(path, dentry);
+	dentry = READ(path, dentry);
 	if (!is_pointer((unsigned long)dentry))
 		return 0;
 	found = named(mnt, dentry);
@@ -600,18 +603,6 @@ SEC("?fentry/security_path_mkdir")
 int BPF_PROG(mode__fentry_opt_mkdir, const struct path *dir, struct dentry *dentry)
 {
 	return node_begins(dir, dentry);
-}
-
-/* Takes what the hooks inside a call have seen. */
-static __always_inline void take_seen(struct change *c)
-{
-	__u32 tid = bpf_get_current_pid_tgid();
-	struct change *seen = bpf_map_lookup_elem(&changes, &tid);
-
-	if (!seen)
-		return;
-	*c = *seen;
-	bpf_map_delete_elem(&changes, &tid);
 }
 
 /* What has not come as far as chmod_common(). Global, as the next two: verified once. */

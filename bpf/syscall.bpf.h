@@ -23,8 +23,7 @@ static __always_inline bool in_compat_call(void)
 static __always_inline const struct pt_regs *stack_regs(void)
 {
 	struct task_struct *task = current_task();
-	/* A number: newer kernels know what READ() gives for memory, with which little can be done. */
-	const struct pt_regs *regs = BPF_CORE_READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
+	const struct pt_regs *regs = READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
 
 #if defined(__TARGET_ARCH_x86)
 	const struct pt_regs *fred = (void *)regs - 2 * sizeof(long);
@@ -52,7 +51,7 @@ struct call {
 
 /* Fills call->args; LOAD(regs, field) loads one register. */
 #if defined(__TARGET_ARCH_x86)
-#define CALL_ARGS(call, regs, LOAD)                             \
+#define CALL_ARGS(call, regs, LOAD)                            \
 	if ((call)->via & VIA_COMPAT) {                        \
 		(call)->args[0] = (__u32)LOAD(regs, bx);       \
 		(call)->args[1] = (__u32)LOAD(regs, cx);       \
@@ -69,7 +68,7 @@ struct call {
 		(call)->args[5] = LOAD(regs, r9);              \
 	}
 #else
-#define CALL_ARGS(call, regs, LOAD)                             \
+#define CALL_ARGS(call, regs, LOAD)                            \
 	(call)->args[0] = LOAD(regs, orig_x0);                 \
 	(call)->args[1] = LOAD(regs, regs[1]);                 \
 	(call)->args[2] = LOAD(regs, regs[2]);                 \
@@ -116,7 +115,7 @@ struct call {
 		call->via = fn##_via(READ(regs, REGS_NR));                              \
 		if (call->via == VIA_UNKNOWN)                                           \
 			return false;                                                   \
-		CALL_ARGS(call, regs, READ)                                            \
+		CALL_ARGS(call, regs, READ)                                             \
 		return true;                                                            \
 	}                                                                               \
 	static __always_inline __attribute__((unused))                                  \
