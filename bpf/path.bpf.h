@@ -75,10 +75,10 @@ static __always_inline int path_step(__u32 slot)
 	return 0;
 }
 
-/* 4096 of them, in two loops: a global function, which the verifier walks once and not once a turn, so
- * that no kernel needs bpf_loop() (5.17). A third one would cost stack, which is short before 6.13. */
-#define PATH_STEPS 16
-#define PATH_TURNS 256
+/* 4096 of them, in three loops: global functions, each of which the verifier walks once and not once a turn, so that no
+ * kernel needs bpf_loop() (5.17). */
+#define PATH_STEPS 4
+#define PATH_TURNS 32
 __noinline int path_steps(__u32 slot)
 {
 	for (int i = 0; i < PATH_STEPS; i++)
@@ -87,11 +87,19 @@ __noinline int path_steps(__u32 slot)
 	return 0;
 }
 
+__noinline int path_more_steps(__u32 slot)
+{
+	for (int i = 0; i < PATH_TURNS; i++)
+		if (path_steps(slot))
+			return 1;
+	return 0;
+}
+
 /* Leaves the path of r->dentry and r->mount in r->path[r->pos .. PATH_BYTES). */
 __noinline int path_walk(__u32 slot)
 {
 	for (int i = 0; i < PATH_TURNS; i++)
-		if (path_steps(slot))
+		if (path_more_steps(slot))
 			return 0;
 	return 0;
 }

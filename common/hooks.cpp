@@ -15,7 +15,6 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
-#include <sstream>
 
 namespace needle {
 namespace {
@@ -89,12 +88,10 @@ const std::string& trampoline_refusal(unsigned function) {
   return refusal;
 }
 
-// Those that there are of the tracepoints of a section: raw_tp/ONE+ANOTHER has a program run at several.
+// Those that there are of the tracepoints of a section.
 std::vector<std::string> tracepoints_of(const bpf_program* p, const KernelBtf& kernel) {
-  std::vector<std::string> names;
-  std::istringstream target(section_of(p).target);
-  for (std::string name; std::getline(target, name, '+');)
-    if (kernel.tracepoint(name) != 0) names.push_back(name);
+  std::vector<std::string> names = tracepoints_in(section_of(p).target);
+  std::erase_if(names, [&](const std::string& name) { return kernel.tracepoint(name) == 0; });
   return names;
 }
 
@@ -209,7 +206,7 @@ Object Hooks::open(const std::function<void(const Object&)>& setup) const {
   const Object object = tool.open(access(types.c_str(), R_OK) == 0 ? types.c_str() : untyped_ ? btf_.c_str() : nullptr);
   if (!object.bpf) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
   if (lseek(types_, 0, SEEK_END) == 0)
-    if (const std::string bytes = kernel_->for_program(bpf_object__btf(object.bpf)); write(types_, bytes.data(), bytes.size()) != std::ssize(bytes))
+    if (const std::string bytes = kernel_->for_program(bpf_object__btf(object.bpf), names_needed(object.bpf)); write(types_, bytes.data(), bytes.size()) != std::ssize(bytes))
       throw Error(fmt::format("cannot keep the kernel's types: {}", std::strerror(errno)));
   *object.untyped = untyped_;
   *object.direct_reads = !untyped_ && needle::direct_reads(*kernel_);
@@ -262,7 +259,7 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
   for (;;) {
     const Object object = open(setup);
     choose(object);
-    load_together();
+    load_together(object.constants);
     int e = object.load();
     if (const int late = finish_loads(); e == 0) e = late;
     if (e != 0) {
@@ -301,9 +298,16 @@ bool Hooks::attach(const Object& object) {
   return attached;
 }
 
-// Returns whether all programs ran that the tool's own deeds must wake, and refuses those that did not.
+// Returns whether all programs ran that the tool's own deeds must wake, and refuses those that did not. Of the last
+// mechanism only those for which there may be another: a tracepoint is always come by.
 bool Hooks::try_out(const Object& object) {
-  if (tool.trials.empty()) return true;
+  std::vector<bpf_program*> tried;
+  for_each_program(object, [&](bpf_program* p, const Name& name) {
+    if (bpf_program__autoload(p) && (name.optional || name.mechanism != kMechanisms.back()) &&
+        std::ranges::find(tool.trials, name.optional ? name.unit : name.what, &Trial::what) != tool.trials.end())
+      tried.push_back(p);
+  });
+  if (tried.empty()) return true;
   const int counting = bpf_enable_stats(BPF_STATS_RUN_TIME);  // as long as it is open
   if (counting < 0) {
     report_ += fmt::format("  not tried out, whether they run: {}\n", std::strerror(errno));
@@ -312,14 +316,13 @@ bool Hooks::try_out(const Object& object) {
   for (const Trial& trial : tool.trials) trial.deed();
   close(counting);
   bool all = true;
-  for_each_program(object, [&](bpf_program* p, const Name& name) {
+  for (bpf_program* p : tried) {
     bpf_prog_info info{};
     __u32 size = sizeof info;
-    if (!bpf_program__autoload(p) || std::ranges::find(tool.trials, name.optional ? name.unit : name.what, &Trial::what) == tool.trials.end()) return;
-    if (bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size) != 0 || info.run_cnt > 0) return;
+    if (bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size) != 0 || info.run_cnt > 0) continue;
     refuse(bpf_program__name(p), "the kernel attaches it, but never runs it");
     all = false;
-  });
+  }
   return all;
 }
 

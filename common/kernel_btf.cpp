@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bitset>
 #include <cerrno>
 #include <cstring>
-#include <unordered_set>
 
 namespace needle {
 namespace {
@@ -41,7 +41,7 @@ std::size_t size_of(const btf_type& t) {
   }
 }
 
-bool is_found_by_name(const btf_type* t) { return btf_is_composite(t) || btf_is_any_enum(t) || btf_is_typedef(t); }
+bool is_core_type(const btf_type* t) { return btf_is_composite(t) || btf_is_any_enum(t) || btf_is_typedef(t); }
 
 // Whether its `type` is an id, and not a size.
 bool refers_to_type(const btf_type* t) {
@@ -51,11 +51,22 @@ bool refers_to_type(const btf_type* t) {
 // A name without its flavour.
 std::string_view essential(std::string_view name) { return name.substr(0, name.find("___")); }
 
-std::uint64_t head_of(std::string_view name) {
-  std::uint64_t head = 0;
-  std::memcpy(&head, name.data(), std::min(name.size(), sizeof head));
-  return head;
-}
+// A number for the first four bytes of a name, NUL included: for a quick look.
+class FirstBytes {
+ public:
+  static constexpr std::size_t kNumbers = 1u << 12;
+  explicit FirstBytes(std::string_view strings) : strings_(strings) {}
+
+  std::size_t of(const char* name) const {
+    std::uint32_t word = 0;
+    std::memcpy(&word, name, std::min<std::size_t>(sizeof word, static_cast<std::size_t>(strings_.data() + strings_.size() - name)));
+    if (const std::uint32_t nul = (word - 0x01010101u) & ~word & 0x80808080u; nul != 0) word &= ((nul & -nul) >> 7) - 1;  // nothing behind it
+    return (word * 0x9e3779b1u) >> 20;
+  }
+
+ private:
+  std::string_view strings_;  // which `name` is in
+};
 
 }  // namespace
 
@@ -75,10 +86,16 @@ KernelBtf::KernelBtf(const char* path) {
     raw_ = {read_.data(), at};
   }
   close(fd);
-  if (!index()) {
+  btf_header h{};
+  if (raw_.size() >= sizeof h) std::memcpy(&h, raw_.data(), sizeof h);
+  begin_ = std::size_t{h.hdr_len} + h.type_off, end_ = begin_ + h.type_len;
+  const std::size_t strings = std::size_t{h.hdr_len} + h.str_off;
+  if (h.magic != BTF_MAGIC || begin_ % alignof(btf_type) != 0 || end_ > raw_.size() || strings + h.str_len > raw_.size() || h.str_len == 0 ||
+      raw_[strings + h.str_len - 1] != std::byte{}) {
     unmap();
     throw Error(std::string(path) + " is not BTF");
   }
+  strings_ = {reinterpret_cast<const char*>(raw_.data() + strings), h.str_len};
 }
 
 KernelBtf::~KernelBtf() { unmap(); }
@@ -87,49 +104,74 @@ void KernelBtf::unmap() {
   if (read_.empty()) munmap(const_cast<std::byte*>(raw_.data()), raw_.size());
 }
 
-bool KernelBtf::index() {
-  btf_header h{};
-  if (raw_.size() >= sizeof h) std::memcpy(&h, raw_.data(), sizeof h);
-  const std::size_t types = std::size_t{h.hdr_len} + h.type_off, strings = std::size_t{h.hdr_len} + h.str_off;
-  if (h.magic != BTF_MAGIC || types % alignof(btf_type) != 0 || types + h.type_len > raw_.size() || strings + h.str_len > raw_.size() ||
-      h.str_len == 0 || raw_[strings + h.str_len - 1] != std::byte{})
-    return false;
-  strings_ = {reinterpret_cast<const char*>(raw_.data() + strings), h.str_len};
-  names_.reserve(1 << 17);
-  types_.reserve(1 << 17);
-  types_.push_back(nullptr);  // void
-  for (std::size_t at = types, end = types + h.type_len; at < end;) {
+// The ids of functions, structs, unions, enums and typedefs whose names, without a flavour, are among these.
+std::vector<unsigned> KernelBtf::named(const Names& names) const {
+  const FirstBytes first(strings_);
+  std::bitset<FirstBytes::kNumbers> wanted;
+  for (const std::string_view name : names) {
+    char bytes[sizeof(std::uint32_t)] = {};
+    name.copy(bytes, sizeof bytes);
+    wanted.set(FirstBytes({bytes, sizeof bytes}).of(bytes));
+  }
+  std::vector<unsigned> ids;
+  const auto look_at = [&](unsigned id, const btf_type* t) {
+    if (t->name_off == 0 || !(is_core_type(t) || btf_is_func(t))) return;
+    const char* name = name_of(t);
+    if (wanted[first.of(name)] && names.contains(essential(name))) ids.push_back(id);
+  };
+  if (!types_.empty()) {
+    for (unsigned id = 1; id < types_.size(); id++) look_at(id, type(id));
+    return ids;
+  }
+  types_.reserve((end_ - begin_) / sizeof(btf_type));
+  types_.push_back(0);  // void
+  for (std::size_t at = begin_; at < end_;) {
     const auto* t = reinterpret_cast<const btf_type*>(raw_.data() + at);
-    if (at + sizeof *t > end || at + size_of(*t) > end) return false;
-    const unsigned kind = btf_kind(t);
-    if ((kind == BTF_KIND_FUNC || kind == BTF_KIND_TYPEDEF || kind == BTF_KIND_STRUCT) && t->name_off < strings_.size())
-      names_.push_back({head_of(&strings_[t->name_off]), t->name_off, static_cast<std::uint32_t>(types_.size()), kind});
-    types_.push_back(t);
+    if (at + sizeof *t > end_ || at + size_of(*t) > end_) throw Error("the kernel's type information (BTF) makes no sense");
+    look_at(static_cast<unsigned>(types_.size()), t);
+    types_.push_back(static_cast<std::uint32_t>(at));
     at += size_of(*t);
   }
-  return true;
+  return ids;
 }
 
-std::string KernelBtf::for_program(const btf* program) const {
-  std::unordered_set<std::string_view> names;
+// Of `names`, which are what they are, and which nothing is.
+void KernelBtf::remember(const std::vector<std::string>& names, const std::vector<unsigned>& ids) const {
+  static constexpr unsigned kKinds[] = {BTF_KIND_FUNC, BTF_KIND_STRUCT, BTF_KIND_TYPEDEF};
+  for (const std::string& name : names)
+    for (const unsigned kind : kKinds) found_.try_emplace({name, kind}, 0);
+  for (const unsigned id : ids)
+    if (const auto known = found_.find({name_of(type(id)), btf_kind(type(id))}); known != found_.end() && known->second == 0) known->second = id;
+}
+
+unsigned KernelBtf::find(std::string_view name, unsigned kind) const {
+  const std::pair key{std::string(name), kind};
+  if (!found_.contains(key)) remember({key.first}, named({name}));
+  return found_.at(key);
+}
+
+std::string KernelBtf::for_program(const btf* program, const std::vector<std::string>& others) const {
+  Names names;
   for (unsigned id = 1; id < btf__type_cnt(program); id++)
-    if (const btf_type* t = btf__type_by_id(program, id); is_found_by_name(t) && t->name_off != 0)
+    if (const btf_type* t = btf__type_by_id(program, id); is_core_type(t) && t->name_off != 0)
       names.insert(essential(btf__name_by_offset(program, t->name_off)));
+  const Names of_types = names;
+  names.insert(others.begin(), others.end());
+  const std::vector<unsigned> named_ids = named(names);
+  remember(others, named_ids);
 
   std::vector<bool> needed(types_.size());
-  std::vector<unsigned> open;  // needed, and what they hold not looked at
+  std::vector<unsigned> all, open;  // that are needed; and of which what they hold was not looked at
   const auto need = [&](unsigned id) {
     if (id == 0 || id >= needed.size() || needed[id]) return;
     needed[id] = true;
-    open.push_back(id);
+    all.push_back(id), open.push_back(id);
   };
-  for (unsigned id = 1; id < types_.size(); id++)
-    if (const btf_type* t = types_[id]; is_found_by_name(t) && t->name_off != 0 && t->name_off < strings_.size() &&
-                                        names.contains(essential(&strings_[t->name_off])))
-      need(id);
-  const auto pointee = [&](unsigned id) { return id != 0 && id < types_.size() && btf_is_ptr(types_[id]) ? types_[id]->type : 0; };
+  for (const unsigned id : named_ids)
+    if (is_core_type(type(id)) && of_types.contains(essential(name_of(type(id))))) need(id);
+  const auto pointee = [&](unsigned id) { return id != 0 && id < types_.size() && btf_is_ptr(type(id)) ? type(id)->type : 0; };
   while (!open.empty()) {
-    const btf_type* t = types_[open.back()];
+    const btf_type* t = type(open.back());
     open.pop_back();
     if (btf_is_composite(t))
       for (unsigned i = 0; i < btf_vlen(t); i++) need(btf_members(t)[i].type);
@@ -139,15 +181,15 @@ std::string KernelBtf::for_program(const btf* program) const {
       need(t->type);
     else if (btf_is_typedef(t)) {
       need(t->type);
-      if (const unsigned id = pointee(t->type); id != 0 && id < types_.size() && btf_is_func_proto(types_[id])) need(id);
+      if (const unsigned id = pointee(t->type); id != 0 && id < types_.size() && btf_is_func_proto(type(id))) need(id);
     } else if (btf_is_func_proto(t))  // its parameters are compared with what they point to
       for (unsigned i = 0; i < btf_vlen(t); i++) need(btf_params(t)[i].type), need(pointee(btf_params(t)[i].type));
   }
 
+  std::ranges::sort(all);
   std::vector<std::uint32_t> ids(types_.size());  // of those that are needed; 0, which is void, for others
   std::uint32_t last = 0;
-  for (unsigned id = 1; id < types_.size(); id++)
-    if (needed[id]) ids[id] = ++last;
+  for (const unsigned id : all) ids[id] = ++last;
 
   std::string types, strings(1, '\0');
   const auto change = [&](std::size_t where, auto f) {
@@ -163,9 +205,8 @@ std::string KernelBtf::for_program(const btf* program) const {
     strings.append(&strings_[offset]).push_back('\0');
     return moved;
   };
-  for (unsigned id = 1; id < types_.size(); id++) {
-    if (!needed[id]) continue;
-    const btf_type& t = *types_[id];
+  for (const unsigned id : all) {
+    const btf_type& t = *type(id);
     const std::size_t at = types.size(), items = at + sizeof t;
     types.append(reinterpret_cast<const char*>(&t), size_of(t));
     change(at + offsetof(btf_type, name_off), new_name);
@@ -185,16 +226,5 @@ std::string KernelBtf::for_program(const btf* program) const {
   bytes.append(reinterpret_cast<const char*>(&h), sizeof h);
   return bytes.append(types).append(strings);
 }
-
-unsigned KernelBtf::find(std::string_view name, unsigned kind) const {
-  const auto [known, fresh] = found_.try_emplace({std::string(name), kind}, 0);
-  if (!fresh) return known->second;
-  const std::uint64_t head = head_of(name);
-  for (const Name& n : names_)
-    if (n.head == head && n.kind == kind && name == &strings_[n.offset]) return known->second = n.id;
-  return 0;
-}
-
-unsigned KernelBtf::tracepoint(std::string_view name) const { return find("btf_trace_" + std::string(name), BTF_KIND_TYPEDEF); }
 
 }  // namespace needle

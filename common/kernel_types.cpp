@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "kernel_types.h"
 
+#include "dead_code.h"
 #include "kfunc.h"
 
 #include <bpf/bpf.h>
@@ -12,11 +13,14 @@
 #include <cerrno>
 #include <future>
 #include <optional>
-#include <system_error>
+#include <sstream>
 #include <vector>
 
 namespace needle {
 namespace {
+
+constexpr const char* kCast = "bpf_rdonly_cast";
+const std::string kIterator = "bpf_iter_";
 
 const KernelBtf* kernel = nullptr;
 Arguments arguments = Arguments::typed;
@@ -26,20 +30,24 @@ struct Load {
   std::future<int> fd;  // or -errno
 };
 std::optional<std::vector<Load>> loads;  // while programs are loaded together
+bpf_map* constants = nullptr;  // of their object
+std::vector<std::byte> constant_bytes;
 
 // What libbpf has prepared is its own for no longer than it loads it, but for what lives as long as the object.
 void load_apart(bpf_program* p, bpf_prog_load_opts* opts) {
+  const auto* const functions = static_cast<const bpf_func_info*>(opts->func_info);
   const auto load = [name = bpf_program__name(p), type = bpf_program__type(p), attach = bpf_program__expected_attach_type(p), opts = *opts,
-                     code = std::vector(bpf_program__insns(p), bpf_program__insns(p) + bpf_program__insn_cnt(p))]() mutable {
+                     code = std::vector(bpf_program__insns(p), bpf_program__insns(p) + bpf_program__insn_cnt(p)),
+                     functions = std::vector(functions, functions + opts->func_info_cnt)]() mutable {
+    remove_dead_code(code, functions, {bpf_map__fd(constants), constant_bytes});
+    opts.func_info = functions.data();
+    opts.func_info_cnt = static_cast<__u32>(functions.size());
+    opts.line_info_cnt = 0;
     opts.expected_attach_type = attach;
     opts.log_level = 0;
     return bpf_prog_load(type, name, "Dual BSD/GPL", code.data(), code.size(), &opts);
   };
-  try {
-    loads->push_back({p, std::async(std::launch::async, load)});
-  } catch (const std::system_error&) {  // no thread is to be had: libbpf does it
-    return;
-  }
+  loads->push_back({p, std::async(std::launch::async | std::launch::deferred, load)});
   bpf_insn nothing[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
                         {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
   bpf_program__set_insns(p, nothing, std::size(nothing));
@@ -56,7 +64,7 @@ int prepare(bpf_program* p, bpf_prog_load_opts* opts, long) {
   if (arguments == Arguments::typed && bpf_program__type(p) == BPF_PROG_TYPE_TRACING) {
     const auto [kind, target] = section_of(p);
     opts->attach_prog_fd = 0;
-    opts->attach_btf_id = kind == "tp_btf" ? kernel->tracepoint(target) : kernel->function(kind == "iter" ? "bpf_iter_" + target : target);
+    opts->attach_btf_id = kind == "tp_btf" ? kernel->tracepoint(target) : kernel->function(kind == "iter" ? kIterator + target : target);
     if (opts->attach_btf_id == 0) return -ESRCH;
   }
   auto* const code = const_cast<bpf_insn*>(bpf_program__insns(p));  // to be changed until it is loaded, says libbpf.h
@@ -82,9 +90,35 @@ int attach(const bpf_program* p, long, bpf_link** link) {
 
 }  // namespace
 
-DirectReads direct_reads(const KernelBtf& k) { return {k.function("bpf_rdonly_cast"), k.structure(KTYPE_WORDS_NAME)}; }
+DirectReads direct_reads(const KernelBtf& k) { return {k.function(kCast), k.structure(KTYPE_WORDS_NAME)}; }
 
-void load_together() { loads.emplace(); }
+std::vector<std::string> names_needed(const bpf_object* object) {
+  std::vector<std::string> names{kCast, KTYPE_WORDS_NAME};
+  const bpf_program* p = nullptr;
+  while ((p = bpf_object__next_program(object, const_cast<bpf_program*>(p)))) {
+    const auto [kind, target] = section_of(p);
+    if (kind == "fentry" || kind == "fexit") names.push_back(target);
+    if (kind == "iter") names.push_back(kIterator + target);
+    if (kind == "tp_btf" || kind == "raw_tp")
+      for (const std::string& tracepoint : tracepoints_in(target)) names.push_back(KernelBtf::of_tracepoint(tracepoint));
+  }
+  return names;
+}
+
+std::vector<std::string> tracepoints_in(const std::string& target) {
+  std::vector<std::string> names;
+  std::istringstream words(target);
+  for (std::string name; std::getline(words, name, '+');) names.push_back(name);
+  return names;
+}
+
+void load_together(bpf_map* c) {
+  std::size_t size = 0;
+  const auto* const bytes = static_cast<const std::byte*>(bpf_map__initial_value(c, &size));
+  constant_bytes.assign(bytes, bytes + size);
+  constants = c;
+  loads.emplace();
+}
 
 int finish_loads() {
   int error = 0;

@@ -8,6 +8,7 @@
 #include <bpf/libbpf.h>
 
 #include <string>
+#include <vector>
 
 namespace needle {
 
@@ -16,6 +17,9 @@ struct Section {
   std::string kind, target;
 };
 Section section_of(const bpf_program*);
+
+// Of the target of a raw_tp section, the tracepoints: ONE+ANOTHER has a program run at several.
+std::vector<std::string> tracepoints_in(const std::string& target);
 
 // How tp_btf programs get their arguments: as pointers to the kernel's types, or as numbers where the kernel has no types,
 // for which `kernel` is not asked.
@@ -28,6 +32,9 @@ struct DirectReads {
 };
 DirectReads direct_reads(const KernelBtf&);
 
+// The names of all that a KernelBtf will be asked for to load one of this object's programs.
+std::vector<std::string> names_needed(const bpf_object*);
+
 // For all objects that this process opens from now on, with the same `arguments` each time. `kernel`: borrowed, until the
 // last of them has been loaded. Direct reads are put in where the kernel has what they need.
 void answer_libbpf(const KernelBtf& kernel, Arguments arguments);
@@ -35,7 +42,8 @@ void answer_libbpf(const KernelBtf& kernel, Arguments arguments);
 // The verifier takes most of a tool's start, and libbpf has it look at one program after the other. After load_together() programs
 // are loaded at the same time, by threads: libbpf loads something empty in the place of each, which finish_loads() puts them into
 // once they are there. That returns 0, or -errno of one that the kernel refused, and the object is good for nothing.
-void load_together();
+// `constants`: the object's .rodata as it is to be, which decides what of them is dead code.
+void load_together(bpf_map* constants);
 int finish_loads();
 
 }  // namespace needle

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "dead_code.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+namespace needle {
+namespace {
+
+// What is known of a register: sparse conditional constant propagation, as compilers do it.
+struct Value {
+  enum Kind : std::uint8_t { any, number, constants } kind = any;  // `constants`: points to them, `bits` bytes behind their start
+  std::uint64_t bits = 0;
+  bool operator==(const Value&) const = default;
+};
+using Registers = std::array<Value, 11>;
+
+bool is_wide(const bpf_insn& i) { return i.code == (BPF_LD | BPF_IMM | BPF_DW); }  // takes two
+bool is_call_of_function(const bpf_insn& i) { return i.code == (BPF_JMP | BPF_CALL) && i.src_reg == BPF_PSEUDO_CALL; }
+bool is_jump(const bpf_insn& i) { return BPF_CLASS(i.code) == BPF_JMP || BPF_CLASS(i.code) == BPF_JMP32; }
+bool is_conditional(const bpf_insn& i) { return is_jump(i) && BPF_OP(i.code) != BPF_JA && BPF_OP(i.code) != BPF_CALL && BPF_OP(i.code) != BPF_EXIT; }
+
+Value calculated(const bpf_insn& i, const Value& left, const Value& right) {
+  const bool wide = BPF_CLASS(i.code) == BPF_ALU64;
+  const int op = BPF_OP(i.code);
+  if (i.off != 0) return {};  // a move that extends the sign
+  if (op == BPF_MOV) return wide ? right : right.kind == Value::number ? Value{Value::number, std::uint32_t(right.bits)} : Value{};
+  if (op == BPF_ADD && wide && left.kind == Value::constants && right.kind == Value::number) return {Value::constants, left.bits + right.bits};
+  if (left.kind != Value::number || right.kind != Value::number) return {};
+  const auto [a, b] = wide ? std::pair{left.bits, right.bits} : std::pair<std::uint64_t, std::uint64_t>{std::uint32_t(left.bits), std::uint32_t(right.bits)};
+  const std::uint64_t shift = b & (wide ? 63 : 31);
+  std::uint64_t result = 0;
+  switch (op) {
+    case BPF_ADD: result = a + b; break;
+    case BPF_SUB: result = a - b; break;
+    case BPF_AND: result = a & b; break;
+    case BPF_OR: result = a | b; break;
+    case BPF_XOR: result = a ^ b; break;
+    case BPF_LSH: result = a << shift; break;
+    case BPF_RSH: result = a >> shift; break;
+    default: return {};
+  }
+  return {Value::number, wide ? result : std::uint32_t(result)};
+}
+
+Value loaded(const bpf_insn& i, const Value& from, const Constants& constants) {
+  const std::size_t size = BPF_SIZE(i.code) == BPF_B ? 1 : BPF_SIZE(i.code) == BPF_H ? 2 : BPF_SIZE(i.code) == BPF_W ? 4 : 8;
+  const std::uint64_t at = from.bits + static_cast<std::uint64_t>(i.off);
+  if (from.kind != Value::constants || BPF_MODE(i.code) != BPF_MEM || at > constants.bytes.size() || constants.bytes.size() - at < size) return {};
+  Value value{Value::number, 0};
+  std::memcpy(&value.bits, constants.bytes.data() + at, size);  // little endian, as all that we build for
+  return value;
+}
+
+// Whether a conditional jump is taken, if that is known.
+std::optional<bool> decided(const bpf_insn& i, const Value& left, const Value& right) {
+  if (left.kind != Value::number || right.kind != Value::number) return {};
+  const bool wide = BPF_CLASS(i.code) == BPF_JMP;
+  const std::uint64_t a = wide ? left.bits : std::uint32_t(left.bits), b = wide ? right.bits : std::uint32_t(right.bits);
+  const std::int64_t sa = wide ? std::int64_t(a) : std::int32_t(a), sb = wide ? std::int64_t(b) : std::int32_t(b);
+  switch (BPF_OP(i.code)) {
+    case BPF_JEQ: return a == b;
+    case BPF_JNE: return a != b;
+    case BPF_JGT: return a > b;
+    case BPF_JGE: return a >= b;
+    case BPF_JLT: return a < b;
+    case BPF_JLE: return a <= b;
+    case BPF_JSGT: return sa > sb;
+    case BPF_JSGE: return sa >= sb;
+    case BPF_JSLT: return sa < sb;
+    case BPF_JSLE: return sa <= sb;
+    case BPF_JSET: return (a & b) != 0;
+    default: return {};
+  }
+}
+
+class Walk {
+ public:
+  Walk(const std::vector<bpf_insn>& code, const Constants& constants) : code_(code), constants_(constants), place_(code.size()) {
+    reach(0, {});
+    while (!open_.empty()) {
+      const std::size_t at = open_.back();
+      open_.pop_back();
+      step(at);
+    }
+  }
+
+  bool reaches(std::size_t at) const { return place_[at] != 0; }
+
+  std::optional<bool> jumps(std::size_t at) const {
+    const bpf_insn& i = code_[at];
+    return is_conditional(i) ? decided(i, known(at)[i.dst_reg], operand(at)) : std::nullopt;
+  }
+
+ private:
+  const Registers& known(std::size_t at) const { return known_[place_[at] - 1]; }
+
+  Value operand(std::size_t at) const {
+    const bpf_insn& i = code_[at];
+    return BPF_SRC(i.code) == BPF_X ? known(at)[i.src_reg] : Value{Value::number, static_cast<std::uint64_t>(std::int64_t{i.imm})};
+  }
+
+  // Merges what is known on the way to `at` into what was known on others.
+  void reach(std::size_t at, const Registers& registers) {
+    if (at >= code_.size()) return;  // the verifier will have its say
+    bool changed = !reaches(at);
+    if (changed) known_.push_back(registers), place_[at] = static_cast<std::uint32_t>(known_.size());
+    Registers& known = known_[place_[at] - 1];
+    for (std::size_t r = 0; r < known.size(); r++)
+      if (known[r] != registers[r] && known[r].kind != Value::any) known[r] = {}, changed = true;
+    if (changed) open_.push_back(at);
+  }
+
+  void step(std::size_t at) {
+    const bpf_insn& i = code_[at];
+    Registers r = known(at);
+    switch (BPF_CLASS(i.code)) {
+      case BPF_LD:
+        if (!is_wide(i)) {
+          r[0] = {};  // of a packet
+        } else if (i.src_reg == 0 || (i.src_reg == BPF_PSEUDO_MAP_VALUE && i.imm == constants_.fd)) {
+          const std::uint64_t high = std::uint32_t(code_[at + 1].imm);
+          r[i.dst_reg] = i.src_reg == 0 ? Value{Value::number, high << 32 | std::uint32_t(i.imm)} : Value{Value::constants, high};
+        } else {
+          r[i.dst_reg] = {};
+        }
+        return reach(at + (is_wide(i) ? 2 : 1), r);
+      case BPF_LDX: r[i.dst_reg] = loaded(i, r[i.src_reg], constants_); break;
+      case BPF_STX:
+        if (BPF_MODE(i.code) == BPF_ATOMIC) r[0] = r[i.src_reg] = {};  // some fetch what was there
+        break;
+      case BPF_ALU:
+      case BPF_ALU64: r[i.dst_reg] = calculated(i, r[i.dst_reg], operand(at)); break;
+      case BPF_JMP:
+      case BPF_JMP32:
+        if (BPF_OP(i.code) == BPF_EXIT) return;
+        if (BPF_OP(i.code) == BPF_CALL) {
+          if (is_call_of_function(i)) reach(at + 1 + i.imm, {});
+          std::fill_n(r.begin(), 6, Value{});
+        } else if (BPF_OP(i.code) == BPF_JA) {
+          return reach(at + 1 + (BPF_CLASS(i.code) == BPF_JMP ? i.off : i.imm), r);
+        } else {
+          const std::optional<bool> jump = decided(i, r[i.dst_reg], operand(at));
+          if (jump != false) reach(at + 1 + i.off, r);
+          if (jump == true) return;
+        }
+        break;
+      default: break;
+    }
+    reach(at + 1, r);
+  }
+
+  const std::vector<bpf_insn>& code_;
+  const Constants& constants_;
+  std::vector<std::uint32_t> place_;  // of an instruction in known_, and one; 0: it is not reached
+  std::vector<Registers> known_;      // before each that is
+  std::vector<std::size_t> open_;
+};
+
+}  // namespace
+
+void remove_dead_code(std::vector<bpf_insn>& code, std::vector<bpf_func_info>& functions, const Constants& constants) {
+  // A function that is handed to a helper: nothing of ours.
+  if (std::ranges::any_of(code, [](const bpf_insn& i) { return is_wide(i) && i.src_reg == BPF_PSEUDO_FUNC; })) return;
+  const Walk walk(code, constants);
+  std::vector<std::size_t> place(code.size() + 1);  // where each is now, or what comes after it
+  std::vector<bpf_insn> left;
+  std::vector<std::size_t> were;  // where those that are left were
+  const auto keep = [&](std::size_t at, bpf_insn i) { left.push_back(i), were.push_back(at); };
+  for (std::size_t at = 0; at < code.size(); at++) {
+    place[at] = left.size();
+    if (!walk.reaches(at)) continue;
+    const std::optional<bool> jumps = walk.jumps(at);
+    if (jumps == true) keep(at, {.code = BPF_JMP | BPF_JA, .dst_reg = 0, .src_reg = 0, .off = code[at].off, .imm = 0});
+    if (!jumps) keep(at, code[at]);
+    if (is_wide(code[at])) {
+      place[++at] = left.size();
+      keep(at, code[at]);
+    }
+  }
+  place[code.size()] = left.size();
+  for (std::size_t at = 0; at < left.size(); at++) {
+    bpf_insn& i = left[at];
+    const auto moved = [&](std::int64_t distance) { return static_cast<std::int64_t>(place[were[at] + 1 + distance]) - static_cast<std::int64_t>(at) - 1; };
+    if (is_wide(i))
+      at++;  // the second is no instruction
+    else if (is_call_of_function(i) || i.code == (BPF_JMP32 | BPF_JA))
+      i.imm = static_cast<__s32>(moved(i.imm));
+    else if (is_jump(i) && BPF_OP(i.code) != BPF_CALL && BPF_OP(i.code) != BPF_EXIT)
+      i.off = static_cast<__s16>(moved(i.off));
+  }
+  std::erase_if(functions, [&](const bpf_func_info& f) { return !walk.reaches(f.insn_off); });
+  for (bpf_func_info& f : functions) f.insn_off = static_cast<__u32>(place[f.insn_off]);
+  code = std::move(left);
+}
+
+}  // namespace needle
