@@ -111,7 +111,7 @@ struct process {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 1); /* user space asks for more */
 	__type(key, struct process);
 	__type(value, struct lineage);
 } lineages SEC(".maps");

@@ -282,10 +282,10 @@ struct opened {
 	__u32 reported;
 };
 
-/* By thread, until the end of the call. */
+/* By thread, until the end of the call, which is near: only io_uring's are there while they wait for a file. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 8192);
 	__type(key, __u32);
 	__type(value, struct opened);
 } opened SEC(".maps");

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <bitset>
 #include <cerrno>
 #include <cstring>
@@ -17,28 +18,32 @@
 namespace needle {
 namespace {
 
-// Of the things with a name that a type lists: members, values, parameters. 0: it lists none.
-std::size_t size_of_item(const btf_type& t) {
-  switch (btf_kind(&t)) {
-    case BTF_KIND_STRUCT:
-    case BTF_KIND_UNION: return sizeof(btf_member);
-    case BTF_KIND_ENUM: return sizeof(struct btf_enum);
-    case BTF_KIND_ENUM64: return sizeof(struct btf_enum64);
-    case BTF_KIND_FUNC_PROTO: return sizeof(btf_param);
-    default: return 0;
-  }
+// How many bytes a type of each kind takes beyond a btf_type, and each of the things that it lists; and whether these have
+// names: members, values, parameters.
+struct Size {
+  std::uint8_t more, item;
+  bool named;
+};
+constexpr auto kSizes = [] {
+  std::array<Size, 32> sizes{};
+  sizes[BTF_KIND_INT] = sizes[BTF_KIND_VAR] = sizes[BTF_KIND_DECL_TAG] = {4, 0, false};
+  sizes[BTF_KIND_ARRAY] = {sizeof(struct btf_array), 0, false};
+  sizes[BTF_KIND_DATASEC] = {0, sizeof(btf_var_secinfo), false};
+  sizes[BTF_KIND_STRUCT] = sizes[BTF_KIND_UNION] = {0, sizeof(btf_member), true};
+  sizes[BTF_KIND_ENUM] = {0, sizeof(struct btf_enum), true};
+  sizes[BTF_KIND_ENUM64] = {0, sizeof(struct btf_enum64), true};
+  sizes[BTF_KIND_FUNC_PROTO] = {0, sizeof(btf_param), true};
+  return sizes;
+}();
+
+std::size_t size_of_named_item(const btf_type& t) {
+  const Size& size = kSizes[btf_kind(&t)];
+  return size.named ? size.item : 0;
 }
 
-// How many bytes a type takes.
 std::size_t size_of(const btf_type& t) {
-  switch (btf_kind(&t)) {
-    case BTF_KIND_INT:
-    case BTF_KIND_VAR:
-    case BTF_KIND_DECL_TAG: return sizeof t + 4;
-    case BTF_KIND_ARRAY: return sizeof t + sizeof(struct btf_array);
-    case BTF_KIND_DATASEC: return sizeof t + btf_vlen(&t) * sizeof(btf_var_secinfo);
-    default: return sizeof t + btf_vlen(&t) * size_of_item(t);
-  }
+  const Size& size = kSizes[btf_kind(&t)];
+  return sizeof t + size.more + std::size_t{btf_vlen(&t)} * size.item;
 }
 
 bool is_core_type(const btf_type* t) { return btf_is_composite(t) || btf_is_any_enum(t) || btf_is_typedef(t); }
@@ -59,7 +64,11 @@ class FirstBytes {
 
   std::size_t of(const char* name) const {
     std::uint32_t word = 0;
-    std::memcpy(&word, name, std::min<std::size_t>(sizeof word, static_cast<std::size_t>(strings_.data() + strings_.size() - name)));
+    const auto room = static_cast<std::size_t>(strings_.data() + strings_.size() - name);
+    if (room >= sizeof word)
+      std::memcpy(&word, name, sizeof word);
+    else
+      std::memcpy(&word, name, room);
     if (const std::uint32_t nul = (word - 0x01010101u) & ~word & 0x80808080u; nul != 0) word &= ((nul & -nul) >> 7) - 1;  // nothing behind it
     return (word * 0x9e3779b1u) >> 20;
   }
@@ -211,7 +220,7 @@ std::string KernelBtf::for_program(const btf* program, const std::vector<std::st
     types.append(reinterpret_cast<const char*>(&t), size_of(t));
     change(at + offsetof(btf_type, name_off), new_name);
     if (refers_to_type(&t)) change(at + offsetof(btf_type, type), new_id);
-    for (std::size_t item = items; size_of_item(t) > 0 && item < types.size(); item += size_of_item(t)) {
+    for (std::size_t item = items; size_of_named_item(t) > 0 && item < types.size(); item += size_of_named_item(t)) {
       change(item, new_name);
       if (btf_is_composite(&t)) change(item + offsetof(btf_member, type), new_id);
       if (btf_is_func_proto(&t)) change(item + offsetof(btf_param, type), new_id);

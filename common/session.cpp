@@ -29,7 +29,7 @@ constexpr int kLookMs = 10;
 // A safety net for a wake-up that a preempted program has not sent yet.
 constexpr int kSleepMs = 500;
 constexpr std::size_t kFlushBytes = 1u << 20;  // the page cache takes large writes in large folios
-constexpr __u32 kFollowed = 65536;      // processes at a time
+constexpr __u32 kProcesses = 65536;     // that are followed, or have a lineage, at a time
 constexpr std::uint64_t kBatch = 16384;  // records, after which signals and losses get their turn
 
 volatile std::sig_atomic_t stop_signals = 0;
@@ -107,9 +107,10 @@ void set_up(const Object& object, const Options& o, MapEntries& entries) {
   entries.size_maps();
   if (o.filter.cgroups > 0) size_map(object.filter_cgroups, o.filter.cgroups, "--cgroup");
   if (o.filter.set & FILTER_TREE) {
-    size_map(object.followed, kFollowed, "--tree");
+    size_map(object.followed, kProcesses, "--tree");
     bpf_program__set_autoload(object.seed, !*object.untyped);
   }
+  if (object.filter->want & WANT_LINEAGE) size_map(object.lineages, kProcesses, "cannot size the memory of lineages");
   size_map(object.events, o.buffer, "--buffer");
   const int cpus = libbpf_num_possible_cpus();
   size_map(object.scratch, bpf_map__max_entries(object.scratch) * static_cast<__u32>(cpus), "cannot size the scratch memory");

@@ -127,7 +127,7 @@ struct Trial {
 // The parts of a generated skeleton that the common code needs. All belong to the skeleton.
 struct Object {
   bpf_object* bpf;
-  bpf_map *events, *scratch, *filter_lists, *filter_cgroups, *followed, *constants;
+  bpf_map *events, *scratch, *filter_lists, *filter_cgroups, *followed, *lineages, *constants;
   bpf_program *self, *seed;
   ::filter* filter;          // .rodata: writable until load
   bool* direct_reads;        // the same
@@ -147,9 +147,9 @@ template <class S> struct Skeleton {
     opts.btf_custom_path = btf;
     s = S::open(&opts);
     if (!s) return {};
-    return {s->obj, s->maps.events, s->maps.scratch, s->maps.filter_lists, s->maps.filter_cgroups, s->maps.followed, s->maps.rodata,
-            s->progs.self__run, s->progs.seed__run, &s->rodata->filter, const_cast<bool*>(&s->rodata->direct_reads),
-            &s->rodata->untyped, [] { return &s->bss->stats; }, [] { return s->bss->unwanted; }, [] { return S::load(s); }};
+    return {s->obj, s->maps.events, s->maps.scratch, s->maps.filter_lists, s->maps.filter_cgroups, s->maps.followed,
+            s->maps.lineages, s->maps.rodata, s->progs.self__run, s->progs.seed__run, &s->rodata->filter,
+            const_cast<bool*>(&s->rodata->direct_reads), &s->rodata->untyped, [] { return &s->bss->stats; }, [] { return s->bss->unwanted; }, [] { return S::load(s); }};
   }
   static void close() {
     S::destroy(s);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The programs of no tool, for the choice between them: see hooks.cpp. */
-#include "snoop.bpf.h"
+#include "context.bpf.h"
 
 /* Preferred, but it only runs when somebody calls setitimer(2), which others hardly do. */
 SEC("?tp_btf/itimer_state")
