@@ -307,8 +307,8 @@ static __always_inline int call_ends(const struct pt_regs *regs, long ret)
  * which are traced, in the context of the call and with that very inode. The name that the kernel
  * found it by is the struct path that chmod_common() was given: a pointer to it lies in the frames
  * of the functions that it called. */
-#define STACK_BYTES 2080 /* more than lies between the saved registers and those functions */
-#define STACK_PART 20    /* words looked at in one go: stack is short before 6.13 */
+#define STACK_BYTES 2176 /* more than lies between the saved registers and those functions */
+#define STACK_PART 16    /* words looked at in one go: stack is short before 6.13 */
 
 /* Whether it may be the address of an object: reading from others costs a fault. */
 static __always_inline bool is_pointer(unsigned long p)
@@ -367,17 +367,25 @@ __noinline unsigned long path_pointer(unsigned long from, unsigned long top, uns
 		return found;
 	if (found)
 		bpf_probe_read_kernel(&path, sizeof(path), (void *)found);
-	for (int i = 0; i < STACK_PART; i++, low += step) {
-		unsigned long at = from + i * sizeof(long), word = direct_reads ? DIRECT(unsigned long, (void *)at) : words[i];
+	for (int i = 0; i < STACK_PART; i += 4) {
+		unsigned long at = from + i * sizeof(long);
+		const __u64 *four = direct_reads ? WORDS((void *)at) : (const __u64 *)&words[i];
 
-		if (word - low >= range) /* most */
+		if (four[0] - low >= range && four[1] - low - step >= range && four[2] - low - 2 * step >= range &&
+		    four[3] - low - 3 * step >= range) { /* most */
+			low += 4 * step;
 			continue;
-		if (!points_to_path(word, from, top, inode, by_fd))
-			continue;
-		if (!agree(path, word))
-			return AMBIGUOUS;
-		path = word;
-		here = at;
+		}
+		for (int j = 0; j < 4; j++, at += sizeof(long), low += step) {
+			unsigned long word = four[j];
+
+			if (word - low >= range || !points_to_path(word, from, top, inode, by_fd))
+				continue;
+			if (!agree(path, word))
+				return AMBIGUOUS;
+			path = word;
+			here = at;
+		}
 	}
 	return found ?: here;
 }

@@ -341,30 +341,44 @@ static __always_inline int tcp_end(struct sock *sk, int state)
 	return 0;
 }
 
-/* Apart from the ends, which take longer: where a program may be preempted, it does not run for others meanwhile. */
-SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp__tp_start, struct sock *sk, int old, int new)
+/* The kernel does not run a program inside of itself, in an interrupt, nor in another task where a program may be
+ * preempted: what the first cannot see for that is left to the second, which runs after it. Of an end whoever is second finds
+ * nothing to do; of a start the first leaves word on its CPU. If another's start comes between and takes that
+ * away, the second does the same again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} start_seen SEC(".maps");
+
+static __always_inline int tcp_state(struct sock *sk, int old, int new, bool again)
 {
-	return old == TCP_CLOSE && new == TCP_SYN_SENT ? tcp_start(sk) : 0;
+	__u32 zero = 0;
+	__u64 *seen;
+
+	if ((old == TCP_SYN_SENT || old == TCP_SYN_RECV) && (new == TCP_ESTABLISHED || new == TCP_CLOSE))
+		return tcp_end(sk, new);
+	if (old != TCP_CLOSE || new != TCP_SYN_SENT)
+		return 0;
+	seen = bpf_map_lookup_elem(&start_seen, &zero);
+	if (again && seen && *seen == (__u64)sk)
+		return *seen = 0;
+	if (seen)
+		*seen = (__u64)sk;
+	return tcp_start(sk);
 }
 
-static __always_inline bool ends(int old, int new)
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp__tp_state, struct sock *sk, int old, int new)
 {
-	return (old == TCP_SYN_SENT || old == TCP_SYN_RECV) && (new == TCP_ESTABLISHED || new == TCP_CLOSE);
+	return tcp_state(sk, old, new, false);
 }
 
 SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp__tp_end, struct sock *sk, int old, int new)
+int BPF_PROG(tcp__tp_state_again, struct sock *sk, int old, int new)
 {
-	return ends(old, new) ? tcp_end(sk, new) : 0;
-}
-
-/* The kernel does not run a program inside of itself: an end in an interrupt of the first is
- * left to this one. Whoever is second finds nothing to do. */
-SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp__tp_end_again, struct sock *sk, int old, int new)
-{
-	return ends(old, new) ? tcp_end(sk, new) : 0;
+	return tcp_state(sk, old, new, true);
 }
 
 /* The rest, when the call returns: connects that failed before a packet was sent, and those of

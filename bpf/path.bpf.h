@@ -214,22 +214,27 @@ struct {
 } path_prefixes SEC(".maps");
 
 const volatile bool path_filter = false;
+/* What all of them begin with, eight bytes at most: compared first. */
+const volatile __u64 path_begin = 0, path_begin_mask = 0;
 
-/* Whether --path asks for the path at `s` of the record. The key is built in the head room
- * behind the record. */
+/* Whether --path asks for the path at `s` of the record, which is not its first byte. The key has the path where it is, and its
+ * length in the place of what is before. */
 static __always_inline bool path_wanted(struct record *r, const struct ev_str *s)
 {
-	struct prefix *key = (void *)&r->bytes[RECORD_MAX];
-	__u32 n = s->len;
+	__u32 n = s->len, before;
+	struct prefix *key;
+	bool wanted;
 
 	if (!path_filter)
 		return true;
-	if (n > PREFIX_BYTES)
-		n = PREFIX_BYTES;
-	key->bits = n * 8;
-	if (bpf_probe_read_kernel(key->bytes, n & 255, record_at(r, s->off)))
+	key = record_at(r, s->off - sizeof(key->bits));
+	if ((*(__u64 *)key->bytes ^ path_begin) & path_begin_mask)
 		return false;
-	return bpf_map_lookup_elem(&path_prefixes, key);
+	before = key->bits;
+	key->bits = (n < PREFIX_BYTES ? n : PREFIX_BYTES) * 8;
+	wanted = bpf_map_lookup_elem(&path_prefixes, key);
+	key->bits = before;
+	return wanted;
 }
 
 #endif

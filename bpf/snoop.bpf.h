@@ -139,12 +139,37 @@ static __always_inline void comm_of(struct ev_comm *comm, struct task_struct *ta
 	}
 }
 
+/* In which bytes of a word that byte is: 0x80 there, 0 elsewhere. */
+#define EACH_BYTE(n) (0x0101010101010101ull * (n))
+static __always_inline __u64 equal_bytes(__u64 word, __u8 byte)
+{
+	word ^= EACH_BYTE(byte);
+	return ~(((word & EACH_BYTE(0x7f)) + EACH_BYTE(0x7f)) | word | EACH_BYTE(0x7f));
+}
+
+/* Whether a name has this one's first two bytes, one behind the other: most have not. */
+static __always_inline bool may_have(__u64 low, __u64 high, const volatile struct filter_name *name)
+{
+	__u8 first = name->bytes[0], second = name->bytes[0] >> 8;
+	__u64 firsts = equal_bytes(low, first), more = equal_bytes(high, first);
+
+	if (name->mask[0] >> 8) {
+		__u64 next = equal_bytes(high, second);
+
+		firsts &= equal_bytes(low, second) >> 8 | next << 56;
+		more &= next >> 8;
+	}
+	return firsts | more;
+}
+
 /* Whether a name has one of these in it. The bytes behind its end are zero, a name's never. */
 static __always_inline bool has_name(const __u64 comm[2], const volatile struct filter_name *names, __u32 count)
 {
 	for (__u32 i = 0; i < NAMES_MAX && i < count; i++) {
 		__u64 low = comm[0], high = comm[1];
 
+		if (!may_have(low, high, &names[i]))
+			continue;
 		for (__u32 j = 0; j < 16; j++) {
 			if (!(((low ^ names[i].bytes[0]) & names[i].mask[0]) | ((high ^ names[i].bytes[1]) & names[i].mask[1])))
 				return true;
@@ -165,9 +190,9 @@ __noinline int name_filtered_out(void)
 
 	comm_of((struct ev_comm *)thread, task);
 	comm_of((struct ev_comm *)process, leader);
-	if (filter.names && !has_name(thread, filter.name, filter.names) && !has_name(process, filter.name, filter.names))
-		return 1;
-	return has_name(thread, filter.not_name, filter.not_names) || has_name(process, filter.not_name, filter.not_names);
+#define NAMED(names, count) (has_name(thread, names, count) || (leader != task && has_name(process, names, count)))
+	return (filter.names && !NAMED(filter.name, filter.names)) || NAMED(filter.not_name, filter.not_names);
+#undef NAMED
 }
 
 __noinline int cgroup_filtered_out(void)
