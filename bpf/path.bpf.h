@@ -24,8 +24,11 @@ static __always_inline void copy_name(struct record *r, __u32 pos, __u32 n, cons
 		return;
 	}
 	from = WORDS(name + n - SHORT_NAME);
-	for (__u32 i = 0; i < SHORT_NAME / 8; i++)
-		*(__u64 *)&r->path[(pos - SHORT_NAME + i * 8) & (PATH_BYTES - 1)] = from[i];
+	for (__u32 i = 0; i < SHORT_NAME / 8; i++) {
+		void *to = &r->path[(pos - SHORT_NAME + i * 8) & (PATH_BYTES - 1)]; /* of any alignment: else it would be stored by bytes */
+
+		*(__u64 *)to = from[i];
+	}
 }
 
 /* One step of the walk in record `slot`. Returns nonzero when there is nothing left to do. */
@@ -223,13 +226,15 @@ static __always_inline bool path_wanted(struct record *r, const struct ev_str *s
 {
 	__u32 n = s->len, before;
 	struct prefix *key;
+	__u64 *begin;
 	bool wanted;
 
 	if (!path_filter)
 		return true;
-	key = record_at(r, s->off - sizeof(key->bits));
-	if ((*(__u64 *)key->bytes ^ path_begin) & path_begin_mask)
+	begin = record_at(r, s->off);
+	if ((*begin ^ path_begin) & path_begin_mask)
 		return false;
+	key = record_at(r, s->off - sizeof(key->bits));
 	before = key->bits;
 	key->bits = (n < PREFIX_BYTES ? n : PREFIX_BYTES) * 8;
 	wanted = bpf_map_lookup_elem(&path_prefixes, key);

@@ -22,6 +22,8 @@ bool is_wide(const bpf_insn& i) { return i.code == (BPF_LD | BPF_IMM | BPF_DW); 
 bool is_call_of_function(const bpf_insn& i) { return i.code == (BPF_JMP | BPF_CALL) && i.src_reg == BPF_PSEUDO_CALL; }
 bool is_jump(const bpf_insn& i) { return BPF_CLASS(i.code) == BPF_JMP || BPF_CLASS(i.code) == BPF_JMP32; }
 bool is_conditional(const bpf_insn& i) { return is_jump(i) && BPF_OP(i.code) != BPF_JA && BPF_OP(i.code) != BPF_CALL && BPF_OP(i.code) != BPF_EXIT; }
+// Of a jump, from behind it.
+std::int64_t distance_of(const bpf_insn& i) { return i.code == (BPF_JMP32 | BPF_JA) ? i.imm : i.off; }
 
 Value calculated(const bpf_insn& i, const Value& left, const Value& right) {
   const bool wide = BPF_CLASS(i.code) == BPF_ALU64;
@@ -95,6 +97,21 @@ class Walk {
     return is_conditional(i) ? decided(i, known(at)[i.dst_reg], operand(at)) : std::nullopt;
   }
 
+  // The number that it loads, if that is known and is of 32 bits.
+  std::optional<__u32> loads(std::size_t at) const {
+    if (BPF_CLASS(code_[at].code) != BPF_LDX) return {};
+    const Value value = loaded(code_[at], known(at)[code_[at].src_reg], constants_);
+    return value.kind == Value::number && value.bits >> 32 == 0 ? std::optional{static_cast<__u32>(value.bits)} : std::nullopt;
+  }
+
+  // Whether it does nothing but write a register: of loads, those from constants and the stack are known not to fail.
+  bool is_pure(std::size_t at) const {
+    const bpf_insn& i = code_[at];
+    const int kind = BPF_CLASS(i.code);
+    return is_wide(i) || kind == BPF_ALU || kind == BPF_ALU64 ||
+           (kind == BPF_LDX && (i.src_reg == BPF_REG_10 || known(at)[i.src_reg].kind == Value::constants));
+  }
+
  private:
   const Registers& known(std::size_t at) const { return known_[place_[at] - 1]; }
 
@@ -141,7 +158,7 @@ class Walk {
           if (is_call_of_function(i)) reach(at + 1 + i.imm, {});
           std::fill_n(r.begin(), 6, Value{});
         } else if (BPF_OP(i.code) == BPF_JA) {
-          return reach(at + 1 + (BPF_CLASS(i.code) == BPF_JMP ? i.off : i.imm), r);
+          return reach(at + 1 + distance_of(i), r);
         } else {
           const std::optional<bool> jump = decided(i, r[i.dst_reg], operand(at));
           if (jump != false) reach(at + 1 + i.off, r);
@@ -160,41 +177,118 @@ class Walk {
   std::vector<std::size_t> open_;
 };
 
+// A set of registers.
+using Set = std::uint16_t;
+Set bit(int r) { return static_cast<Set>(1u << r); }
+
+Set read_by(const bpf_insn& i) {
+  const Set source = BPF_SRC(i.code) == BPF_X ? bit(i.src_reg) : Set{};
+  switch (BPF_CLASS(i.code)) {
+    case BPF_LD: return is_wide(i) ? Set{} : Set{0x3f};
+    case BPF_LDX: return bit(i.src_reg);
+    case BPF_ST: return bit(i.dst_reg);
+    case BPF_STX: return bit(i.dst_reg) | bit(i.src_reg) | bit(0);  // 0: of a compare and exchange
+    case BPF_ALU:
+    case BPF_ALU64: return source | (BPF_OP(i.code) == BPF_MOV ? Set{} : bit(i.dst_reg));
+    default:
+      if (BPF_OP(i.code) == BPF_EXIT) return bit(0);
+      if (BPF_OP(i.code) == BPF_CALL) return 0x3e;  // as many as there are
+      return is_conditional(i) ? source | bit(i.dst_reg) : Set{};
+  }
+}
+
+Set written_by(const bpf_insn& i) {
+  switch (BPF_CLASS(i.code)) {
+    case BPF_LD: return is_wide(i) ? bit(i.dst_reg) : bit(0);
+    case BPF_LDX:
+    case BPF_ALU:
+    case BPF_ALU64: return bit(i.dst_reg);
+    case BPF_JMP: return BPF_OP(i.code) == BPF_CALL ? Set{0x3f} : Set{};
+    default: return 0;
+  }
+}
+
+// Also what only writes a register that nothing reads: it was for a jump that is decided. `pure`: does nothing else.
+void remove_unused(const std::vector<bpf_insn>& code, const std::vector<bool>& pure, std::vector<bool>& gone) {
+  std::vector<Set> needed(code.size() + 1);  // before each
+  const auto after = [&](std::size_t at) {
+    const bpf_insn& i = code[at];
+    const bool jumps = is_jump(i) && BPF_OP(i.code) != BPF_CALL && BPF_OP(i.code) != BPF_EXIT;
+    const bool always = jumps && !is_conditional(i);
+    const std::size_t next = at + (is_wide(i) ? 2 : 1);
+    if (is_jump(i) && BPF_OP(i.code) == BPF_EXIT) return Set{};
+    return static_cast<Set>((always ? Set{} : needed[next]) | (jumps ? needed[at + 1 + distance_of(i)] : Set{}));
+  };
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (std::size_t at = code.size(); at-- > 0;) {
+      if (gone[at]) {  // on the way to the next, if anything
+        needed[at] = needed[at + 1];
+        continue;
+      }
+      if (at > 0 && !gone[at - 1] && is_wide(code[at - 1])) continue;
+      const Set out = after(at), written = written_by(code[at]);
+      const Set in = pure[at] && !(written & out) ? out : static_cast<Set>((out & ~written) | read_by(code[at]));
+      changed |= in != needed[at];
+      needed[at] = in;
+    }
+  }
+  for (std::size_t at = 0; at < code.size(); at++) {
+    const bool wide = is_wide(code[at]);
+    if (!gone[at] && pure[at] && !(written_by(code[at]) & after(at))) {
+      gone[at] = true;
+      if (wide) gone[at + 1] = true;
+    }
+    at += wide;
+  }
+}
+
+// Takes away what is gone. Of a jump to it, what comes after it is the target.
+void close_ranks(std::vector<bpf_insn>& code, std::vector<bpf_func_info>& functions, const std::vector<bool>& gone) {
+  std::vector<std::size_t> place(code.size() + 1), were;  // where each is now; where those that are left were
+  for (std::size_t at = 0; at < code.size(); at++) {
+    place[at] = were.size();
+    if (!gone[at]) were.push_back(at);
+  }
+  place[code.size()] = were.size();
+  for (std::size_t at = 0; at < were.size(); at++) {
+    bpf_insn& i = code[at] = code[were[at]];
+    const auto moved = [&](std::int64_t distance) { return static_cast<std::int64_t>(place[were[at] + 1 + distance]) - static_cast<std::int64_t>(at) - 1; };
+    if (is_wide(i)) {  // the second is no instruction
+      at++;
+      code[at] = code[were[at]];
+    } else if (is_call_of_function(i) || i.code == (BPF_JMP32 | BPF_JA)) {
+      i.imm = static_cast<__s32>(moved(i.imm));
+    } else if (is_jump(i) && BPF_OP(i.code) != BPF_CALL && BPF_OP(i.code) != BPF_EXIT) {
+      i.off = static_cast<__s16>(moved(i.off));
+    }
+  }
+  code.resize(were.size());
+  for (bpf_func_info& f : functions) f.insn_off = static_cast<__u32>(place[f.insn_off]);
+}
+
 }  // namespace
 
 void remove_dead_code(std::vector<bpf_insn>& code, std::vector<bpf_func_info>& functions, const Constants& constants) {
   // A function that is handed to a helper: nothing of ours.
   if (std::ranges::any_of(code, [](const bpf_insn& i) { return is_wide(i) && i.src_reg == BPF_PSEUDO_FUNC; })) return;
-  const Walk walk(code, constants);
-  std::vector<std::size_t> place(code.size() + 1);  // where each is now, or what comes after it
-  std::vector<bpf_insn> left;
-  std::vector<std::size_t> were;  // where those that are left were
-  const auto keep = [&](std::size_t at, bpf_insn i) { left.push_back(i), were.push_back(at); };
-  for (std::size_t at = 0; at < code.size(); at++) {
-    place[at] = left.size();
-    if (!walk.reaches(at)) continue;
-    const std::optional<bool> jumps = walk.jumps(at);
-    if (jumps == true) keep(at, {.code = BPF_JMP | BPF_JA, .dst_reg = 0, .src_reg = 0, .off = code[at].off, .imm = 0});
-    if (!jumps) keep(at, code[at]);
-    if (is_wide(code[at])) {
-      place[++at] = left.size();
-      keep(at, code[at]);
+  std::vector<bool> gone(code.size());
+  {
+    const Walk walk(code, constants);
+    std::erase_if(functions, [&](const bpf_func_info& f) { return !walk.reaches(f.insn_off); });
+    std::vector<bool> pure(code.size());
+    for (std::size_t at = 0; at < code.size(); at++) {
+      gone[at] = !walk.reaches(at) || walk.jumps(at) == false;
+      if (gone[at]) continue;
+      bpf_insn& i = code[at];
+      pure[at] = walk.is_pure(at);
+      if (const std::optional<__u32> number = walk.loads(at)) i = {.code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = i.dst_reg, .src_reg = 0, .off = 0, .imm = static_cast<__s32>(*number)};
+      if (walk.jumps(at)) i = {.code = BPF_JMP | BPF_JA, .dst_reg = 0, .src_reg = 0, .off = i.off, .imm = 0};
+      if (is_wide(i)) at++;
     }
+    remove_unused(code, pure, gone);
   }
-  place[code.size()] = left.size();
-  for (std::size_t at = 0; at < left.size(); at++) {
-    bpf_insn& i = left[at];
-    const auto moved = [&](std::int64_t distance) { return static_cast<std::int64_t>(place[were[at] + 1 + distance]) - static_cast<std::int64_t>(at) - 1; };
-    if (is_wide(i))
-      at++;  // the second is no instruction
-    else if (is_call_of_function(i) || i.code == (BPF_JMP32 | BPF_JA))
-      i.imm = static_cast<__s32>(moved(i.imm));
-    else if (is_jump(i) && BPF_OP(i.code) != BPF_CALL && BPF_OP(i.code) != BPF_EXIT)
-      i.off = static_cast<__s16>(moved(i.off));
-  }
-  std::erase_if(functions, [&](const bpf_func_info& f) { return !walk.reaches(f.insn_off); });
-  for (bpf_func_info& f : functions) f.insn_off = static_cast<__u32>(place[f.insn_off]);
-  code = std::move(left);
+  close_ranks(code, functions, gone);
 }
 
 }  // namespace needle

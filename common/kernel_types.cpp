@@ -8,6 +8,7 @@
 #include <bpf/libbpf.h>
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -117,6 +118,7 @@ void load_together(bpf_map* c) {
   const auto* const bytes = static_cast<const std::byte*>(bpf_map__initial_value(c, &size));
   constant_bytes.assign(bytes, bytes + size);
   constants = c;
+  mallopt(M_ARENA_MAX, 1);  // else each thread leaves some memory behind that is its own
   loads.emplace();
 }
 

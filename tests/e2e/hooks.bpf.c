@@ -2,9 +2,9 @@
 /* The programs of no tool, for the choice between them: see hooks.cpp. */
 #include "context.bpf.h"
 
-/* Preferred, but it only runs when somebody calls setitimer(2), which others hardly do. */
-SEC("?tp_btf/itimer_state")
-int deed__fentry_timer(void *ctx)
+/* Preferred, but it only runs when somebody calls fcntl(2) for a lease, which others hardly ever do. */
+SEC("?tp_btf/generic_add_lease")
+int deed__fentry_lease(void *ctx)
 {
 	return 0;
 }
@@ -15,14 +15,14 @@ int deed__tp_any(void *ctx)
 	return 0;
 }
 
-SEC("?tp_btf/itimer_state")
-int deed__tp_opt_timer(void *ctx)
+SEC("?tp_btf/generic_add_lease")
+int deed__tp_opt_lease(void *ctx)
 {
 	return 0;
 }
 
 /* Optional, but with a trial of its own. */
-SEC("?tp_btf/itimer_state")
+SEC("?tp_btf/generic_add_lease")
 int deed__tp_opt_tried_alt_1(void *ctx)
 {
 	return 0;

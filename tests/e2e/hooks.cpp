@@ -6,7 +6,8 @@
 
 #include "hooks.skel.h"
 
-#include <sys/time.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 using namespace needle;
@@ -38,9 +39,10 @@ std::string choose(void (*deed)(), const std::string& only = "") {
   return hooks.report();
 }
 
-void stop_timer() {
-  const itimerval never{};
-  setitimer(ITIMER_VIRTUAL, &never, nullptr);
+void ask_for_lease() {
+  const int fd = memfd_create("lease", MFD_CLOEXEC);
+  fcntl(fd, F_SETLEASE, F_RDLCK);  // refused, since it is open for writing
+  close(fd);
 }
 void other() { static_cast<void>(getppid()); }
 
@@ -52,19 +54,19 @@ constexpr Trial trials[] = {{"deed", [] { the_deed(); }}, {"deed__tp_opt_tried",
 constexpr Tool needle::tool = make_tool<hooks_bpf, no_event>("hooks", "", "", columns, {}, trials);
 
 TEST_CASE("a hook that the tool's own deed does not wake gives way to the next") {
-  const std::string woken = choose(stop_timer);
+  const std::string woken = choose(ask_for_lease);
   INFO(woken);
-  CHECK(has(woken, "deed__fentry_timer: taken"));
+  CHECK(has(woken, "deed__fentry_lease: taken"));
   CHECK_FALSE(has(woken, "deed__tp_any"));
 
   const std::string silent = choose(other);
   INFO(silent);
   CHECK(has(silent, "deed__tp_any: taken"));
-  CHECK(has(silent, "deed__tp_opt_timer: taken"));  // which nothing has woken, nor must
+  CHECK(has(silent, "deed__tp_opt_lease: taken"));  // which nothing has woken, nor must
   CHECK(has(silent, "deed__tp_opt_tried_alt_2: taken"));
   CHECK(has(silent, "deed__tp_opt_tried_alt_1: the kernel attaches it, but never runs it"));
-  CHECK_FALSE(has(silent, "deed__fentry_timer: taken"));
-  CHECK(has(silent, "deed__fentry_timer: the kernel attaches it, but never runs it"));
+  CHECK_FALSE(has(silent, "deed__fentry_lease: taken"));
+  CHECK(has(silent, "deed__fentry_lease: the kernel attaches it, but never runs it"));
 
   std::string error;
   try {
@@ -73,11 +75,11 @@ TEST_CASE("a hook that the tool's own deed does not wake gives way to the next")
     error = e.what();
   }
   CHECK(has(error, "there is no way to see deed on this kernel"));
-  CHECK(has(error, "deed__fentry_timer: the kernel attaches it, but never runs it"));
+  CHECK(has(error, "deed__fentry_lease: the kernel attaches it, but never runs it"));
 }
 
 TEST_CASE("of alternatives the first is taken that loads, and an optional unit has its own") {
-  const std::string report = choose(stop_timer);
+  const std::string report = choose(ask_for_lease);
   INFO(report);
   CHECK(has(report, "choice__tp_opt_one_alt_2: taken"));
   CHECK(has(report, "choice__tp_opt_one_also: taken"));
