@@ -223,9 +223,11 @@ static __always_inline struct inside *this_call(__u64 tid)
 
 /* TCP, of whatever origin: from the first packet that is to be sent to the handshake's end. */
 
-static __always_inline __u32 tcp_start(struct sock *sk)
+/* Global: there is one, for two programs. */
+__noinline int tcp_start(__u64 key)
 {
-	__u64 tid = bpf_get_current_pid_tgid(), key = (__u64)sk;
+	struct sock *sk = (void *)key;
+	__u64 tid = bpf_get_current_pid_tgid();
 	struct connect_event *e;
 	struct start *s;
 	struct record *r;
@@ -329,7 +331,7 @@ static __always_inline int tcp_end(struct sock *sk, int state)
 	inet_remote(sk, &e->raddr, &e->rport);
 	fill_mapped(e);
 	if (state == TCP_CLOSE) {
-		err = BPF_CORE_READ(sk, sk_err);
+		err = READ(sk, sk_err);
 		if (!err && !gives_up(sk, key, e->h.via))
 			err = ECANCELED;
 		else if (!err && result_follows(e->h.via))
@@ -366,7 +368,7 @@ static __always_inline int tcp_state(struct sock *sk, int old, int new, bool aga
 		return *seen = 0;
 	if (seen)
 		*seen = (__u64)sk;
-	return tcp_start(sk);
+	return tcp_start(number(sk));
 }
 
 SEC("?tp_btf/inet_sock_set_state")
@@ -616,7 +618,7 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 /* Whether this datagram is to be shown: the first of the process to its destination, or all. */
 static __always_inline bool first_sent(const struct datagram *to)
 {
-	struct destination d = {.to = *to, .pid = BPF_CORE_READ(current_task(), tgid)};
+	struct destination d = {.to = *to, .pid = READ(current_task(), tgid)};
 	__u8 yes = 1;
 
 	if (udp_all || filter.set & FILTER_FAILED)
@@ -728,7 +730,7 @@ static __always_inline void user_datagrams(const struct socket_args *a, __u32 vi
 	if (!sock)
 		return;
 	sk = sock_of(sock);
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_UDP || BPF_CORE_READ(sk, sk_type) != SOCK_DGRAM)
+	if (READ(sk, sk_protocol) != IPPROTO_UDP || READ(sk, sk_type) != SOCK_DGRAM)
 		return;
 	keep_own_context(); /* here, because old kernels allow no deeper calls on this stack */
 	if (a->op == SYS_SENDTO)
@@ -1111,7 +1113,7 @@ static __always_inline __u64 task_id(void)
 {
 	struct task_struct *task = current_task();
 
-	return (__u64)BPF_CORE_READ(task, tgid) << 32 | (__u32)BPF_CORE_READ(task, pid);
+	return (__u64)READ(task, tgid) << 32 | (__u32)READ(task, pid);
 }
 
 static __always_inline void copy_v6(__u8 *ip, struct bpf_sock_addr *ctx)

@@ -66,13 +66,13 @@ static __always_inline void fill_old(struct exec_event *e, const struct before *
 static __always_inline void fill_before(struct before *b)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	const struct cred *cred = BPF_CORE_READ(task, cred);
+	const struct cred *cred = READ(task, cred);
 
-	b->mm = (__u64)BPF_CORE_READ(task, mm);
-	b->uid = BPF_CORE_READ(cred, uid.val);
-	b->euid = BPF_CORE_READ(cred, euid.val);
-	b->gid = BPF_CORE_READ(cred, gid.val);
-	b->egid = BPF_CORE_READ(cred, egid.val);
+	b->mm = (__u64)READ(task, mm);
+	b->uid = READ(cred, uid.val);
+	b->euid = READ(cred, euid.val);
+	b->gid = READ(cred, gid.val);
+	b->egid = READ(cred, egid.val);
 	b->caps = effective_caps(cred);
 	bpf_get_current_comm(&b->comm, sizeof(b->comm));
 }
@@ -88,7 +88,7 @@ static __always_inline int forget_before(void)
 
 /* ns since 1970. Newer kernels keep a flag of their own in the nanoseconds. */
 #define NS(sec, nsec) ((sec) * 1000000000 + ((nsec) & 0x3fffffff))
-#define TIMESPEC(inode, field) NS(BPF_CORE_READ(inode, field.tv_sec), BPF_CORE_READ(inode, field.tv_nsec))
+#define TIMESPEC(inode, field) NS(READ(inode, field.tv_sec), READ(inode, field.tv_nsec))
 
 static __always_inline void fill_times(struct exec_event *e, const struct inode *inode)
 {
@@ -97,8 +97,8 @@ static __always_inline void fill_times(struct exec_event *e, const struct inode 
 	const struct inode___times3 *new = (void *)inode;
 
 	if (bpf_core_field_exists(new->i_ctime_sec)) {
-		e->ctime = NS(BPF_CORE_READ(new, i_ctime_sec), BPF_CORE_READ(new, i_ctime_nsec));
-		e->mtime = NS(BPF_CORE_READ(new, i_mtime_sec), BPF_CORE_READ(new, i_mtime_nsec));
+		e->ctime = NS(READ(new, i_ctime_sec), READ(new, i_ctime_nsec));
+		e->mtime = NS(READ(new, i_mtime_sec), READ(new, i_mtime_nsec));
 		return;
 	}
 	if (bpf_core_field_exists(mid->__i_ctime))
@@ -123,25 +123,25 @@ static __always_inline bool in_upper_layer(const struct inode *inode)
 
 static __always_inline void append_program(struct record *r, struct exec_event *e, struct file *file)
 {
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	unsigned long magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	struct dentry *dentry = READ(file, f_path.dentry);
+	struct inode *inode = READ(file, f_inode);
+	unsigned long magic = READ(inode, i_sb, s_magic);
 	__u32 mode;
 
 	append_path(r, &e->exe.path, (void *)file + bpf_core_field_offset(struct file, f_path));
 	/* A memfd has no link either, but it never had a name in a directory. */
-	e->exe.deleted = unlinked(dentry) || (!BPF_CORE_READ(inode, i_nlink) && BPF_CORE_READ(dentry, d_parent) != dentry);
+	e->exe.deleted = unlinked(dentry) || (!READ(inode, i_nlink) && READ(dentry, d_parent) != dentry);
 	e->exe.memory = magic == TMPFS_MAGIC || magic == RAMFS_MAGIC || magic == HUGETLBFS_MAGIC;
 	if (!(filter.want & WANT_INODE))
 		return;
-	mode = BPF_CORE_READ(inode, i_mode);
+	mode = READ(inode, i_mode);
 	e->setuid = !!(mode & S_ISUID);
 	e->setgid = !!(mode & S_ISGID);
 	e->perm = mode & 07777;
-	e->owner = BPF_CORE_READ(inode, i_uid.val);
-	e->group = BPF_CORE_READ(inode, i_gid.val);
-	e->dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	e->ino = BPF_CORE_READ(inode, i_ino);
+	e->owner = READ(inode, i_uid.val);
+	e->group = READ(inode, i_gid.val);
+	e->dev = READ(inode, i_sb, s_dev);
+	e->ino = READ(inode, i_ino);
 	e->upper = magic == OVERLAYFS_SUPER_MAGIC ? in_upper_layer(inode) : EV_NONE;
 	fill_times(e, inode);
 }
@@ -169,19 +169,19 @@ static __always_inline __u32 stdin_kind(void)
 
 	if (!file)
 		return EV_NONE;
-	inode = BPF_CORE_READ(file, f_inode);
-	type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
-	return type == S_IFCHR && tty_device(BPF_CORE_READ(inode, i_rdev)) ? STDIN_TTY : type;
+	inode = READ(file, f_inode);
+	type = READ(inode, i_mode) & S_IFMT;
+	return type == S_IFCHR && tty_device(READ(inode, i_rdev)) ? STDIN_TTY : type;
 }
 
 /* For whom it runs. */
 static __always_inline void fill_actor(struct exec_event *e)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	const struct cred *cred = BPF_CORE_READ(task, cred);
+	const struct cred *cred = READ(task, cred);
 
 	if (filter.want & WANT_CREDS) {
-		e->egid = BPF_CORE_READ(cred, egid.val);
+		e->egid = READ(cred, egid.val);
 		e->caps = effective_caps(cred);
 	}
 	if (filter.want & WANT_STDIN)
@@ -224,7 +224,7 @@ __noinline int read_args(__u32 slot, __u64 from, __u32 n)
 /* The arguments that the new program was given, where it will find them itself. */
 static __always_inline void append_args(struct record *r, struct exec_event *e, struct mm_struct *mm, __u32 argc)
 {
-	__u64 from = BPF_CORE_READ(mm, arg_start), len = BPF_CORE_READ(mm, arg_end) - from;
+	__u64 from = READ(mm, arg_start), len = READ(mm, arg_end) - from;
 	__u32 n = read_args(r->slot, from, len > ARGS_MAX ? ARGS_MAX : len);
 
 	e->args.count = argc;
@@ -302,16 +302,16 @@ SEC("?tp_btf/task_rename")
 int BPF_PROG(exec__tp_rename, struct task_struct *task)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mm_struct *mm = READ(task, mm);
 	struct before b = {};
 	struct call call;
 
-	if (!mm || BPF_CORE_READ(mm, arg_start))
+	if (!mm || READ(mm, arg_start))
 		return 0;
 	fill_before(&b);
 	if (exec_runs(&call))
 		b.via = call.via;
-	else if (!BPF_CORE_READ(task_regs(), REGS_NR)) /* it came by no system call */
+	else if (!READ(task_regs(), REGS_NR)) /* it came by no system call */
 		b.via = VIA_KERNEL;
 	bpf_map_update_elem(&befores, &tid, &b, BPF_ANY);
 	return 0;
@@ -321,7 +321,7 @@ SEC("?tp_btf/sched_process_exec")
 int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_binprm *bprm)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mm_struct *mm = READ(task, mm);
 	struct before *b = bpf_map_lookup_elem(&befores, &tid);
 	struct exec_event *e;
 	struct record *r;
@@ -333,7 +333,7 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 	if (!r)
 		goto out;
 	e = event_of(r, exec_event);
-	append_program(r, e, BPF_CORE_READ(mm, exe_file));
+	append_program(r, e, READ(mm, exe_file));
 	if (!path_wanted(r, &e->exe.path)) {
 		event_drop(r);
 		goto out;
@@ -350,7 +350,7 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 		e->old_caps = EV_NONE64;
 	}
 	if (filter.want & WANT_NAMES) {
-		const char *name = BPF_CORE_READ(bprm, filename), *interp = BPF_CORE_READ(bprm, interp);
+		const char *name = READ(bprm, filename), *interp = READ(bprm, interp);
 
 		if (interp == name) {
 			append_kernel_str(r, &e->requested, name);
@@ -360,7 +360,7 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 		}
 	}
 	fill_actor(e);
-	append_args(r, e, mm, BPF_CORE_READ(bprm, argc));
+	append_args(r, e, mm, READ(bprm, argc));
 	event_submit(r);
 out:
 	return forget_before();
@@ -371,7 +371,7 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u32 tid = bpf_get_current_pid_tgid();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mm_struct *mm = READ(task, mm);
 	struct before *b = bpf_map_lookup_elem(&befores, &tid);
 	const unsigned long *args = call->args;
 	bool at = (call->via & ~VIA_COMPAT) == VIA_execveat;
@@ -388,7 +388,7 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 		return;
 	e = event_of(r, exec_event);
 	if (b && b->mm == (__u64)mm) { /* beyond the point of no return: the caller's memory is gone */
-		append_program(r, e, BPF_CORE_READ(mm, exe_file));
+		append_program(r, e, READ(mm, exe_file));
 		fill_old(e, b);
 		via = b->via;
 		src = SRC_KERNEL;
@@ -472,7 +472,7 @@ int BPF_PROG(fail__fentry_alloc_bprm, int dfd, struct filename *filename)
 	/* If there is no room, the caller's copy has to do. */
 	bpf_map_update_elem(&names, &tid, &empty_name, BPF_ANY);
 	name = bpf_map_lookup_elem(&names, &tid);
-	if (name && bpf_probe_read_kernel_str(name->s, NAME_MAX, BPF_CORE_READ(filename, name)) <= 0)
+	if (name && bpf_probe_read_kernel_str(name->s, NAME_MAX, READ(filename, name)) <= 0)
 		bpf_map_delete_elem(&names, &tid);
 	return 0;
 }

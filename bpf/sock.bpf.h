@@ -40,14 +40,14 @@ union sockaddr_any {
 /* The socket behind a file, or NULL. */
 static __always_inline struct socket *file_socket(struct file *file)
 {
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if (!file || (READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return NULL;
-	return BPF_CORE_READ(file, private_data);
+	return READ(file, private_data);
 }
 
 static __always_inline struct sock *sock_of(struct socket *sock)
 {
-	return BPF_CORE_READ(sock, sk);
+	return READ(sock, sk);
 }
 
 static __always_inline bool ip_is_v4(const __u8 *ip)
