@@ -19,11 +19,22 @@ struct Value {
 using Registers = std::array<Value, 11>;
 
 bool is_wide(const bpf_insn& i) { return i.code == (BPF_LD | BPF_IMM | BPF_DW); }  // takes two
-bool is_call_of_function(const bpf_insn& i) { return i.code == (BPF_JMP | BPF_CALL) && i.src_reg == BPF_PSEUDO_CALL; }
-bool is_jump(const bpf_insn& i) { return BPF_CLASS(i.code) == BPF_JMP || BPF_CLASS(i.code) == BPF_JMP32; }
-bool is_conditional(const bpf_insn& i) { return is_jump(i) && BPF_OP(i.code) != BPF_JA && BPF_OP(i.code) != BPF_CALL && BPF_OP(i.code) != BPF_EXIT; }
-// Of a jump, from behind it.
-std::int64_t distance_of(const bpf_insn& i) { return i.code == (BPF_JMP32 | BPF_JA) ? i.imm : i.off; }
+bool has_operation(const bpf_insn& i, int operation) { return BPF_CLASS(i.code) == BPF_JMP && BPF_OP(i.code) == operation; }
+bool is_exit(const bpf_insn& i) { return has_operation(i, BPF_EXIT); }
+bool is_call(const bpf_insn& i) { return has_operation(i, BPF_CALL); }
+bool is_call_of_function(const bpf_insn& i) { return is_call(i) && i.src_reg == BPF_PSEUDO_CALL; }
+bool is_jump(const bpf_insn& i) { return (BPF_CLASS(i.code) == BPF_JMP || BPF_CLASS(i.code) == BPF_JMP32) && !is_call(i) && !is_exit(i); }
+bool is_conditional(const bpf_insn& i) { return is_jump(i) && BPF_OP(i.code) != BPF_JA; }
+
+// How far a jump or the call of a function leads, from behind it, is in one of two places.
+bool is_far(const bpf_insn& i) { return is_call_of_function(i) || i.code == (BPF_JMP32 | BPF_JA); }
+std::int64_t distance_of(const bpf_insn& i) { return is_far(i) ? i.imm : i.off; }
+void set_distance(bpf_insn& i, std::int64_t distance) {
+  if (is_far(i))
+    i.imm = static_cast<__s32>(distance);
+  else
+    i.off = static_cast<__s16>(distance);
+}
 
 Value calculated(const bpf_insn& i, const Value& left, const Value& right) {
   const bool wide = BPF_CLASS(i.code) == BPF_ALU64;
@@ -57,7 +68,6 @@ Value loaded(const bpf_insn& i, const Value& from, const Constants& constants) {
   return value;
 }
 
-// Whether a conditional jump is taken, if that is known.
 std::optional<bool> decided(const bpf_insn& i, const Value& left, const Value& right) {
   if (left.kind != Value::number || right.kind != Value::number) return {};
   const bool wide = BPF_CLASS(i.code) == BPF_JMP;
@@ -79,6 +89,7 @@ std::optional<bool> decided(const bpf_insn& i, const Value& left, const Value& r
   }
 }
 
+// All that can be reached, with what is known of the registers there.
 class Walk {
  public:
   Walk(const std::vector<bpf_insn>& code, const Constants& constants) : code_(code), constants_(constants), place_(code.size()) {
@@ -92,9 +103,10 @@ class Walk {
 
   bool reaches(std::size_t at) const { return place_[at] != 0; }
 
+  // Whether a conditional jump is taken, if that is known.
   std::optional<bool> jumps(std::size_t at) const {
     const bpf_insn& i = code_[at];
-    return is_conditional(i) ? decided(i, known(at)[i.dst_reg], operand(at)) : std::nullopt;
+    return reaches(at) && is_conditional(i) ? decided(i, known(at)[i.dst_reg], operand(at)) : std::nullopt;
   }
 
   // The number that it loads, if that is known and is of 32 bits.
@@ -153,16 +165,13 @@ class Walk {
       case BPF_ALU64: r[i.dst_reg] = calculated(i, r[i.dst_reg], operand(at)); break;
       case BPF_JMP:
       case BPF_JMP32:
-        if (BPF_OP(i.code) == BPF_EXIT) return;
-        if (BPF_OP(i.code) == BPF_CALL) {
-          if (is_call_of_function(i)) reach(at + 1 + i.imm, {});
-          std::fill_n(r.begin(), 6, Value{});
-        } else if (BPF_OP(i.code) == BPF_JA) {
-          return reach(at + 1 + distance_of(i), r);
-        } else {
-          const std::optional<bool> jump = decided(i, r[i.dst_reg], operand(at));
-          if (jump != false) reach(at + 1 + i.off, r);
-          if (jump == true) return;
+        if (is_exit(i)) return;
+        if (is_call_of_function(i)) reach(at + 1 + distance_of(i), {});
+        if (is_call(i)) std::fill_n(r.begin(), 6, Value{});
+        if (is_jump(i)) {
+          const std::optional<bool> taken = is_conditional(i) ? decided(i, r[i.dst_reg], operand(at)) : true;
+          if (taken != false) reach(at + 1 + distance_of(i), r);
+          if (taken == true) return;
         }
         break;
       default: break;
@@ -191,8 +200,8 @@ Set read_by(const bpf_insn& i) {
     case BPF_ALU:
     case BPF_ALU64: return source | (BPF_OP(i.code) == BPF_MOV ? Set{} : bit(i.dst_reg));
     default:
-      if (BPF_OP(i.code) == BPF_EXIT) return bit(0);
-      if (BPF_OP(i.code) == BPF_CALL) return 0x3e;  // as many as there are
+      if (is_exit(i)) return bit(0);
+      if (is_call(i)) return 0x3e;  // as many as there are
       return is_conditional(i) ? source | bit(i.dst_reg) : Set{};
   }
 }
@@ -203,21 +212,18 @@ Set written_by(const bpf_insn& i) {
     case BPF_LDX:
     case BPF_ALU:
     case BPF_ALU64: return bit(i.dst_reg);
-    case BPF_JMP: return BPF_OP(i.code) == BPF_CALL ? Set{0x3f} : Set{};
-    default: return 0;
+    default: return is_call(i) ? Set{0x3f} : Set{};
   }
 }
 
 // Also what only writes a register that nothing reads: it was for a jump that is decided. `pure`: does nothing else.
 void remove_unused(const std::vector<bpf_insn>& code, const std::vector<bool>& pure, std::vector<bool>& gone) {
   std::vector<Set> needed(code.size() + 1);  // before each
-  const auto after = [&](std::size_t at) {
+  const auto after = [&](std::size_t at) -> Set {
     const bpf_insn& i = code[at];
-    const bool jumps = is_jump(i) && BPF_OP(i.code) != BPF_CALL && BPF_OP(i.code) != BPF_EXIT;
-    const bool always = jumps && !is_conditional(i);
-    const std::size_t next = at + (is_wide(i) ? 2 : 1);
-    if (is_jump(i) && BPF_OP(i.code) == BPF_EXIT) return Set{};
-    return static_cast<Set>((always ? Set{} : needed[next]) | (jumps ? needed[at + 1 + distance_of(i)] : Set{}));
+    if (is_exit(i)) return 0;
+    const Set there = is_jump(i) ? needed[at + 1 + distance_of(i)] : Set{};
+    return is_jump(i) && !is_conditional(i) ? there : there | needed[at + (is_wide(i) ? 2 : 1)];
   };
   for (bool changed = true; changed;) {
     changed = false;
@@ -253,14 +259,11 @@ void close_ranks(std::vector<bpf_insn>& code, std::vector<bpf_func_info>& functi
   place[code.size()] = were.size();
   for (std::size_t at = 0; at < were.size(); at++) {
     bpf_insn& i = code[at] = code[were[at]];
-    const auto moved = [&](std::int64_t distance) { return static_cast<std::int64_t>(place[were[at] + 1 + distance]) - static_cast<std::int64_t>(at) - 1; };
     if (is_wide(i)) {  // the second is no instruction
       at++;
       code[at] = code[were[at]];
-    } else if (is_call_of_function(i) || i.code == (BPF_JMP32 | BPF_JA)) {
-      i.imm = static_cast<__s32>(moved(i.imm));
-    } else if (is_jump(i) && BPF_OP(i.code) != BPF_CALL && BPF_OP(i.code) != BPF_EXIT) {
-      i.off = static_cast<__s16>(moved(i.off));
+    } else if (is_jump(i) || is_call_of_function(i)) {
+      set_distance(i, static_cast<std::int64_t>(place[were[at] + 1 + distance_of(i)]) - static_cast<std::int64_t>(at) - 1);
     }
   }
   code.resize(were.size());
@@ -272,23 +275,24 @@ void close_ranks(std::vector<bpf_insn>& code, std::vector<bpf_func_info>& functi
 void remove_dead_code(std::vector<bpf_insn>& code, std::vector<bpf_func_info>& functions, const Constants& constants) {
   // A function that is handed to a helper: nothing of ours.
   if (std::ranges::any_of(code, [](const bpf_insn& i) { return is_wide(i) && i.src_reg == BPF_PSEUDO_FUNC; })) return;
-  std::vector<bool> gone(code.size());
-  {
-    const Walk walk(code, constants);
-    std::erase_if(functions, [&](const bpf_func_info& f) { return !walk.reaches(f.insn_off); });
-    std::vector<bool> pure(code.size());
-    for (std::size_t at = 0; at < code.size(); at++) {
-      gone[at] = !walk.reaches(at) || walk.jumps(at) == false;
-      if (gone[at]) continue;
-      bpf_insn& i = code[at];
-      pure[at] = walk.is_pure(at);
-      if (const std::optional<__u32> number = walk.loads(at)) i = {.code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = i.dst_reg, .src_reg = 0, .off = 0, .imm = static_cast<__s32>(*number)};
-      if (walk.jumps(at)) i = {.code = BPF_JMP | BPF_JA, .dst_reg = 0, .src_reg = 0, .off = i.off, .imm = 0};
-      if (is_wide(i)) at++;
-    }
-    remove_unused(code, pure, gone);
+  const Walk walk(code, constants);
+  std::vector<bpf_insn> result = code;
+  std::vector<bool> pure(code.size()), gone(code.size());
+  for (std::size_t at = 0; at < code.size(); at++) {
+    const std::optional<bool> jumps = walk.jumps(at);
+    gone[at] = !walk.reaches(at) || jumps == false;
+    if (gone[at]) continue;
+    bpf_insn& i = result[at];
+    pure[at] = walk.is_pure(at);
+    if (const std::optional<__u32> number = walk.loads(at))
+      i = {.code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = i.dst_reg, .src_reg = 0, .off = 0, .imm = static_cast<__s32>(*number)};
+    if (jumps) i = {.code = BPF_JMP | BPF_JA, .dst_reg = 0, .src_reg = 0, .off = i.off, .imm = 0};
+    if (is_wide(i)) at++;
   }
-  close_ranks(code, functions, gone);
+  std::erase_if(functions, [&](const bpf_func_info& f) { return !walk.reaches(f.insn_off); });
+  remove_unused(result, pure, gone);
+  close_ranks(result, functions, gone);
+  code = std::move(result);
 }
 
 }  // namespace needle

@@ -12,7 +12,7 @@
 //
 // What attaches may still never run: a function that the compiler has inlined where it is called, an
 // LSM that is not switched on. So the tool does a deed of each kind itself, see Trial in tool.h, and
-// refuses what has not run by then.
+// refuses what has not run by then, if there may be another in its place.
 #pragma once
 
 #include "kernel_btf.h"
