@@ -130,6 +130,7 @@ void fill_cgroups(const Object& object, const std::vector<std::string>& paths) {
 
 Session::Session(const Options& o, Command* command)
     : options_(o), command_(command), output_(make_output(o)), hooks_(o.hook, o.btf) {
+  out_.reserve(kFlushBytes + kFlushBytes / 8);  // it would leave all its smaller sizes behind
   MapEntries entries;
   object_ = hooks_.take(
       [&](const Object& object) { set_up(object, o, entries); },
