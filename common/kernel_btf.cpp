@@ -64,9 +64,8 @@ class FirstBytes {
 
   std::size_t of(const char* name) const {
     std::uint32_t word = 0;
-    const auto room = static_cast<std::size_t>(strings_.data() + strings_.size() - name);
-    if (room >= sizeof word)
-      std::memcpy(&word, name, sizeof word);
+    if (const auto room = static_cast<std::size_t>(strings_.data() + strings_.size() - name); room >= sizeof word)
+      std::memcpy(&word, name, sizeof word);  // a load, where a size that is not known were a call
     else
       std::memcpy(&word, name, room);
     if (const std::uint32_t nul = (word - 0x01010101u) & ~word & 0x80808080u; nul != 0) word &= ((nul & -nul) >> 7) - 1;  // nothing behind it
@@ -124,7 +123,7 @@ std::vector<unsigned> KernelBtf::named(const Names& names) const {
   }
   std::vector<unsigned> ids;
   const auto look_at = [&](unsigned id, const btf_type* t) {
-    if (t->name_off == 0 || !(is_core_type(t) || btf_is_func(t))) return;
+    if (t->name_off == 0 || t->name_off >= strings_.size() || !(is_core_type(t) || btf_is_func(t))) return;
     const char* name = name_of(t);
     if (wanted[first.of(name)] && names.contains(essential(name))) ids.push_back(id);
   };

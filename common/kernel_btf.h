@@ -43,7 +43,7 @@ class KernelBtf {
  private:
   using Names = std::unordered_set<std::string_view>;
   const btf_type* type(unsigned id) const { return reinterpret_cast<const btf_type*>(raw_.data() + types_[id]); }
-  const char* name_of(const btf_type* t) const { return t->name_off < strings_.size() ? &strings_[t->name_off] : ""; }
+  const char* name_of(const btf_type* t) const { return &strings_[t->name_off]; }
   void unmap();
   std::vector<unsigned> named(const Names& names) const;
   void remember(const std::vector<std::string>& names, const std::vector<unsigned>& ids) const;
