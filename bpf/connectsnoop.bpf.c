@@ -366,7 +366,7 @@ static __always_inline int tcp_state(struct sock *sk, int old, int new, bool aga
 	seen = bpf_map_lookup_elem(&start_seen, &zero);
 	if (again && seen && *seen == (__u64)sk)
 		return *seen = 0;
-	if (seen)
+	if (!again && seen)
 		*seen = (__u64)sk;
 	return tcp_start(number(sk));
 }

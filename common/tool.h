@@ -152,7 +152,8 @@ template <class S> struct Skeleton {
     if (!s) return {};
     return {s->obj, s->maps.events, s->maps.scratch, s->maps.filter_lists, s->maps.filter_cgroups, s->maps.followed,
             s->maps.lineages, s->maps.rodata, s->progs.self__run, s->progs.seed__run, &s->rodata->filter,
-            const_cast<bool*>(&s->rodata->direct_reads), &s->rodata->untyped, [] { return &s->bss->stats; }, [] { return s->bss->unwanted; }, [] { return S::load(s); }};
+            const_cast<bool*>(&s->rodata->direct_reads), &s->rodata->untyped, [] { return &s->bss->stats; },
+            [] { return s->bss->unwanted; }, [] { return S::load(s); }};
   }
   static void close() {
     S::destroy(s);
