@@ -2,6 +2,7 @@
 #include "chmodsnoop.h"
 #include "context.bpf.h"
 #include "syscall.bpf.h"
+#include "trampoline.bpf.h"
 #include "uring.bpf.h"
 
 const volatile bool only_risky = false;
@@ -758,3 +759,5 @@ int BPF_PROG(mode__fentry_opt_uring2, int dfd, struct filename *name, const stru
 {
 	return uring_opens(name, op, file);
 }
+
+WATCH_TRAMPOLINES(mode__fentry_opt_watch)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "sock.bpf.h"
 #include "syscall.bpf.h"
+#include "trampoline.bpf.h"
 #include "uring.bpf.h"
 
 #include <asm-generic/errno.h>
@@ -1304,3 +1305,5 @@ int BPF_PROG(sent__fentry_opt_v6, struct sock *sk, struct msghdr *msg, __u64 len
 {
 	return datagram_sent(sk, msg, AF_INET6, ret);
 }
+
+WATCH_TRAMPOLINES(connect__fentry_opt_watch)

@@ -174,6 +174,8 @@ enum reader_waits {
 	READER_RESTS,  /* it will look by itself in a few ms: wake it when much has gathered */
 };
 
+#define FEXITS_MAX 16
+
 /* In .bss, mapped by user space while the tool runs. */
 struct event_stats {
 	__u64 lost_full;  /* the ring buffer had no room */
@@ -185,6 +187,8 @@ struct event_stats {
 	__u64 unfollowed; /* times that one which belongs there, or may, could not be */
 	__u32 seeded;     /* set by user space when all that were there have been found */
 	__u32 zero;
+	__u64 replaced;   /* times that others have changed what runs at one of `fexits`: see trampoline.bpf.h */
+	__u32 fexits[FEXITS_MAX]; /* functions that fexit programs are attached to, by their BTF ids; set by user space */
 };
 
 #endif

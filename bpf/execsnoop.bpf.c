@@ -8,6 +8,7 @@
 #include "execsnoop.h"
 #include "context.bpf.h"
 #include "syscall.bpf.h"
+#include "trampoline.bpf.h"
 
 #define ARGS_MAX 32768
 #define NAME_MAX 4096
@@ -519,3 +520,5 @@ int BPF_PROG(fail__fentry_opt_compat_alt_2_sys_exit, struct pt_regs *regs, long 
 
 	return ret < 0 && exec_exits(&call, regs) && call.via & VIA_COMPAT ? exec_failed(ret) : 0;
 }
+
+WATCH_TRAMPOLINES(fail__fentry_opt_watch)

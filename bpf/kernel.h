@@ -403,6 +403,9 @@ struct task_struct {
 	unsigned int sessionid;
 	char comm[16];
 };
+struct bpf_trampoline {
+	__u64 key;
+};
 struct bpf_iter__task {
 	struct task_struct *task;
 };

@@ -2,6 +2,7 @@
 #include "opensnoop.h"
 #include "context.bpf.h"
 #include "syscall.bpf.h"
+#include "trampoline.bpf.h"
 #include "uring.bpf.h"
 
 #include <asm-generic/errno.h>
@@ -473,3 +474,5 @@ int BPF_PROG(open__fentry_opt_handle_end, int mount, void *handle, int flags, in
 	bpf_map_delete_elem(&opened, &tid);
 	return ret < 0 && wanted(&q, res.err) ? report(&q, &res) : 0;
 }
+
+WATCH_TRAMPOLINES(open__fentry_opt_watch)

@@ -281,6 +281,11 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
 }
 
 bool Hooks::attach(const Object& object) {
+  std::size_t fexits = 0;
+  for_each_program(object, [&](bpf_program* p, const Name&) {
+    if (const auto [kind, target] = section_of(p); kind == "fexit" && bpf_program__autoload(p) && fexits < FEXITS_MAX)
+      object.stats()->fexits[fexits++] = kernel_->function(target);
+  });
   bool attached = true;
   for_each_program(object, [&](bpf_program* p, const Name&) {
     if (!attached || !bpf_program__autoload(p)) return;

@@ -128,11 +128,7 @@ class Json final : public Output {
     out[start] = '{';
     out += "}\n";
   }
-  void lost(Buffer& out, std::uint64_t now, std::uint64_t total) override { count(out, "lost", now, total); }
-  void skipped(Buffer& out, std::uint64_t now, std::uint64_t total) override { count(out, "skipped", now, total); }
-
- private:
-  static void count(Buffer& out, std::string_view what, std::uint64_t now, std::uint64_t total) {
+  void missing(Buffer& out, std::string_view what, std::uint64_t now, std::uint64_t total) override {
     for (const auto& [before, after, n] : {std::tuple{"{\"", "\":", now}, std::tuple{",\"", "_total\":", total}}) {
       out += before;
       out += what;
@@ -142,6 +138,7 @@ class Json final : public Output {
     out += "}\n";
   }
 
+ private:
   std::vector<Run> runs_;
 };
 

@@ -13,10 +13,9 @@ class Output {
   virtual ~Output() = default;
   virtual void heading(Buffer&) {}
   virtual void event(Buffer&, Record) = 0;
-  // Events that could not be delivered; the table leaves that to stderr.
-  virtual void lost(Buffer&, std::uint64_t /*now*/, std::uint64_t /*total*/) {}
-  // Runs of the programs that the kernel has skipped; likewise.
-  virtual void skipped(Buffer&, std::uint64_t /*now*/, std::uint64_t /*total*/) {}
+  // What could not be delivered, or may not have been; the table leaves that to stderr. `what`: "lost", events; "skipped", runs of
+  // the programs; "replaced", hooks.
+  virtual void missing(Buffer&, std::string_view /*what*/, std::uint64_t /*now*/, std::uint64_t /*total*/) {}
 };
 
 std::unique_ptr<Output> make_table(Columns, bool colour);

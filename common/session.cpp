@@ -264,7 +264,7 @@ std::uint64_t Session::followed() const { return std::atomic_ref(stats_->followe
 void Session::report_losses(bool end) {
   const std::uint64_t now = lost();
   if (now != lost_recorded_) {
-    output_->lost(out_, now - lost_recorded_, now);
+    output_->missing(out_, "lost", now - lost_recorded_, now);
     lost_recorded_ = now;
     flush();
   }
@@ -272,12 +272,16 @@ void Session::report_losses(bool end) {
   const std::uint64_t unfollowed = std::atomic_ref(stats_->unfollowed).load(std::memory_order_relaxed);
   if (end || time - looked_at_ >= std::chrono::seconds(1)) {
     looked_at_ = time;
-    if (const std::uint64_t skipped = this->skipped(); skipped != skipped_said_) {
-      output_->skipped(out_, skipped - skipped_said_, skipped);
+    const auto say = [this](const char* what, std::uint64_t sum, std::uint64_t& said, const char* text) {
+      if (sum == said) return;
+      output_->missing(out_, what, sum - said, sum);
       flush();
-      note(fmt::format("the kernel skipped {} runs of the programs ({} in all); some of them may have been events", skipped - skipped_said_, skipped));
-      skipped_said_ = skipped;
-    }
+      note(fmt::format(fmt::runtime(text), sum - said, sum));
+      said = sum;
+    };
+    say("skipped", skipped(), skipped_said_, "the kernel skipped {} runs of the programs ({} in all); some of them may have been events");
+    say("replaced", std::atomic_ref(stats_->replaced).load(std::memory_order_relaxed), replaced_said_,
+        "other tracers came or went at the same functions {} times ({} in all); calls that were under way may be missing");
   }
   if ((now == lost_said_ && unfollowed == unfollowed_said_) || (!end && time - lost_said_at_ < std::chrono::seconds(1))) return;
   if (now != lost_said_) note(fmt::format("lost {} events ({} in all); a larger --buffer may hold them", now - lost_said_, now));

@@ -47,7 +47,7 @@ class Session {
   ring_buffer* ring_ = nullptr;
   Cgroups cgroups_;
   Buffer out_;
-  std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0, unfollowed_said_ = 0, skipped_said_ = 0, undecided_ = 0;
+  std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0, unfollowed_said_ = 0, skipped_said_ = 0, replaced_said_ = 0, undecided_ = 0;
   std::chrono::steady_clock::time_point lost_said_at_{}, looked_at_{};
   bool done_ = false;
 };

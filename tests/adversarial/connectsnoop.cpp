@@ -124,9 +124,9 @@ TEST_CASE("a thread flips the port of datagrams") {
     INFO(tier);
     Json truth;
     const auto events = trace("connectsnoop", {"--hook", tier, "--udp-all", "--buffer", "16M"}, deed, &truth);
-    REQUIRE(events.size() == kCalls);
-    for (int i = 0; i < kCalls; i++)
-      REQUIRE(events[static_cast<std::size_t>(i)]["rport"] == truth["ports"][static_cast<std::size_t>(i)]);
+    Json shown = Json::array();
+    for (const Json& e : events) shown.push_back(e["rport"]);
+    REQUIRE(shown == truth["ports"]);
   }
 }
 

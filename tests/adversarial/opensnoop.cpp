@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <fstream>
 #include <random>
 #include <regex>
 #include <sstream>
@@ -353,6 +354,28 @@ TEST_CASE("processes that are gone before their line is printed") {
       const bool good = e["pid"] == truth["pids"][i] && e["ppid"] == truth["pid"] && e["path"] == path && e["comm"] == name && e["uid"] == 0;
       if (!good) FAIL_CHECK(e);
     }
+  }
+}
+
+TEST_CASE("another tracer comes and goes while an open waits: there is a line, or it is told that there may be none") {
+  const TempDir dir;
+  const std::string fifo = dir / "fifo";
+  check(mkfifo(fifo.c_str(), 0600), "mkfifo");
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    Actor actor([&](Json&) { close(static_cast<int>(check(open(fifo.c_str(), O_RDONLY), "open"))); });
+    Tracer tracer("opensnoop", {"-j", "--hook", tier, "-p", actor.id()});
+    actor.start();
+    const std::string inside = std::to_string(SYS_openat) + " ";
+    for (std::string at; !at.starts_with(inside);) std::getline(std::ifstream("/proc/" + actor.id() + "/syscall"), at);
+    Tracer("opensnoop", {"--hook", tier, "-p", actor.id()}).stop();
+    close(static_cast<int>(check(open(fifo.c_str(), O_WRONLY), "open")));
+    actor.finish();
+    tracer.stop();
+    const bool shown = tracer.events().size() == 1, told = tracer.disturbed().replaced > 0;
+    CHECK((shown || told));
+    if (tier != "fentry") CHECK(shown);
+    else CHECK(told);
   }
 }
 

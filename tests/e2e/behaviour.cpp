@@ -234,7 +234,7 @@ TEST_CASE("a reader that stops reading: losses are counted, and a signal ends th
       CHECK(write(end, "\nend\n", 5) == 5);
       reader.join();
       close(end), close(in);
-      const unsigned long long skipped = drop_skipped(text);
+      const unsigned long long skipped = drop_disturbed(text).skipped;
       std::istringstream lines(text);
       for (std::string line; std::getline(lines, line) && !line.empty();) {
         const Json j = Json::parse(line);

@@ -142,7 +142,7 @@ TEST_CASE("what is not wanted does not come to the buffer once it is known") {
     CHECK(tracer.err() == tool + ": tracing, Ctrl-C to stop\n");
     Pids pids;
     std::string text = slurp(out);
-    drop_skipped(text);
+    drop_disturbed(text);
     std::istringstream in(text);
     for (std::string line; std::getline(in, line);) pids.push_back(Json::parse(line)["pid"]);
     std::sort(pids.begin(), pids.end());

@@ -90,7 +90,7 @@ Result run(const Args& argv, const std::string& input) {
   append_all(out.read, r.out);
   reader.join();
   r.status = exit_status(pid);
-  drop_skipped(r.err), drop_skipped(r.out);
+  drop_disturbed(r.err), drop_disturbed(r.out);
   return r;
 }
 
@@ -135,15 +135,22 @@ void Tracer::wait() {
   pid_ = -1;
   if (out_reader_.joinable()) out_reader_.join();
   if (err_reader_.joinable()) err_reader_.join();
-  skipped_ = drop_skipped(err_);
-  drop_skipped(out_);
+  disturbed_ = drop_disturbed(err_);
+  drop_disturbed(out_);
+  UNSCOPED_INFO("the kernel skipped " << disturbed_.skipped << " runs, others came or went " << disturbed_.replaced << " times");
 }
 
-unsigned long long drop_skipped(std::string& text) {
-  static const std::regex told(R"([a-z]+:\s+the\s+kernel\s+skipped\s+([0-9]+)\s+runs[^;]+;\s+some\s+of\s+them\s+may\s+have\s+been\s+events\n|\{"skipped":([0-9]+),[^\n]*\n)");
-  unsigned long long sum = 0;
-  for (std::smatch m; text.find("skipped") != text.npos && std::regex_search(text, m, told);) {
-    sum += std::stoull(m[1].matched ? m[1] : m[2]);
+Disturbed drop_disturbed(std::string& text) {
+  static const std::regex told(R"([a-z]+:\s+the\s+kernel\s+skipped\s+([0-9]+)\s+runs[^;]+;\s+some\s+of\s+them\s+may\s+have\s+been\s+events\n)"
+                               R"(|\{"skipped":([0-9]+),[^\n]*\n)"
+                               R"(|[a-z]+:\s+other\s+tracers\s+came\s+or\s+went\s+at\s+the\s+same\s+functions\s+([0-9]+)\s+times[^;]+;)"
+                               R"(\s+calls\s+that\s+were\s+under\s+way\s+may\s+be\s+missing\n)"
+                               R"(|\{"replaced":([0-9]+),[^\n]*\n)");
+  Disturbed sum;
+  const auto number = [](const std::ssub_match& m) { return m.matched ? std::stoull(m) : 0; };
+  for (std::smatch m; (text.find("skipped") != text.npos || text.find("replaced") != text.npos || text.find("came") != text.npos) && std::regex_search(text, m, told);) {
+    sum.skipped += number(m[1]) + number(m[2]);
+    sum.replaced += number(m[3]) + number(m[4]);
     text = m.prefix().str() + m.suffix().str();
   }
   return sum;
@@ -179,7 +186,7 @@ unsigned long long Tracer::lost() const {
 void check_all_told(const Tracer& tracer, unsigned long long done) {
   const unsigned long long told = tracer.events().size() + tracer.lost();
   CHECK(told <= done);
-  CHECK(told + tracer.skipped() >= done);
+  CHECK(told + tracer.disturbed().skipped >= done);
 }
 
 Actor::Actor(std::function<void(Json&)> deed) {

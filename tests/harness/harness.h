@@ -46,6 +46,14 @@ Result run(const Args& argv, const std::string& input = {});
 Args command_of(const std::string& tool, Args args);
 Result run_tool(const std::string& tool, const Args& args);
 
+// What a tool says that others did to it (see needle(7), LOSSES): whether there is any depends on when processes are preempted,
+// which kernels since 7.0 do in the middle of a program, and on which tests run at the same time.
+struct Disturbed {
+  unsigned long long skipped = 0, replaced = 0;
+};
+// Takes that out of its output.
+Disturbed drop_disturbed(std::string& text);
+
 // A tool that is tracing. Its output is collected as it comes.
 class Tracer {
  public:
@@ -67,19 +75,15 @@ class Tracer {
   std::vector<std::string> lines() const;  // of standard output, without the heading
   std::vector<Json> events() const;        // JSON lines, without loss records; FAILs on what is no JSON
   unsigned long long lost() const;                               // the sum of the loss records
-  unsigned long long skipped() const { return skipped_; }        // see drop_skipped()
+  const Disturbed& disturbed() const { return disturbed_; }
 
  private:
   pid_t pid_ = -1;
   int status_ = -1;
-  unsigned long long skipped_ = 0;
+  Disturbed disturbed_;
   std::string out_, err_;
   std::thread out_reader_, err_reader_;
 };
-
-// Takes what a tool says of skipped runs (see needle(7), LOSSES) out of its output: whether there are any depends on
-// when processes are preempted, which kernels since 7.0 do in the middle of a program. Returns how many.
-unsigned long long drop_skipped(std::string& text);
 
 // What is shown and what is lost is all that was done; up to as many as were skipped may be missing.
 void check_all_told(const Tracer& tracer, unsigned long long done);

@@ -153,10 +153,10 @@ TEST_CASE("JSON: one object a line, the keys are the columns, losses are records
   CHECK(j["name_hex"] == "ff0a");
   CHECK(j["path"].is_null());
   Buffer out;
-  json->lost(out, 3, 10);
+  json->missing(out, "lost", 3, 10);
   CHECK(Json::parse(out) == Json{{"lost", 3}, {"lost_total", 10}});
   out.clear();
-  json->skipped(out, 4, 7);
+  json->missing(out, "skipped", 4, 7);
   CHECK(Json::parse(out) == Json{{"skipped", 4}, {"skipped_total", 7}});
 }
 
