@@ -156,7 +156,7 @@ static __always_inline int report(const struct request *q, struct change *c, int
 		return 0;
 	if (!err)
 		risk = after & RISK_BITS & ~(before > 07777 ? 0 : before);
-	if (only_risky && !risk)
+	if ((only_risky && !risk) || (dentry && is_elsewhere(c->mnt, dentry)))
 		return 0;
 	r = event_begin(chmod_event);
 	if (!r)

@@ -110,9 +110,12 @@ static __always_inline void fill_file(struct open_event *e, struct file *file)
 /* Sends the line of one open. */
 static __always_inline int report(const struct request *q, const struct result *res)
 {
-	struct record *r = event_begin(open_event);
 	struct open_event *e;
+	struct record *r;
 
+	if (res->file && is_elsewhere(READ(res->file, f_path.mnt), READ(res->file, f_path.dentry)))
+		return 0;
+	r = event_begin(open_event);
 	if (!r)
 		return 0;
 	e = event_of(r, open_event);

@@ -220,6 +220,66 @@ const volatile bool path_filter = false;
 /* What all of them begin with, eight bytes at most: compared first. */
 const volatile __u64 path_begin = 0, path_begin_mask = 0;
 
+#define FIRST_BITS(n) ((n) < 64 ? (1ull << (n)) - 1 : ~0ull)
+
+/* The first eight bytes of a path, whose first component is `dentry` and which goes on with `rest`. */
+static __always_inline __u64 start_with(struct dentry *dentry, __u64 rest)
+{
+	const unsigned char *name = READ(dentry, d_name.name);
+	__u32 bits = (READ(dentry, d_name.len) + 1) * 8;
+	__u64 bytes = 0;
+
+	if (direct_reads)
+		bytes = DIRECT(__u64, name);
+	else
+		bpf_probe_read_kernel(&bytes, sizeof(bytes), name);
+	bytes = bytes << 8 | '/';
+	return (bytes & FIRST_BITS(bits)) | (bits < 64 ? rest << bits : 0);
+}
+
+/* Whether --path cannot ask for the file `at`, by the first two components of its path: cheaper than to have all of it. Global:
+ * verified once. */
+#define ELSEWHERE_STEPS 32
+__noinline int begins_elsewhere(__u64 vfsmount, __u64 at)
+{
+	struct dentry *dentry = (void *)at, *first = NULL, *second = NULL;
+	struct mount *mount = mount_of((void *)vfsmount);
+	struct dentry *root = READ(mount, mnt.mnt_root);
+	__u64 start = 0, known = ~0ull;
+
+	for (int i = 0; i < ELSEWHERE_STEPS; i++) {
+		if (dentry == root) {
+			struct mount *up = READ(mount, mnt_parent);
+
+			if (!up || up == mount)
+				break;
+			dentry = READ(mount, mnt_mountpoint);
+			root = READ(up, mnt.mnt_root);
+			mount = up;
+		} else {
+			struct dentry *parent = READ(dentry, d_parent);
+
+			if (parent == dentry || !parent)
+				return 0;
+			second = first;
+			first = dentry;
+			dentry = parent;
+		}
+	}
+	if (dentry != root || !first)
+		return 0;
+	if (second) {
+		start = start_with(second, 0);
+		known = FIRST_BITS((READ(first, d_name.len) + READ(second, d_name.len) + 2) * 8); /* what is behind may be anything */
+	}
+	return !!((start_with(first, start) ^ path_begin) & path_begin_mask & known);
+}
+
+static __always_inline bool is_elsewhere(const struct vfsmount *mnt, const struct dentry *dentry)
+{
+	return path_filter && path_begin_mask > 0xff /* more than a slash */ && begins_elsewhere((__u64)mnt, (__u64)dentry);
+}
+
 /* Whether --path asks for the path at `s` of the record, which is not its first byte. The key has the path where it is, and its
  * length in the place of what is before. */
 static __always_inline bool path_wanted(struct record *r, const struct ev_str *s)
