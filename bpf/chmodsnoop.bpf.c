@@ -273,7 +273,7 @@ static __always_inline int node_ends(const struct request *q, const struct chang
 /* Takes what the hooks inside a call have seen. */
 static __always_inline void take_seen(struct change *c)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct change *seen = bpf_map_lookup_elem(&changes, &tid);
 
 	if (!seen)
@@ -453,7 +453,7 @@ static __always_inline int inode_changes(struct inode *inode)
 
 	if (filtered_out() || !chmod_runs(&call))
 		return 0;
-	tid = bpf_get_current_pid_tgid();
+	tid = current_pid_tgid();
 	request_of(&q, &call);
 	mode = READ(inode, i_mode);
 	/* Not the access time of a symlink on the way. Setgid may have been refused. */
@@ -494,7 +494,7 @@ int BPF_PROG(mode__tp_opt_sys_enter, struct pt_regs *regs)
 
 	if (!fd_exits(&call, regs) || filtered_out())
 		return 0;
-	tid = bpf_get_current_pid_tgid();
+	tid = current_pid_tgid();
 	request_of(&q, &call);
 	/* The name's page may not be there yet; if it is not empty, another file will change. */
 	file = q.by_fd || q.flags & AT_EMPTY_PATH ? fd_file(q.dfd) : NULL;
@@ -557,7 +557,7 @@ int mode__tp_opt_name(unsigned long long *ctx)
 SEC("?fentry/chmod_common")
 int BPF_PROG(mode__fentry_begin, const struct path *path)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct change c = {};
 
 	if (filtered_out())
@@ -573,7 +573,7 @@ SEC("?fexit/chmod_common")
 int BPF_PROG(mode__fentry_end, const struct path *path, unsigned short mode, int ret)
 {
 	struct request q = {.mode = mode, .via = VIA_KERNEL};
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct change c = {}, *seen;
 	struct call call;
 
@@ -591,7 +591,7 @@ int BPF_PROG(mode__fentry_end, const struct path *path, unsigned short mode, int
 
 static __always_inline int node_begins(const struct path *dir, struct dentry *dentry)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct change c = {.dentry = dentry};
 	struct call call;
 
@@ -741,7 +741,7 @@ static __always_inline int uring_opens(struct filename *name, const struct open_
 	struct request q = {.kernel_name = true, .mode = BPF_CORE_READ(op, mode) & 07777, .via = VIA_IO_URING};
 	struct change c = {};
 
-	if (IS_ERR_OR_NULL(file) || !was_created(file) || !in_io_uring() || filtered_out())
+	if (IS_ERR_OR_NULL(file) || !was_created(file) || !in_io_uring(task_regs()) || filtered_out())
 		return 0;
 	q.name = BPF_CORE_READ(name, name);
 	change_of_file(&c, file);

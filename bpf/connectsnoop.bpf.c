@@ -47,14 +47,14 @@ struct facts {
 };
 
 /* What the hooks inside a call have learned for its end, by thread. Oldest first out: a call of
- * io_uring has no end of its own. */
+ * io_uring has no end of its own, and that of another leaves the room for the thread's next. */
 struct inside {
-	__u64 started; /* the struct sock whose attempt began in this call */
+	__u64 started; /* the struct sock whose attempt began in this call; 0: none, likewise below */
 	__u64 cookie;  /* the cgroup hooks: the socket whose attempt they were handed, and where to */
+	__u64 sock;    /* the kernel tier: the struct socket, and the kernel's copy of the address */
 	__u8 ip[16];
 	__u32 port;
-	__u32 len;  /* the kernel tier: the struct socket, and the kernel's copy of the address */
-	__u64 sock;
+	__u32 len;
 	struct facts facts;
 	union sockaddr_any addr;
 };
@@ -146,12 +146,13 @@ DEFINE_CALLS(socket_call, SOCKET_CALLS)
 static __always_inline __u32 task_via(ev_fd *fd)
 {
 	struct task_struct *task = current_task();
+	const struct pt_regs *regs = task_regs();
 	struct call call;
 
 	*fd = -1;
-	if (in_io_uring())
+	if (in_io_uring(regs))
 		return VIA_IO_URING;
-	if (READ(task, flags) & PF_KTHREAD || !socket_call_runs(&call))
+	if (READ(task, flags) & PF_KTHREAD || !socket_call_in(&call, regs))
 		return VIA_KERNEL;
 	if ((call.via & ~VIA_COMPAT) != VIA_socketcall)
 		*fd = call.args[0];
@@ -222,13 +223,27 @@ static __always_inline struct inside *this_call(__u64 tid)
 	return bpf_map_lookup_elem(&calls, &tid);
 }
 
+/* NULL: no hook has learned anything. */
+static __always_inline struct inside *seen_inside(__u64 tid)
+{
+	struct inside *inside = bpf_map_lookup_elem(&calls, &tid);
+
+	return inside && inside->started | inside->cookie | inside->sock ? inside : NULL;
+}
+
+static __always_inline void forget_inside(struct inside *inside)
+{
+	if (inside)
+		inside->started = inside->cookie = inside->sock = 0;
+}
+
 /* TCP, of whatever origin: from the first packet that is to be sent to the handshake's end. */
 
 /* Global: there is one, for two programs. */
 __noinline int tcp_start(__u64 key)
 {
 	struct sock *sk = (void *)key;
-	__u64 tid = bpf_get_current_pid_tgid();
+	__u64 tid = current_pid_tgid();
 	struct connect_event *e;
 	struct start *s;
 	struct record *r;
@@ -302,12 +317,12 @@ static __always_inline void tcp_done(__u64 key, struct start *s, int err)
 static __always_inline bool gives_up(struct sock *sk, __u64 key, __u32 via)
 {
 	struct socket *sock = BPF_CORE_READ(sk, sk_socket);
-	__u64 tid = bpf_get_current_pid_tgid();
+	__u64 tid = current_pid_tgid();
 	struct inside *inside;
 
 	if (via == VIA_IO_URING || via == VIA_KERNEL)
 		return sock && sock_of(sock) == sk && BPF_CORE_READ(sock, state) == SS_UNCONNECTED;
-	inside = bpf_map_lookup_elem(&calls, &tid);
+	inside = seen_inside(tid);
 	return inside && inside->started == key;
 }
 
@@ -603,7 +618,7 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 	fill_mapped(e);
 	fill_header(&e->h);
 	if (kept)
-		append_kept_context(r, bpf_get_current_pid_tgid());
+		append_kept_context(r, current_pid_tgid());
 	else
 		append_context(r);
 	e->h.via = via;
@@ -741,14 +756,14 @@ static __always_inline void user_datagrams(const struct socket_args *a, __u32 vi
 	else if (a->op == SYS_SENDMMSG)
 		for (int i = 0; i < UIO_MAXIOV && i < ret; i += MESSAGES)
 			user_messages((__u64)sk, a->arg[1] + i * size, via, fd_and_ret, ret - i);
-	forget_context(bpf_get_current_pid_tgid());
+	forget_context(current_pid_tgid());
 }
 
 /* The n-th of a sendmmsg(2) to be shown. It sends one after the other until one fails, which its result does
  * not count; messages without an address are none of the cgroup hooks'. Global: verified once. */
 __noinline int batch_datagram(__u32 n)
 {
-	struct send key = {bpf_get_current_pid_tgid(), n};
+	struct send key = {current_pid_tgid(), n};
 	struct batch *batch = bpf_map_lookup_elem(&batches, &key.tid);
 	struct datagram *to = bpf_map_lookup_elem(&sends, &key);
 	struct facts facts;
@@ -774,7 +789,7 @@ __noinline int batch_datagram(__u32 n)
 /* Tells how the datagrams fared that the cgroup hooks saw, where only the end of the call does. */
 static __always_inline void sends_end(const struct socket_args *a, __u32 via, long ret, bool out)
 {
-	__u64 tid = bpf_get_current_pid_tgid();
+	__u64 tid = current_pid_tgid();
 	struct socket *sock = file_socket(fd_file(a->fd));
 	struct send key = {tid, 0};
 	struct datagram *to;
@@ -812,7 +827,7 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 }
 
 /* Such a call returns. What was begun in it, or a connect. */
-static __always_inline void attempt_ends(const struct socket_args *args, __u32 via, long ret, const struct inside *inside)
+static __always_inline void attempt_ends(const struct socket_args *args, __u32 via, long ret, struct inside *inside)
 {
 	struct ending end = {.ret = ret, .via = via};
 	struct facts facts = {.family = EV_NONE, .type = EV_NONE, .net_ns = EV_NONE};
@@ -847,9 +862,7 @@ static __always_inline void attempt_ends(const struct socket_args *args, __u32 v
 		connect_end(&end, inside);
 	}
 out:
-	key = bpf_get_current_pid_tgid();
-	if (inside)
-		bpf_map_delete_elem(&calls, &key);
+	forget_inside(inside);
 }
 
 /* `sends`: of datagrams, nothing else sees the end. */
@@ -862,8 +875,8 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret, bool s
 
 	if (!socket_call_exits(&call, regs) || !args_of(&args, &call))
 		return 0;
-	tid = bpf_get_current_pid_tgid();
-	inside = bpf_map_lookup_elem(&calls, &tid);
+	tid = current_pid_tgid();
+	inside = seen_inside(tid);
 	if (args.op == SYS_CONNECT || inside)
 		attempt_ends(&args, call.via, ret, inside);
 	else if (sends && !sends_seen && !filtered_out())
@@ -997,11 +1010,12 @@ int connect__tp_opt_ring_alt_sqe(unsigned long long *ctx)
 SEC("?tp_btf/io_uring_complete")
 int connect__tp_opt_ring_complete(unsigned long long *ctx)
 {
-	__u64 key, tid = bpf_get_current_pid_tgid();
 	struct submission *s;
+	struct inside *inside;
 	struct uring_end end;
 	struct io_kiocb *req;
 	struct socket *sock;
+	__u64 key;
 
 	if (!uring_completes(&end, ctx))
 		return 0;
@@ -1011,13 +1025,14 @@ int connect__tp_opt_ring_complete(unsigned long long *ctx)
 	key = (__u64)req;
 	sock = file_socket(BPF_CORE_READ(req, file));
 	s = bpf_map_lookup_elem(&submissions, &key);
+	inside = seen_inside(current_pid_tgid());
 	if (!(sock && failed_start(sock, end.res)) && s) {
 		s->sock = (__u64)sock;
-		ring_end(s, bpf_map_lookup_elem(&calls, &tid), end.res);
+		ring_end(s, inside, end.res);
 	}
 	forget_context(key);
 	bpf_map_delete_elem(&submissions, &key);
-	bpf_map_delete_elem(&calls, &tid);
+	forget_inside(inside);
 	return 0;
 }
 
@@ -1025,7 +1040,7 @@ int connect__tp_opt_ring_complete(unsigned long long *ctx)
 SEC("?fentry/security_socket_connect")
 int BPF_PROG(connect__fentry_socket_connect, struct socket *sock, void *address, int addrlen)
 {
-	__u64 tid = bpf_get_current_pid_tgid();
+	__u64 tid = current_pid_tgid();
 	struct inside *inside = this_call(tid);
 
 	rings_seen = 1; /* connect_file sees the end */
@@ -1044,12 +1059,12 @@ int BPF_PROG(connect__fentry_socket_connect, struct socket *sock, void *address,
 SEC("?fexit/__sys_connect_file")
 int BPF_PROG(connect__fentry_connect_file, struct file *file, void *address, int addrlen, int flags, int ret)
 {
-	__u64 tid = bpf_get_current_pid_tgid();
-	struct inside *inside = bpf_map_lookup_elem(&calls, &tid);
+	__u64 tid = current_pid_tgid();
+	struct inside *inside = seen_inside(tid);
 	struct ending end = {.via = VIA_IO_URING, .fd = -1, .ret = ret, .kernel = true};
 	__u64 key;
 
-	if (!inside || !inside->sock || !in_io_uring())
+	if (!inside || !inside->sock || !in_io_uring(task_regs()))
 		return 0;
 	if (flags & O_NONBLOCK && (ret == -EAGAIN || ret == -EINPROGRESS))
 		goto out; /* it will be tried again, or waited for */
@@ -1067,7 +1082,7 @@ int BPF_PROG(connect__fentry_connect_file, struct file *file, void *address, int
 		connect_end(&end, inside);
 	}
 out:
-	bpf_map_delete_elem(&calls, &tid);
+	forget_inside(inside);
 	return 0;
 }
 
@@ -1076,11 +1091,11 @@ SEC("?fexit/__sys_connect")
 int BPF_PROG(connect__fentry_alt_1_connect, int fd, void *address, int addrlen, int ret)
 {
 	struct socket_args args = {.op = SYS_CONNECT, .fd = fd, .arg = {fd, (unsigned long)address, addrlen}};
-	__u64 tid = bpf_get_current_pid_tgid();
+	__u64 tid = current_pid_tgid();
 	struct call call;
 
 	if (socket_call_runs(&call))
-		attempt_ends(&args, call.via, ret, bpf_map_lookup_elem(&calls, &tid));
+		attempt_ends(&args, call.via, ret, seen_inside(tid));
 	return 0;
 }
 
@@ -1088,14 +1103,14 @@ int BPF_PROG(connect__fentry_alt_1_connect, int fd, void *address, int addrlen, 
 SEC("?fexit/__inet_stream_connect")
 int BPF_PROG(connect__fentry_alt_1_fast_open, struct socket *sock, void *address, int addrlen, int flags, int is_sendmsg, int ret)
 {
-	__u64 tid = bpf_get_current_pid_tgid();
+	__u64 tid = current_pid_tgid();
 	struct socket_args args = {};
 	struct inside *inside;
 	struct call call;
 
 	if (!is_sendmsg)
 		return 0;
-	inside = bpf_map_lookup_elem(&calls, &tid);
+	inside = seen_inside(tid);
 	if (inside && socket_call_runs(&call) && args_of(&args, &call))
 		attempt_ends(&args, call.via, ret, inside);
 	return 0;
@@ -1232,7 +1247,7 @@ int udp__tp_opt_sendmsg6(struct bpf_sock_addr *ctx)
  * udpv6_sendmsg() has for a v4-mapped address is udp_sendmsg()'s. Global: verified once. */
 __noinline int message_begins(__u64 sock, __u64 message, __u32 family)
 {
-	struct send key = {.tid = bpf_get_current_pid_tgid()};
+	struct send key = {.tid = current_pid_tgid()};
 	struct msghdr *msg = (void *)message;
 	struct datagram to = {.cookie = sock};
 	struct inet_address s = {};
@@ -1254,7 +1269,7 @@ __noinline int message_begins(__u64 sock, __u64 message, __u32 family)
 /* Its result: of each datagram, of every origin. `msg`: NULL where only the cgroup hooks know its address. */
 static __always_inline int datagram_sent(struct sock *sk, struct msghdr *msg, __u32 family, int ret)
 {
-	struct send key = {.tid = bpf_get_current_pid_tgid()};
+	struct send key = {.tid = current_pid_tgid()};
 	struct datagram *to, copy;
 	struct facts facts;
 	__u32 via;

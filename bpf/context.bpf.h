@@ -336,7 +336,7 @@ static __always_inline void keep_own_context(void)
 		return;
 	r->len = sizeof(struct event_header);
 	append_context(r);
-	keep_context(r, sizeof(struct event_header), bpf_get_current_pid_tgid());
+	keep_context(r, sizeof(struct event_header), current_pid_tgid());
 	record_release(r);
 }
 

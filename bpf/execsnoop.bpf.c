@@ -81,7 +81,7 @@ static __always_inline void fill_before(struct before *b)
 /* Another task may get the same id, and memory at the same address. */
 static __always_inline int forget_before(void)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 
 	bpf_map_delete_elem(&befores, &tid);
 	return 0;
@@ -302,7 +302,7 @@ __noinline int append_user_args(__u32 slot, __u64 argv, __u32 pointer_size)
 SEC("?tp_btf/task_rename")
 int BPF_PROG(exec__tp_rename, struct task_struct *task)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct mm_struct *mm = READ(task, mm);
 	struct before b = {};
 	struct call call;
@@ -321,7 +321,7 @@ int BPF_PROG(exec__tp_rename, struct task_struct *task)
 SEC("?tp_btf/sched_process_exec")
 int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_binprm *bprm)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct mm_struct *mm = READ(task, mm);
 	struct before *b = bpf_map_lookup_elem(&befores, &tid);
 	struct exec_event *e;
@@ -371,7 +371,7 @@ out:
 static __always_inline void report_failed(const struct call *call, long ret, const struct name *name)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct mm_struct *mm = READ(task, mm);
 	struct before *b = bpf_map_lookup_elem(&befores, &tid);
 	const unsigned long *args = call->args;
@@ -464,7 +464,7 @@ static const struct name empty_name;
 SEC("?fentry/alloc_bprm")
 int BPF_PROG(fail__fentry_alloc_bprm, int dfd, struct filename *filename)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct call call;
 	struct name *name;
 
@@ -481,7 +481,7 @@ int BPF_PROG(fail__fentry_alloc_bprm, int dfd, struct filename *filename)
 /* Global: verified once. */
 __noinline int exec_failed(int ret)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct call call;
 
 	if (!exec_runs(&call))

@@ -132,7 +132,7 @@ __noinline int follow_children(__u64 of_task, int counts)
  * A process that is missed here takes all its descendants with it, so of each there are two. */
 static __always_inline int process_forks(struct task_struct *parent, struct task_struct *child, bool counts)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32, of_child = BPF_CORE_READ(child, tgid);
+	__u32 pid = current_pid_tgid() >> 32, of_child = BPF_CORE_READ(child, tgid);
 
 	if (of_child == pid) /* a thread */
 		return 0;
@@ -160,7 +160,7 @@ static __always_inline int thread_exits(struct task_struct *task, bool counts)
 	if (!stats.seeded && descends(number(task))) /* each thread has children of its own */
 		follow_children(number(task), counts);
 	if (is_dead(task)) /* with all its threads */
-		unfollow(bpf_get_current_pid_tgid() >> 32);
+		unfollow(current_pid_tgid() >> 32);
 	return 0;
 }
 

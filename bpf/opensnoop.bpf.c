@@ -110,17 +110,18 @@ static __always_inline void fill_file(struct open_event *e, struct file *file)
 /* Sends the line of one open. */
 static __always_inline int report(const struct request *q, const struct result *res)
 {
+	struct file *file = res->file;
 	struct open_event *e;
 	struct record *r;
 
-	if (res->file && is_elsewhere(READ(res->file, f_path.mnt), READ(res->file, f_path.dentry)))
+	if (file && is_elsewhere(READ(file, f_path.mnt), READ(file, f_path.dentry)))
 		return 0;
 	r = event_begin(open_event);
 	if (!r)
 		return 0;
 	e = event_of(r, open_event);
-	if (res->file) {
-		append_path(r, &e->path, (void *)res->file + bpf_core_field_offset(struct file, f_path));
+	if (file) {
+		append_path(r, &e->path, (void *)file + bpf_core_field_offset(struct file, f_path));
 		if (filter.want & WANT_REQUESTED && q->name) {
 			if (res->kernel_name)
 				append_kernel_str(r, &e->requested, q->name);
@@ -128,7 +129,7 @@ static __always_inline int report(const struct request *q, const struct result *
 				append_user_str(r, &e->requested, q->name);
 		}
 		if (filter.want & WANT_INODE)
-			fill_file(e, res->file);
+			fill_file(e, file);
 	} else {
 		if (q->name)
 			append_name(r, &e->path, &e->requested, q->dfd, q->name, res->kernel_name);
@@ -297,7 +298,7 @@ struct {
 /* io_uring's way to do_filp_open(), with what the caller asked for: the kernel adds O_NONBLOCK. */
 static __always_inline int uring_opens_now(struct io_kiocb *req)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct opened o = {};
 
 	if (filtered_out())
@@ -342,8 +343,9 @@ static __always_inline bool will_retry(const struct request *q, int flags, long 
 
 static __always_inline int opened_by_name(int dfd, struct filename *name, const struct open_flags *op, struct file *file)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	int flags = BPF_CORE_READ(op, open_flag);
+	const struct pt_regs *regs;
 	struct opened o = {};
 	struct call call;
 
@@ -354,9 +356,10 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 		return 0;
 	if (bpf_core_field_exists(name->uptr) && !BPF_CORE_READ(name, uptr)) /* gone in 7.x */
 		return 0;
-	if (in_io_uring())
+	regs = task_regs();
+	if (in_io_uring(regs))
 		known_request(&o, tid, flags, op);
-	else if (open_runs(&call))
+	else if (open_in(&call, regs))
 		request_of(&o.q, &call);
 	else
 		return 0;
@@ -395,7 +398,7 @@ int BPF_PROG(open__fentry_alt_file, int dfd, struct filename *name, const struct
 static __always_inline int installed(struct file *file, int fd)
 {
 	struct result res = {.file = file, .fd = fd, .src = SRC_KERNEL, .kernel_name = true};
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
 
 	if (!o || o->reported || (o->file != file && !o->by_handle))
@@ -433,7 +436,7 @@ SEC("?fexit/do_sys_openat2")
 int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, int ret) /* a long before 7.0 or so */
 {
 	struct result res = {.fd = -1, .src = SRC_USER};
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
 	bool known = o && (ret < 0 || o->reported);
 	struct request q;
@@ -451,7 +454,7 @@ int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, 
 SEC("?fentry/do_handle_open")
 int BPF_PROG(open__fentry_opt_handle_begin)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct opened o = {.by_handle = 1};
 	struct call call;
 
@@ -467,7 +470,7 @@ SEC("?fexit/do_handle_open")
 int BPF_PROG(open__fentry_opt_handle_end, int mount, void *handle, int flags, int ret)
 {
 	struct result res = {.fd = -1, .err = -ret, .src = SRC_USER};
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = current_pid_tgid();
 	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
 	struct request q;
 

@@ -239,7 +239,7 @@ static __always_inline __u64 start_with(struct dentry *dentry, __u64 rest)
 
 /* Whether --path cannot ask for the file `at`, by the first two components of its path: cheaper than to have all of it. Global:
  * verified once. */
-#define ELSEWHERE_STEPS 32
+#define ELSEWHERE_STEPS 16
 __noinline int begins_elsewhere(__u64 vfsmount, __u64 at)
 {
 	struct dentry *dentry = (void *)at, *first = NULL, *second = NULL;

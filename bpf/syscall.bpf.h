@@ -124,17 +124,11 @@ struct call {
 		return fn##_in(call, task_regs());                                      \
 	}
 
-/* Whether the current task works for io_uring: as a worker or poller of it, or from within
+/* Whether the current task, with these task_regs(), works for io_uring: as a worker or poller of it, or from within
  * io_uring_enter(2), whose number is the same everywhere. */
-static __always_inline bool in_io_uring(void)
+static __always_inline bool in_io_uring(const struct pt_regs *regs)
 {
-	struct task_struct *task = current_task();
-	const struct pt_regs *regs;
-
-	if (READ(task, flags) & PF_IO_WORKER)
-		return true;
-	regs = task_regs();
-	return READ(regs, REGS_NR) == NR_io_uring_enter;
+	return READ(current_task(), flags) & PF_IO_WORKER || READ(regs, REGS_NR) == NR_io_uring_enter;
 }
 
 #endif

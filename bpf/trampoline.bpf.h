@@ -11,7 +11,7 @@ static __always_inline int trampoline_changes(struct bpf_trampoline *tr)
 {
 	__u32 function = READ(tr, key) & 0x7fffffff; /* of a kernel function: bpf_trampoline_compute_key() */
 
-	if (bpf_get_current_pid_tgid() >> 32 == stats.self)
+	if (current_pid_tgid() >> 32 == stats.self)
 		return 0;
 	for (__u32 i = 0; i < FEXITS_MAX; i++)
 		if (stats.fexits[i] == function)

@@ -715,6 +715,51 @@ TEST_CASE("options: -x, -w, -f, --path choose opens") {
   }
 }
 
+TEST_CASE("options: --path of short components, through a mount, deep, and in no tree") {
+  std::string deep = "/mnt";
+  const auto opens = [&deep](Json&) {
+    check(unshare(CLONE_NEWNS), "unshare");
+    check(mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make private");
+    check(mount("needle", "/mnt", "tmpfs", 0, nullptr), "mount");
+    for (const char* path : {"/mnt", "/mnt/a", "/mnt/a/b", "/mnt/a/bc", "/mnt/a/bc/d", "/mnt/abcdef", "/mnt/abcdef/x"}) {
+      mkdir(path, 0755);
+      touch(path, O_RDONLY);
+    }
+    for (int i = 0; i < 40; i++) check(mkdir((deep += "/1").c_str(), 0755), "mkdir");
+    touch(deep, O_RDONLY);
+    const int fd = static_cast<int>(check(memfd_create("mnt", 0), "memfd_create"));
+    touch("/proc/self/fd/" + std::to_string(fd), O_RDONLY);
+  };
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    const auto shown = [&](const char* prefix) {
+      std::string all;
+      for (const std::string& p : paths(trace("opensnoop", {"--hook", tier, "--path", prefix}, opens))) {
+        const auto ones = std::count(p.begin(), p.end(), '1');
+        all += (all.empty() ? "" : " ") + (ones == 40 ? "deep" : p);
+      }
+      return all;
+    };
+    const std::string below_a = "/mnt/a/b /mnt/a/bc /mnt/a/bc/d", all = "/mnt /mnt/a " + below_a + " /mnt/abcdef /mnt/abcdef/x deep";
+    CHECK(shown("/") == all);
+    CHECK(shown("/m") == all);
+    CHECK(shown("/mnt") == all);
+    CHECK(shown("/mnt/") == all.substr(5));
+    CHECK(shown("/mnt/a") == all.substr(5, all.size() - 10));
+    CHECK(shown("/mnt/a/") == below_a);
+    CHECK(shown("/mnt/a/b") == below_a);
+    CHECK(shown("/mnt/a/b/") == "");
+    CHECK(shown("/mnt/a/bc/d") == "/mnt/a/bc/d");
+    CHECK(shown("/mnt/abcdef/") == "/mnt/abcdef/x");
+    CHECK(shown("/mnt/abcdeg") == "");
+    CHECK(shown("/mnt/1/1/1/1") == "deep");
+    CHECK(shown("/mnt/1/1/1/2") == "");
+    CHECK(shown("/mno") == "");
+    CHECK(shown("/mnt/b") == "");
+    CHECK(shown("memfd:mn") == "memfd:mnt");
+  }
+}
+
 TEST_CASE("options: --cgroup, and what is below it") {
   TempDir dir;
   std::string v2;
