@@ -45,7 +45,7 @@ struct change {
 	__u32 reported;
 };
 
-/* Of one that was evicted, the line knows less and says so. */
+/* By thread: its room stays for its next call. Of one that was evicted, the line knows less and says so. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
@@ -270,16 +270,33 @@ static __always_inline int node_ends(const struct request *q, const struct chang
 	return created(q, &c, SRC_KERNEL);
 }
 
-/* Takes what the hooks inside a call have seen. */
+/* What the hooks inside this thread's call have seen; NULL: nothing. */
+static __always_inline struct change *seen_change(__u32 tid)
+{
+	struct change *seen = bpf_map_lookup_elem(&changes, &tid);
+
+	return seen && (seen->inode || seen->dentry) ? seen : NULL;
+}
+
+static __always_inline void keep_change(__u32 tid, const struct change *c)
+{
+	struct change *room = bpf_map_lookup_elem(&changes, &tid);
+
+	if (room)
+		*room = *c;
+	else
+		bpf_map_update_elem(&changes, &tid, c, BPF_ANY);
+}
+
 static __always_inline void take_seen(struct change *c)
 {
-	__u32 tid = current_pid_tgid();
-	struct change *seen = bpf_map_lookup_elem(&changes, &tid);
+	static const struct change nothing = {};
+	struct change *seen = seen_change(current_pid_tgid());
 
 	if (!seen)
 		return;
 	*c = *seen;
-	bpf_map_delete_elem(&changes, &tid);
+	*seen = nothing;
 }
 
 /* Any of the calls returns. */
@@ -391,8 +408,8 @@ __noinline unsigned long path_pointer(unsigned long from, unsigned long top, uns
 	return found ?: here;
 }
 
-/* The same of the whole stack, from the registers at its `top` to the program's own `frame`: not what earlier calls have
- * left below that. */
+/* The same of the whole stack, from the registers at its `top` to the `frame` of what runs the program: not what earlier calls
+ * have left below that. */
 __noinline unsigned long find_pointer(unsigned long top, unsigned long frame, unsigned long inode, unsigned long key)
 {
 	unsigned long found = 0;
@@ -417,12 +434,12 @@ static __always_inline __u32 *of_call(__u32 *array, __u32 via)
 	return &array[i & 63];
 }
 
-/* The path of `inode`, which the current task's call has just changed, or NULL. */
-static __always_inline struct path *changed_path(struct inode *inode, const struct request *q)
+/* The path of `inode`, which the current task's call has just changed, or NULL. `frame`: on its stack, where what runs the program
+ * keeps its arguments: the program's own may be elsewhere since 6.13. */
+static __always_inline struct path *changed_path(struct inode *inode, const struct request *q, unsigned long frame)
 {
 	unsigned long top = (unsigned long)stack_regs(), changed = (unsigned long)inode, found = 0, path = 0, key = 0;
 	__u32 *times = of_call(times_found, q->via), *distance = of_call(usual_distance, q->via);
-	unsigned long frame = number(&path);
 	bool by_fd = q->by_fd && !q->name;
 
 	if (by_fd)
@@ -443,7 +460,7 @@ static __always_inline struct path *changed_path(struct inode *inode, const stru
 	return (void *)path;
 }
 
-static __always_inline int inode_changes(struct inode *inode)
+static __always_inline int inode_changes(struct inode *inode, const void *ctx)
 {
 	struct change c = {.before = EV_UNKNOWN}, *seen;
 	struct request q;
@@ -459,10 +476,10 @@ static __always_inline int inode_changes(struct inode *inode)
 	/* Not the access time of a symlink on the way. Setgid may have been refused. */
 	if ((mode & S_IFMT) == S_IFLNK || (mode ^ q.mode) & 07777 & ~S_ISGID)
 		return 0;
-	seen = bpf_map_lookup_elem(&changes, &tid);
+	seen = seen_change(tid);
 	if (seen && seen->mode && seen->inode == inode)
 		return 0;
-	path = changed_path(inode, &q);
+	path = changed_path(inode, &q, number(ctx));
 	if (path)
 		change_of_path(&c, path);
 	else
@@ -470,7 +487,7 @@ static __always_inline int inode_changes(struct inode *inode)
 	c.mode = mode;
 	if (seen && seen->inode == c.inode)
 		c.before = seen->before;
-	bpf_map_update_elem(&changes, &tid, &c, BPF_ANY);
+	keep_change(tid, &c);
 	return 0;
 }
 
@@ -479,7 +496,7 @@ static __always_inline int inode_changes(struct inode *inode)
 SEC("?raw_tp/writeback_mark_inode_dirty+ctime_ns_xchg+ctime_xchg_skip+inode_set_ctime_to_ts")
 int mode__tp_opt_changes(unsigned long long *ctx)
 {
-	return inode_changes((void *)ctx[0]);
+	return inode_changes((void *)ctx[0], ctx);
 }
 
 /* The mode before: only behind a descriptor is the file known when the call begins. */
@@ -503,7 +520,7 @@ int BPF_PROG(mode__tp_opt_sys_enter, struct pt_regs *regs)
 	change_of_file(&c, file);
 	c.before = c.mode & 07777;
 	c.mode = 0;
-	bpf_map_update_elem(&changes, &tid, &c, BPF_ANY);
+	keep_change(tid, &c);
 	return 0;
 }
 
@@ -565,7 +582,7 @@ int BPF_PROG(mode__fentry_begin, const struct path *path)
 	change_of_path(&c, path);
 	c.before = c.mode & 07777;
 	c.mode = 0;
-	bpf_map_update_elem(&changes, &tid, &c, BPF_ANY);
+	keep_change(tid, &c);
 	return 0;
 }
 
@@ -579,11 +596,11 @@ int BPF_PROG(mode__fentry_end, const struct path *path, unsigned short mode, int
 
 	if (ret == -ESTALE || filtered_out()) /* the path is looked up once more */
 		return 0;
-	seen = bpf_map_lookup_elem(&changes, &tid);
+	seen = seen_change(tid);
 	c.before = seen ? seen->before : EV_UNKNOWN;
 	change_of_path(&c, path);
 	c.reported = 1;
-	bpf_map_update_elem(&changes, &tid, &c, BPF_ANY);
+	keep_change(tid, &c);
 	if (chmod_runs(&call))
 		request_of(&q, &call);
 	return report(&q, &c, ret < 0 ? -ret : 0, SRC_KERNEL);
@@ -598,7 +615,7 @@ static __always_inline int node_begins(const struct path *dir, struct dentry *de
 	if (!node_runs(&call) || filtered_out())
 		return 0;
 	c.mnt = BPF_CORE_READ(dir, mnt);
-	bpf_map_update_elem(&changes, &tid, &c, BPF_ANY);
+	keep_change(tid, &c);
 	return 0;
 }
 

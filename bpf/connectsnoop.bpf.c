@@ -1011,11 +1011,10 @@ SEC("?tp_btf/io_uring_complete")
 int connect__tp_opt_ring_complete(unsigned long long *ctx)
 {
 	struct submission *s;
-	struct inside *inside;
 	struct uring_end end;
 	struct io_kiocb *req;
 	struct socket *sock;
-	__u64 key;
+	__u64 key, tid;
 
 	if (!uring_completes(&end, ctx))
 		return 0;
@@ -1025,14 +1024,14 @@ int connect__tp_opt_ring_complete(unsigned long long *ctx)
 	key = (__u64)req;
 	sock = file_socket(BPF_CORE_READ(req, file));
 	s = bpf_map_lookup_elem(&submissions, &key);
-	inside = seen_inside(current_pid_tgid());
+	tid = current_pid_tgid();
 	if (!(sock && failed_start(sock, end.res)) && s) {
 		s->sock = (__u64)sock;
-		ring_end(s, inside, end.res);
+		ring_end(s, seen_inside(tid), end.res);
 	}
 	forget_context(key);
 	bpf_map_delete_elem(&submissions, &key);
-	forget_inside(inside);
+	bpf_map_delete_elem(&calls, &tid);
 	return 0;
 }
 
