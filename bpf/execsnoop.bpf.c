@@ -66,7 +66,7 @@ static __always_inline void fill_old(struct exec_event *e, const struct before *
 
 static __always_inline void fill_before(struct before *b)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = current_task();
 	const struct cred *cred = READ(task, cred);
 
 	b->mm = (__u64)READ(task, mm);
@@ -178,7 +178,7 @@ static __always_inline __u32 stdin_kind(void)
 /* For whom it runs. */
 static __always_inline void fill_actor(struct exec_event *e)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = current_task();
 	const struct cred *cred = READ(task, cred);
 
 	if (filter.want & WANT_CREDS) {
@@ -370,7 +370,7 @@ out:
 /* An exec that failed, when the call returns. `name`: the kernel's copy of the name, or NULL. */
 static __always_inline void report_failed(const struct call *call, long ret, const struct name *name)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = current_task();
 	__u32 tid = current_pid_tgid();
 	struct mm_struct *mm = READ(task, mm);
 	struct before *b = bpf_map_lookup_elem(&befores, &tid);

@@ -102,7 +102,7 @@ __noinline int descends(__u64 of_task)
  * shows when it does something. */
 __noinline int found_late(void)
 {
-	__u64 task = bpf_get_current_task();
+	__u64 task = (__u64)current_task();
 
 	if (!untyped || !descends(task))
 		return 0;

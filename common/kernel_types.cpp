@@ -55,6 +55,9 @@ void load_apart(bpf_program* p, bpf_prog_load_opts* opts) {
   opts->func_info_cnt = opts->line_info_cnt = 0;
 }
 
+// What a program of such a section is attached to, if it is no tracepoint.
+std::string function_of(const Section& s) { return s.kind == "iter" ? kIterator + s.target : s.target; }
+
 // A target that is not zero keeps libbpf from reading the kernel's types. prepare() takes it away.
 int set_up(bpf_program* p, long) {
   return bpf_program__type(p) == BPF_PROG_TYPE_TRACING ? bpf_program__set_attach_target(p, 1, nullptr) : 0;
@@ -63,9 +66,9 @@ int set_up(bpf_program* p, long) {
 // Before a program is loaded.
 int prepare(bpf_program* p, bpf_prog_load_opts* opts, long) {
   if (arguments == Arguments::typed && bpf_program__type(p) == BPF_PROG_TYPE_TRACING) {
-    const auto [kind, target] = section_of(p);
+    const Section s = section_of(p);
     opts->attach_prog_fd = 0;
-    opts->attach_btf_id = kind == "tp_btf" ? kernel->tracepoint(target) : kernel->function(kind == "iter" ? kIterator + target : target);
+    opts->attach_btf_id = s.kind == "tp_btf" ? kernel->tracepoint(s.target) : kernel->function(function_of(s));
     if (opts->attach_btf_id == 0) return -ESRCH;
   }
   auto* const code = const_cast<bpf_insn*>(bpf_program__insns(p));  // to be changed until it is loaded, says libbpf.h
@@ -97,11 +100,10 @@ std::vector<std::string> names_needed(const bpf_object* object) {
   std::vector<std::string> names{kCast, KTYPE_WORDS_NAME};
   const bpf_program* p = nullptr;
   while ((p = bpf_object__next_program(object, const_cast<bpf_program*>(p)))) {
-    const auto [kind, target] = section_of(p);
-    if (kind == "fentry" || kind == "fexit") names.push_back(target);
-    if (kind == "iter") names.push_back(kIterator + target);
-    if (kind == "tp_btf" || kind == "raw_tp")
-      for (const std::string& tracepoint : tracepoints_in(target)) names.push_back(KernelBtf::of_tracepoint(tracepoint));
+    const Section s = section_of(p);
+    if (s.kind == "fentry" || s.kind == "fexit" || s.kind == "iter") names.push_back(function_of(s));
+    if (s.kind == "tp_btf" || s.kind == "raw_tp")
+      for (const std::string& tracepoint : tracepoints_in(s.target)) names.push_back(KernelBtf::of_tracepoint(tracepoint));
   }
   return names;
 }
