@@ -309,6 +309,7 @@ static __always_inline int call_ends(const struct pt_regs *regs, long ret)
 
 	if (!any_exits(&call, regs) || filtered_out())
 		return 0;
+	exit_args(&call, regs);
 	open = VIA_IS(call.via, OPEN_CALLS);
 	if (!open)
 		take_seen(&c);
@@ -511,6 +512,7 @@ int BPF_PROG(mode__tp_opt_sys_enter, struct pt_regs *regs)
 
 	if (!fd_exits(&call, regs) || filtered_out())
 		return 0;
+	exit_args(&call, regs);
 	tid = current_pid_tgid();
 	request_of(&q, &call);
 	/* The name's page may not be there yet; if it is not empty, another file will change. */

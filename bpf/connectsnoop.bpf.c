@@ -873,7 +873,10 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret, bool s
 	struct call call;
 	__u64 tid;
 
-	if (!socket_call_exits(&call, regs) || !args_of(&args, &call))
+	if (!socket_call_exits(&call, regs))
+		return 0;
+	exit_args(&call, regs);
+	if (!args_of(&args, &call))
 		return 0;
 	tid = current_pid_tgid();
 	inside = seen_inside(tid);
@@ -1303,7 +1306,10 @@ int BPF_PROG(sent__tp_opt_result_alt_2_end, struct pt_regs *regs, long ret)
 	struct socket_args args = {};
 	struct call call;
 
-	if (sends_seen && socket_call_exits(&call, regs) && args_of(&args, &call) && args.op != SYS_CONNECT)
+	if (!sends_seen || !socket_call_exits(&call, regs))
+		return 0;
+	exit_args(&call, regs);
+	if (args_of(&args, &call) && args.op != SYS_CONNECT)
 		sends_end(&args, call.via, ret, filtered_out());
 	return 0;
 }

@@ -453,6 +453,7 @@ int BPF_PROG(fail__tp_sys_exit, struct pt_regs *regs, long ret)
 
 	if (!has_failed(ret) || !exec_exits(&call, regs))
 		return 0;
+	exit_args(&call, regs);
 	report_failed(&call, ret, NULL);
 	return forget_before();
 }

@@ -163,9 +163,12 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 
 	if (!open_exits(&call, regs) || filtered_out())
 		return 0;
+	exit_args(&call, regs);
 	request_of(&q, &call);
+	if (!wanted(&q, ret < 0 ? -ret : 0))
+		return 0;
 	result_of(&res, ret);
-	return wanted(&q, res.err) ? report(&q, &res) : 0;
+	return report(&q, &res);
 }
 
 /* io_uring: when a request is submitted, its struct io_open holds the kernel's copy of the

@@ -81,9 +81,14 @@ struct call {
 #endif
 #define READ_DIRECTLY(regs, field) (untyped ? BPF_CORE_READ(regs, field) : (regs)->field)
 
+static __always_inline void exit_args(struct call *call, const struct pt_regs *regs)
+{
+	CALL_ARGS(call, regs, READ_DIRECTLY)
+}
+
 /* DEFINE_CALLS(NAME, LIST), with LIST(X) giving X(name) for each system call of interest:
- *   bool NAME_exits(call, regs)  whether the call that returns is one of them; for programs on
- *                                sys_exit, whose registers are loaded directly
+ *   bool NAME_exits(call, regs)  whether the call that returns is one of them, whose arguments are left to exit_args();
+ *                                for programs on sys_exit, whose registers are loaded directly
  *   bool NAME_in(call, regs)     the same for registers in memory
  *   bool NAME_runs(call)         for the call that the current task is in
  * Whether the task came by the 32-bit entry is only asked for numbers where it matters. */
@@ -104,10 +109,7 @@ struct call {
 	bool fn##_exits(struct call *call, const struct pt_regs *regs)                  \
 	{                                                                               \
 		call->via = fn##_via(READ_DIRECTLY(regs, REGS_NR));                     \
-		if (call->via == VIA_UNKNOWN)                                           \
-			return false;                                                   \
-		CALL_ARGS(call, regs, READ_DIRECTLY)                                    \
-		return true;                                                            \
+		return call->via != VIA_UNKNOWN;                                        \
 	}                                                                               \
 	static __always_inline __attribute__((unused))                                  \
 	bool fn##_in(struct call *call, const struct pt_regs *regs)                     \
