@@ -115,6 +115,7 @@ TEST_CASE("no program grows unseen") {
   libbpf_set_print([](libbpf_print_level, const char*, va_list) { return 0; });
   needle::answer_libbpf(types(), needle::Arguments::typed);
   const Counts before = recorded();
+  const double allowed = std::string_view(CLANG_VERSION).starts_with("14.") ? 1.2 : 2;  // those are of Debian 12's
   std::ofstream record;
   if (const char* path = std::getenv("NEEDLE_INSTRUCTIONS")) record.open(path);
   record << kernel() << '\n';
@@ -133,7 +134,7 @@ TEST_CASE("no program grows unseen") {
       if (known == before.end() || known->second == "-" || known->second == "?") continue;
       INFO("recorded: " << known->second);
       CHECK(error == 0);
-      CHECK(static_cast<double>(instructions) <= 1.2 * std::stod(known->second) + 1000);  // little ones may double
+      CHECK(static_cast<double>(instructions) <= allowed * std::stod(known->second) + 1000);  // little ones may double
     }
     INFO(tool);
     CHECK(loaded > 0);
