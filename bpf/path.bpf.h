@@ -246,12 +246,14 @@ __noinline int begins_elsewhere(__u64 vfsmount, __u64 at)
 	struct mount *mount = mount_of((void *)vfsmount);
 	struct dentry *root = READ(mount, mnt.mnt_root);
 	__u64 start = 0, known = ~0ull;
+	bool whole = false; /* not just up to some mount */
 
 	for (int i = 0; i < ELSEWHERE_STEPS; i++) {
 		if (dentry == root) {
 			struct mount *up = READ(mount, mnt_parent);
 
-			if (!up || up == mount)
+			whole = !up || up == mount;
+			if (whole)
 				break;
 			dentry = READ(mount, mnt_mountpoint);
 			root = READ(up, mnt.mnt_root);
@@ -266,7 +268,7 @@ __noinline int begins_elsewhere(__u64 vfsmount, __u64 at)
 			dentry = parent;
 		}
 	}
-	if (dentry != root || !first)
+	if (!whole || !first)
 		return 0;
 	if (second) {
 		start = start_with(second, 0);

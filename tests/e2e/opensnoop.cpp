@@ -760,6 +760,28 @@ TEST_CASE("options: --path of short components, through a mount, deep, and in no
   }
 }
 
+TEST_CASE("options: --path, at every depth below a mount") {
+  constexpr int kDepths = 40;
+  const auto opens = [](Json&) {
+    check(unshare(CLONE_NEWNS), "unshare");
+    check(mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make private");
+    check(mount("needle", "/mnt", "tmpfs", 0, nullptr), "mount");
+    std::string path = "/mnt";
+    for (int i = 0; i < kDepths; i++) {
+      check(mkdir((path += "/d").c_str(), 0755), "mkdir");
+      touch(path, O_RDONLY);
+    }
+  };
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    std::vector<std::string> all;
+    std::string path = "/mnt";
+    for (int i = 0; i < kDepths; i++) all.push_back(path += "/d");
+    CHECK(paths(trace("opensnoop", {"--hook", tier, "--path", "/mnt/"}, opens)) == all);
+    CHECK(paths(trace("opensnoop", {"--hook", tier, "--path", "/d/"}, opens)).empty());
+  }
+}
+
 TEST_CASE("options: --cgroup, and what is below it") {
   TempDir dir;
   std::string v2;
