@@ -222,11 +222,16 @@ const volatile __u64 path_begin = 0, path_begin_mask = 0;
 
 #define FIRST_BITS(n) ((n) < 64 ? (1ull << (n)) - 1 : ~0ull)
 
-/* The first eight bytes of a path, whose first component is `dentry` and which goes on with `rest`. */
-static __always_inline __u64 start_with(struct dentry *dentry, __u64 rest)
+/* How many bits the name of `dentry` takes in a path, with its slash. */
+static __always_inline __u32 component_bits(struct dentry *dentry)
+{
+	return (READ(dentry, d_name.len) + 1) * 8;
+}
+
+/* The first eight bytes of a path, whose first component is `dentry`, of component_bits(), and which goes on with `rest`. */
+static __always_inline __u64 start_with(struct dentry *dentry, __u32 bits, __u64 rest)
 {
 	const unsigned char *name = READ(dentry, d_name.name);
-	__u32 bits = (READ(dentry, d_name.len) + 1) * 8;
 	__u64 bytes = 0;
 
 	if (direct_reads)
@@ -247,6 +252,7 @@ __noinline int begins_elsewhere(__u64 vfsmount, __u64 at)
 	struct dentry *root = READ(mount, mnt.mnt_root);
 	__u64 start = 0, known = ~0ull;
 	bool whole = false; /* not just up to some mount */
+	__u32 bits;
 
 	for (int i = 0; i < ELSEWHERE_STEPS; i++) {
 		if (dentry == root) {
@@ -270,11 +276,14 @@ __noinline int begins_elsewhere(__u64 vfsmount, __u64 at)
 	}
 	if (!whole || !first)
 		return 0;
+	bits = component_bits(first);
 	if (second) {
-		start = start_with(second, 0);
-		known = FIRST_BITS((READ(first, d_name.len) + READ(second, d_name.len) + 2) * 8); /* what is behind may be anything */
+		__u32 more = component_bits(second);
+
+		start = start_with(second, more, 0);
+		known = FIRST_BITS(bits + more); /* what is behind may be anything */
 	}
-	return !!((start_with(first, start) ^ path_begin) & path_begin_mask & known);
+	return !!((start_with(first, bits, start) ^ path_begin) & path_begin_mask & known);
 }
 
 static __always_inline bool is_elsewhere(const struct vfsmount *mnt, const struct dentry *dentry)

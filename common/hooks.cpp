@@ -283,8 +283,10 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
 bool Hooks::attach(const Object& object) {
   std::size_t fexits = 0;
   for_each_program(object, [&](bpf_program* p, const Name&) {
-    if (const auto [kind, target] = section_of(p); kind == "fexit" && bpf_program__autoload(p) && fexits < FEXITS_MAX)
-      object.stats()->fexits[fexits++] = kernel_->function(target);
+    const auto [kind, target] = section_of(p);
+    if (kind != "fexit" || !bpf_program__autoload(p)) return;
+    if (fexits == FEXITS_MAX) throw Error("FEXITS_MAX of bpf/event.h is less than this tool has fexit programs");
+    object.stats()->fexits[fexits++] = kernel_->function(target);
   });
   bool attached = true;
   for_each_program(object, [&](bpf_program* p, const Name&) {
