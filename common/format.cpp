@@ -117,24 +117,24 @@ bool deceives(char32_t c) {
          (c >= 0x1D173 && c <= 0x1D17A);
 }
 
-// Whether all are visible characters of ASCII but these: what needs no look at each. Without an early end, and in blocks, the
-// last of which may overlap, so that the compiler compares a block at once.
+using Block [[gnu::vector_size(16)]] = unsigned char;
+
+// What of a character, or of each in a block, is not 0 unless it is a visible one of ASCII, and none of these.
+template <char... Except> auto odd(auto c) { return (c < 0x21) | (c > 0x7E) | (... | (c == static_cast<unsigned char>(Except))); }
+
+// Whether all are visible characters of ASCII but these: what needs no look at each. The last block may overlap.
 template <char... Except> bool is_plain(std::string_view s) {
-  constexpr std::size_t kBlock = 16;
-  unsigned char not_plain = 0;
-  const auto look = [&](const char* at, std::size_t n) {
-    for (std::size_t i = 0; i < n; i++) {
-      const auto c = static_cast<unsigned char>(at[i]);
-      not_plain |= static_cast<unsigned char>((c < 0x21) | (c > 0x7E) | (... | (at[i] == Except)));
-    }
+  if (s.size() < sizeof(Block)) return std::ranges::none_of(s, [](char c) { return odd<Except...>(static_cast<unsigned char>(c)); });
+  const auto block = [s](std::size_t at) {
+    Block b;
+    std::memcpy(&b, &s[at], sizeof b);
+    return b;
   };
-  if (s.size() < kBlock) {
-    look(s.data(), s.size());
-    return not_plain == 0;
-  }
-  for (std::size_t at = 0; at + kBlock <= s.size(); at += kBlock) look(s.data() + at, kBlock);
-  look(s.data() + s.size() - kBlock, kBlock);
-  return not_plain == 0;
+  auto found = odd<Except...>(block(s.size() - sizeof(Block)));
+  for (std::size_t at = 0; at + sizeof(Block) < s.size(); at += sizeof(Block)) found |= odd<Except...>(block(at));
+  std::uint64_t halves[2];
+  std::memcpy(halves, &found, sizeof halves);
+  return (halves[0] | halves[1]) == 0;
 }
 
 void put_hex_byte(Buffer& out, char ch) {
