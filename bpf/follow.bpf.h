@@ -51,15 +51,6 @@ static __always_inline bool is_dead(struct task_struct *task)
 	return BPF_CORE_READ(task, signal, live.counter) <= 0;
 }
 
-/* A pointer that the verifier knows, as the number that a global function takes. */
-static __always_inline __u64 number(const void *pointer)
-{
-	__u64 n = 0;
-
-	bpf_probe_read_kernel(&n, sizeof(n), &pointer);
-	return n;
-}
-
 /* `counts`: one for which there is no room. */
 __noinline int follow(__u64 of_task, int counts)
 {

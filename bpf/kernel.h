@@ -127,6 +127,17 @@ static void *(*const rdonly_cast)(const void *obj, __u32 btf_id) = (void *)KFUNC
 #define WORDS(at) rdonly_cast((at), KTYPE_WORDS)
 #define DIRECT(type, at) (*(typeof(type) *)WORDS(at))
 
+/* The word at `at`. */
+static __always_inline unsigned long word_at(const void *at)
+{
+	unsigned long word = 0;
+
+	if (direct_reads)
+		return DIRECT(unsigned long, at);
+	bpf_probe_read_kernel(&word, sizeof(word), at);
+	return word;
+}
+
 /* BPF_CORE_READ(), but by plain loads where the kernel allows them: a helper takes some 10 ns. */
 #define READ(src, ...) \
 	(direct_reads ? ___bpf_apply(READ_, ___bpf_narg(__VA_ARGS__))(src, __VA_ARGS__) : BPF_CORE_READ((src), __VA_ARGS__))
@@ -138,6 +149,15 @@ static void *(*const rdonly_cast)(const void *obj, __u32 btf_id) = (void *)KFUNC
 #define READ_2(src, a, ...) READ_1(READ_1(src, a), __VA_ARGS__)
 #define READ_3(src, a, ...) READ_2(READ_1(src, a), __VA_ARGS__)
 #define READ_4(src, a, ...) READ_3(READ_1(src, a), __VA_ARGS__)
+
+/* A pointer that the verifier knows, as the number that a global function takes: to it, what has been negated is none. */
+static __always_inline __u64 number(const void *pointer)
+{
+	__u64 n = (__u64)pointer;
+
+	__asm__("%[n] = -%[n]\n%[n] = -%[n]" : [n] "+r"(n));
+	return n;
+}
 
 /* bpf_get_current_task(), which is the same as long as a program runs: as assembly without side effects, so that the
  * compiler calls it once, however often it is asked for. */

@@ -153,15 +153,12 @@ static __always_inline struct file *fd_file(int fd)
 {
 	struct task_struct *task = current_task();
 	struct fdtable *fdt = READ(task, files, fdt);
-	struct file **files, *file = NULL;
+	struct file **files;
 
 	if (fd < 0 || (__u32)fd >= READ(fdt, max_fds))
 		return NULL;
 	files = READ(fdt, fd);
-	if (direct_reads)
-		return (void *)DIRECT(__u64, &files[fd]);
-	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
-	return file;
+	return (void *)word_at(&files[fd]);
 }
 
 /* Appends `name`, as a system call was given it, made absolute: behind the path of the directory
@@ -231,14 +228,8 @@ static __always_inline __u32 component_bits(struct dentry *dentry)
 /* The first eight bytes of a path, whose first component is `dentry`, of component_bits(), and which goes on with `rest`. */
 static __always_inline __u64 start_with(struct dentry *dentry, __u32 bits, __u64 rest)
 {
-	const unsigned char *name = READ(dentry, d_name.name);
-	__u64 bytes = 0;
+	__u64 bytes = word_at(READ(dentry, d_name.name)) << 8 | '/';
 
-	if (direct_reads)
-		bytes = DIRECT(__u64, name);
-	else
-		bpf_probe_read_kernel(&bytes, sizeof(bytes), name);
-	bytes = bytes << 8 | '/';
 	return (bytes & FIRST_BITS(bits)) | (bits < 64 ? rest << bits : 0);
 }
 
