@@ -326,8 +326,9 @@ static __always_inline int call_ends(const struct pt_regs *regs, long ret)
  * which are traced, in the context of the call and with that very inode. The name that the kernel
  * found it by is the struct path that chmod_common() was given: a pointer to it lies in the frames
  * of the functions that it called. */
-#define STACK_BYTES 2176 /* more than lies between the saved registers and those functions */
-#define STACK_PART 16    /* words looked at in one go: stack is short before 6.13 */
+#define STACK_BYTES 2304 /* more than lies between the saved registers and those functions */
+#define STACK_PART 32    /* words looked at in one go; */
+#define WORDS_COPIED 16  /* of those, at a time where they cannot be looked at in place: the programs' stack is short before 6.13 */
 
 /* Whether it may be the address of an object: reading from others costs a fault. */
 static __always_inline bool is_pointer(unsigned long p)
@@ -380,16 +381,14 @@ __noinline unsigned long path_pointer(unsigned long from, unsigned long top, uns
 	bool any = key <= ANY_BY_FD, by_fd = any ? key : key >= STACK_BYTES;
 	unsigned long low = by_fd ? key & ~1ul : from + key, range = !any ? 1 : by_fd ? -1ul : top - from; /* of the words */
 	unsigned long step = any || by_fd ? 0 : sizeof(long);
-	unsigned long words[STACK_PART], path = 0, here = 0;
+	unsigned long words[WORDS_COPIED], path = found ? word_at((void *)found) : 0, here = 0;
 
-	if (!direct_reads && bpf_probe_read_kernel(words, sizeof(words), (void *)from))
-		return found;
-	if (found)
-		bpf_probe_read_kernel(&path, sizeof(path), (void *)found);
 	for (int i = 0; i < STACK_PART; i += 4) {
 		unsigned long at = from + i * sizeof(long);
-		const __u64 *four = direct_reads ? WORDS((void *)at) : (const __u64 *)&words[i];
+		const __u64 *four = direct_reads ? WORDS((void *)at) : (const __u64 *)&words[i % WORDS_COPIED];
 
+		if (!direct_reads && i % WORDS_COPIED == 0 && bpf_probe_read_kernel(words, sizeof(words), (void *)at))
+			return found ?: here;
 		if (four[0] - low >= range && four[1] - low - step >= range && four[2] - low - 2 * step >= range &&
 		    four[3] - low - 3 * step >= range) { /* most */
 			low += 4 * step;
@@ -416,9 +415,11 @@ __noinline unsigned long find_pointer(unsigned long top, unsigned long frame, un
 	unsigned long found = 0;
 
 	for (int left = STACK_PART * sizeof(long); left <= STACK_BYTES && found != AMBIGUOUS; left += STACK_PART * sizeof(long)) {
-		if (frame > top - left && frame < top)
+		bool last = frame >= top - left && frame < top;
+
+		found = path_pointer(last ? frame : top - left, top, inode, key, found);
+		if (last)
 			break;
-		found = path_pointer(top - left, top, inode, key, found);
 	}
 	return found;
 }
@@ -439,7 +440,7 @@ static __always_inline __u32 *of_call(__u32 *array, __u32 via)
  * keeps its arguments: the program's own may be elsewhere since 6.13. */
 static __always_inline struct path *changed_path(struct inode *inode, const struct request *q, unsigned long frame)
 {
-	unsigned long top = (unsigned long)stack_regs(), changed = (unsigned long)inode, found = 0, path = 0, key = 0;
+	unsigned long top = (unsigned long)task_regs(), changed = (unsigned long)inode, found = 0, path = 0, key = 0;
 	__u32 *times = of_call(times_found, q->via), *distance = of_call(usual_distance, q->via);
 	bool by_fd = q->by_fd && !q->name;
 
@@ -453,7 +454,7 @@ static __always_inline struct path *changed_path(struct inode *inode, const stru
 		found = find_pointer(top, frame, changed, by_fd ? ANY_BY_FD : ANY_BY_NAME);
 	if (!found || found == AMBIGUOUS)
 		return NULL;
-	bpf_probe_read_kernel(&path, sizeof(path), (void *)found);
+	path = word_at((void *)found);
 	if (!by_fd && *times < SURE) {
 		*times = *distance == path - found ? *times + 1 : 0;
 		*distance = path - found;

@@ -40,6 +40,9 @@ struct {
 	__type(value, struct start);
 } starts SEC(".maps");
 
+/* Not less than there are: most sockets that end are none of these, and need not be looked for. */
+__u64 started = 0;
+
 /* What a socket is, taken while it is certain to be there. */
 struct facts {
 	__u64 cookie;
@@ -280,6 +283,7 @@ __noinline int tcp_start(__u64 key)
 	fill_facts(e, &facts);
 	e->fd = fd;
 	e->peer_pid = EV_NONE;
+	__sync_fetch_and_add(&started, 1);
 	if (bpf_map_update_elem(&starts, &key, s, BPF_ANY))
 		__sync_fetch_and_add(&stats.lost_map, 1);
 	event_drop(r);
@@ -309,7 +313,8 @@ static __always_inline void tcp_done(__u64 key, struct start *s, int err)
 	if (err || !(filter.set & FILTER_FAILED))
 		submit_start(key, s);
 	forget_context(key);
-	bpf_map_delete_elem(&starts, &key);
+	if (!bpf_map_delete_elem(&starts, &key))
+		__sync_fetch_and_add(&started, -1);
 }
 
 /* Whether an attempt without an error of the network ends by the call that began it, which is
@@ -335,7 +340,7 @@ static __always_inline bool result_follows(__u32 via)
 static __always_inline int tcp_end(struct sock *sk, int state)
 {
 	__u64 key = (__u64)sk;
-	struct start *s = bpf_map_lookup_elem(&starts, &key);
+	struct start *s = *(volatile __u64 *)&started ? bpf_map_lookup_elem(&starts, &key) : NULL;
 	struct connect_event *e;
 	int err = 0;
 
@@ -1208,8 +1213,7 @@ static __always_inline int datagram_begin(struct datagram *to)
 	__u32 index = 0;
 
 	sends_seen = 1;
-	/* Not task_regs(), which asks for helpers that programs of cgroups have only lately. */
-	if (!lengths_seen && socket_call_in(&call, stack_regs()) && args_of(&args, &call)) {
+	if (!lengths_seen && socket_call_runs(&call) && args_of(&args, &call)) {
 		index = 1;
 		if (args.op == SYS_SENDMMSG)
 			batch = next_of_batch(key.tid);

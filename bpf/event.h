@@ -183,10 +183,11 @@ struct event_stats {
 	__u64 lost_map;   /* a map between two hooks had no room */
 	__u32 reader_waits; /* enum reader_waits: set by the reader before it sleeps; who clears it wakes it */
 	__u32 self;       /* the tool's own process, in the initial pid namespace */
+	__u32 regs;       /* where on its stack a task's registers are: bytes from its lowest address */
 	__u64 followed;   /* processes there are in the trees: see follow.bpf.h */
 	__u64 unfollowed; /* times that one which belongs there, or may, could not be */
 	__u32 seeded;     /* set by user space when all that were there have been found */
-	__u32 zero;
+	__u32 zero, unused;
 	__u64 replaced;   /* times that others have changed what runs at one of `fexits`: see trampoline.bpf.h */
 	__u32 fexits[FEXITS_MAX]; /* functions that fexit programs are attached to, by their BTF ids; set by user space */
 };

@@ -124,6 +124,12 @@ static __always_inline __u64 current_cgroup_id(void)
 	return direct_reads ? READ(current_task(), cgroups, dfl_cgrp, kn, id) : bpf_get_current_cgroup_id();
 }
 
+/* The registers that the current task entered the kernel with, at the end of its stack. Memory to be read, not a BTF pointer. */
+static __always_inline const struct pt_regs *task_regs(void)
+{
+	return READ(current_task(), stack) + stats.regs;
+}
+
 /* Zeroes are behind its end: by the kernel itself since 5.17. */
 static __always_inline void comm_of(struct ev_comm *comm, struct task_struct *task)
 {
@@ -178,6 +184,18 @@ static __always_inline bool has_name(const __u64 comm[2], const volatile struct 
 		}
 	}
 	return false;
+}
+
+/* Whether the only name that is asked for begins nowhere in the task's: so it is for most, by a look that needs no call. */
+static __always_inline bool names_apart(struct task_struct *task)
+{
+	struct ev_comm comm;
+	const __u64 *words = (const __u64 *)&comm;
+
+	if (!direct_reads || filter.names != 1 || READ(task, group_leader) != task)
+		return false;
+	comm_of(&comm, task);
+	return !may_have(words[0], words[1], &filter.name[0]);
 }
 
 /* Matches the thread's name and its process's: a worker of io_uring carries its own.
@@ -255,7 +273,7 @@ static __always_inline bool filtered_out(void)
 		return true;
 	if (filter.set & FILTER_CONTAINER && cgroup_unwanted())
 		return true;
-	return (filter.names || filter.not_names) && name_filtered_out();
+	return (filter.names || filter.not_names) && (names_apart(task) || name_filtered_out());
 }
 
 /* Who does it: the current task. */
@@ -427,12 +445,31 @@ APPEND_FN(append_kernel, bpf_probe_read_kernel)
 APPEND_STR_FN(append_kernel_str, bpf_probe_read_kernel_str)
 APPEND_STR_FN(append_user_str, bpf_probe_read_user_str)
 
-/* Run once by user space, through BPF_PROG_TEST_RUN, to learn who the tool itself is:
- * its getpid() may be that of another pid namespace. */
+/* task_regs(), before it is known where they are: as the kernel says, or where they usually are, but for two words behind
+ * them with CONFIG_X86_FRED (6.9). */
+static __always_inline const struct pt_regs *find_regs(void)
+{
+	struct task_struct *task = current_task();
+	const struct pt_regs *regs = READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
+
+	if (!untyped && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
+		return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+#if defined(__TARGET_ARCH_x86)
+	const struct pt_regs *fred = (void *)regs - 2 * sizeof(long);
+
+	if (bpf_core_field_exists(regs->ssx) && (__u16)READ(regs, ssx) != USER_DS && (__u16)READ(fred, ssx) == USER_DS)
+		return fred;
+#endif
+	return regs;
+}
+
+/* Run once by user space, through BPF_PROG_TEST_RUN, to learn who the tool itself is, whose getpid() may be that of another
+ * pid namespace, and where on its stack a task's registers are: the same for all. */
 SEC("raw_tp")
 int self__run(void *ctx)
 {
 	stats.self = bpf_get_current_pid_tgid() >> 32;
+	stats.regs = (const void *)find_regs() - READ(current_task(), stack);
 	return 0;
 }
 

@@ -18,30 +18,6 @@ static __always_inline bool in_compat_call(void)
 #endif
 }
 
-/* The registers that the current task entered the kernel with. Memory to be read, not a
- * BTF pointer. They are at the end of its stack, behind which a kernel built with FRED (6.9) keeps two words, */
-static __always_inline const struct pt_regs *stack_regs(void)
-{
-	struct task_struct *task = current_task();
-	const struct pt_regs *regs = READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
-
-#if defined(__TARGET_ARCH_x86)
-	const struct pt_regs *fred = (void *)regs - 2 * sizeof(long);
-
-	if (bpf_core_field_exists(regs->ssx) && (__u16)READ(regs, ssx) != USER_DS && (__u16)READ(fred, ssx) == USER_DS)
-		return fred;
-#endif
-	return regs;
-}
-
-/* and here always. */
-static __always_inline const struct pt_regs *task_regs(void)
-{
-	if (!untyped && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
-		return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	return stack_regs();
-}
-
 /* A system call in progress: which of the calls that the tool knows, and its arguments as
  * the registers hold them. */
 struct call {
