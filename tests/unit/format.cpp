@@ -155,6 +155,21 @@ TEST_CASE("text: random strings come back exactly, in one line, in one field") {
   CHECK(wrong == "");
 }
 
+TEST_CASE("one byte that must not pass is found wherever it is in a string of any length") {
+  std::string wrong;
+  for (std::size_t length = 1; length <= 50; length++)
+    for (std::size_t at = 0; at < length; at++)
+      for (const char odd : {'\x01', '\x1f', ' ', '"', '\\', '\x7f', '\x80', '\xff'}) {
+        std::string s(length, '~'), json = "{";
+        s[at] = odd;
+        put_json_member(json, "key", s);
+        const bool passes_text = odd == '"', passes_json = odd == ' ';
+        if (unescape(text(s)) != s || (text(s) == s) != passes_text) wrong = text(s);
+        if ((json == "{\"key\":\"" + s + "\"") != passes_json) wrong = json;
+      }
+  CHECK(wrong == "");
+}
+
 TEST_CASE("shell words: bash reads random words back exactly") {
   std::vector<std::string> words{"", "-", "--", "a b", "~", "~root", "a=b", "#x", "!x", "{a,b}", "'", "\\", "a'b", "\n", "$HOME", "*", "\xff", "  "};
   for (int i = 0; i < 3000; i++) words.push_back(nasty(20, false));
