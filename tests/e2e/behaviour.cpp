@@ -484,10 +484,10 @@ TEST_CASE("memory: at most 20 MiB resident, and no growth") {
     CHECK(resident_kb(tracer.pid()) > 0);
     CHECK(resident_kb(tracer.pid()) <= 20 * 1024);
     const long first = flood();
-    flood();
-    const long third = flood();
-    CHECK(third <= 20 * 1024);
-    CHECK(third - first < 1024);
+    for (int i = 0; i < 4; i++) flood();
+    const long last = flood();
+    CHECK(last <= 20 * 1024);
+    CHECK(last - first < 1536);  // the output buffer, of 1 MiB, is not filled by each of them
     tracer.stop();
     CHECK(tracer.status() == 0);
   }
