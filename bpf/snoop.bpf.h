@@ -189,13 +189,12 @@ static __always_inline bool has_name(const __u64 comm[2], const volatile struct 
 /* Whether the only name that is asked for begins nowhere in the task's: so it is for most, by a look that needs no call. */
 static __always_inline bool names_apart(struct task_struct *task)
 {
-	struct ev_comm comm;
-	const __u64 *words = (const __u64 *)&comm;
+	__u64 comm[2];
 
 	if (!direct_reads || filter.names != 1 || READ(task, group_leader) != task)
 		return false;
-	comm_of(&comm, task);
-	return !may_have(words[0], words[1], &filter.name[0]);
+	comm_of((struct ev_comm *)comm, task);
+	return !may_have(comm[0], comm[1], &filter.name[0]);
 }
 
 /* Matches the thread's name and its process's: a worker of io_uring carries its own.

@@ -75,14 +75,15 @@ class Run {
       memos_ = {};
       steps_ = steps;
     }
-    if (memos_[last_].own != own) last_ = slot(own);
-    Memo& memo = memos_[last_];
-    if (memo.own != own) {
-      memo.own = own;
-      memo.text.clear();
-      print(memo.text, r);
+    if (memos_[last_].own != own) {
+      last_ = slot(own);
+      if (Memo& memo = memos_[last_]; memo.own != own) {
+        memo.own = own;
+        memo.text.clear();
+        print(memo.text, r);
+      }
     }
-    out += memo.text;
+    out += memos_[last_].text;
   }
 
  private:
