@@ -161,7 +161,8 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 	struct request q;
 	struct call call;
 
-	if (!open_exits(&call, regs) || filtered_out())
+	/* -x first: it is the cheapest, and most calls succeed. */
+	if (!open_exits(&call, regs) || (filter.set & FILTER_FAILED && ret >= 0) || filtered_out())
 		return 0;
 	exit_args(&call, regs);
 	request_of(&q, &call);
