@@ -12,9 +12,9 @@ __u64 unwanted[UNWANTED_SLOTS] = {};
  * its directory there. */
 static __always_inline __u64 v1_cgroup(struct css_set *set, int i, struct cgroup **cgroup)
 {
-	struct cgroup_subsys_state *css = NULL;
+	struct cgroup_subsys_state *css;
 
-	bpf_probe_read_kernel(&css, sizeof(css), (void *)set + bpf_core_field_offset(struct css_set, subsys) + i * sizeof(css));
+	css = (void *)word_at((void *)set + bpf_core_field_offset(struct css_set, subsys) + i * sizeof(css));
 	*cgroup = READ(css, cgroup);
 	if (READ(*cgroup, level) <= 0 || READ(*cgroup, root) == READ(set, dfl_cgrp, root))
 		return 0;

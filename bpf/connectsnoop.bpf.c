@@ -40,8 +40,8 @@ struct {
 	__type(value, struct start);
 } starts SEC(".maps");
 
-/* Not less than there are: most sockets that end are none of these, and need not be looked for. */
-__u64 started = 0;
+/* How many there are, or more: while there are none, no socket that ends need be looked for. */
+__u64 under_way = 0;
 
 /* What a socket is, taken while it is certain to be there. */
 struct facts {
@@ -283,7 +283,7 @@ __noinline int tcp_start(__u64 key)
 	fill_facts(e, &facts);
 	e->fd = fd;
 	e->peer_pid = EV_NONE;
-	__sync_fetch_and_add(&started, 1);
+	__sync_fetch_and_add(&under_way, 1);
 	if (bpf_map_update_elem(&starts, &key, s, BPF_ANY))
 		__sync_fetch_and_add(&stats.lost_map, 1);
 	event_drop(r);
@@ -314,7 +314,7 @@ static __always_inline void tcp_done(__u64 key, struct start *s, int err)
 		submit_start(key, s);
 	forget_context(key);
 	if (!bpf_map_delete_elem(&starts, &key))
-		__sync_fetch_and_add(&started, -1);
+		__sync_fetch_and_add(&under_way, -1);
 }
 
 /* Whether an attempt without an error of the network ends by the call that began it, which is
@@ -340,7 +340,7 @@ static __always_inline bool result_follows(__u32 via)
 static __always_inline int tcp_end(struct sock *sk, int state)
 {
 	__u64 key = (__u64)sk;
-	struct start *s = *(volatile __u64 *)&started ? bpf_map_lookup_elem(&starts, &key) : NULL;
+	struct start *s = under_way ? bpf_map_lookup_elem(&starts, &key) : NULL;
 	struct connect_event *e;
 	int err = 0;
 
@@ -940,11 +940,9 @@ static __always_inline void *ring_address(void *data, const void *user)
 	void *message = data + bpf_core_field_offset(struct io_async_msghdr, addr);
 
 	if (ring_layout == RING_NOT_KNOWN) {
-		__u64 given = 0, alone = 0, within = 0;
+		__u64 given = 0, alone = word_at(data), within = word_at(message);
 
 		bpf_probe_read_user(&given, sizeof(given), user);
-		bpf_probe_read_kernel(&alone, sizeof(alone), data);
-		bpf_probe_read_kernel(&within, sizeof(within), message);
 		if (alone == within || (alone != given && within != given))
 			return NULL;
 		ring_layout = alone == given ? RING_ALONE : RING_MESSAGE;

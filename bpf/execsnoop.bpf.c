@@ -48,10 +48,7 @@ struct {
 
 static __always_inline __u64 effective_caps(const struct cred *cred)
 {
-	__u64 caps = 0;
-
-	bpf_probe_read_kernel(&caps, sizeof(caps), (void *)cred + bpf_core_field_offset(struct cred, cap_effective));
-	return caps;
+	return word_at((void *)cred + bpf_core_field_offset(struct cred, cap_effective));
 }
 
 static __always_inline void fill_old(struct exec_event *e, const struct before *b)
@@ -116,10 +113,7 @@ static __always_inline void fill_times(struct exec_event *e, const struct inode 
  * define, goes on behind the inode with its dentry there. */
 static __always_inline bool in_upper_layer(const struct inode *inode)
 {
-	void *upper = NULL;
-
-	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
-	return upper;
+	return word_at((void *)inode + bpf_core_type_size(struct inode));
 }
 
 static __always_inline void append_program(struct record *r, struct exec_event *e, struct file *file)
