@@ -1002,13 +1002,13 @@ static __always_inline int ring_submits(struct io_kiocb *req)
 }
 
 SEC("?tp_btf/io_uring_submit_req")
-int connect__tp_opt_ring_alt_req(unsigned long long *ctx)
+int connect__tp_opt_ring_alt_1_req(unsigned long long *ctx)
 {
 	return ring_submits(uring_submitted(ctx));
 }
 
 SEC("?tp_btf/io_uring_submit_sqe") /* before 6.3 */
-int connect__tp_opt_ring_alt_sqe(unsigned long long *ctx)
+int connect__tp_opt_ring_alt_2_sqe(unsigned long long *ctx)
 {
 	return ring_submits(uring_submitted(ctx));
 }

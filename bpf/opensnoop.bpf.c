@@ -245,13 +245,13 @@ static __always_inline int uring_submits(struct io_kiocb *req)
 }
 
 SEC("?tp_btf/io_uring_submit_req")
-int open__tp_opt_uring_alt_req(unsigned long long *ctx)
+int open__tp_opt_uring_alt_1_req(unsigned long long *ctx)
 {
 	return uring_submits(uring_submitted(ctx));
 }
 
 SEC("?tp_btf/io_uring_submit_sqe") /* before 6.3 */
-int open__tp_opt_uring_alt_sqe(unsigned long long *ctx)
+int open__tp_opt_uring_alt_2_sqe(unsigned long long *ctx)
 {
 	return uring_submits(uring_submitted(ctx));
 }
@@ -388,13 +388,13 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 }
 
 SEC("?fexit/do_filp_open")
-int BPF_PROG(open__fentry_alt_filp, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+int BPF_PROG(open__fentry_alt_1_filp, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
 {
 	return opened_by_name(dfd, name, op, file);
 }
 
 SEC("?fexit/do_file_open") /* its name since 7.0 or so */
-int BPF_PROG(open__fentry_alt_file, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+int BPF_PROG(open__fentry_alt_2_file, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
 {
 	return opened_by_name(dfd, name, op, file);
 }

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <map>
 
@@ -21,35 +22,6 @@ namespace {
 
 // In the order of preference: what is handed the kernel's own object comes first.
 constexpr std::array<std::string_view, 2> kMechanisms{"fentry", "tp"};
-
-struct Name {
-  std::string what, mechanism;
-  std::string unit;  // what it is refused with: its group, or those that share _opt_WORD
-  std::string alternative;  // or those of the unit that share _alt_WORD; empty: it is none
-  bool optional = false;
-  std::string group() const { return what + "__" + mechanism; }
-};
-
-Name parse(std::string_view program) {
-  const std::size_t sep = program.find("__");
-  if (sep == program.npos) return {};
-  const std::string_view rest = program.substr(sep + 2);
-  for (const std::string_view m : kMechanisms)
-    if (rest == m || rest.starts_with(std::string(m) + "_")) {
-      Name name{std::string(program.substr(0, sep)), std::string(m), {}, {}};
-      std::string_view detail = rest.substr(m.size());
-      name.unit = name.group();
-      name.optional = detail.starts_with("_opt_");
-      if (name.optional) {
-        const std::string_view word = detail.substr(0, detail.find('_', 5));
-        name.unit += word;
-        detail.remove_prefix(word.size());
-      }
-      if (detail.starts_with("_alt_")) name.alternative = name.unit + std::string(detail.substr(0, detail.find('_', 5)));
-      return name;
-    }
-  return {};
-}
 
 // What is watched only for some columns or filters.
 bool asked_for(const std::string& what, const ::filter& filter) {
@@ -61,8 +33,8 @@ bool asked_for(const std::string& what, const ::filter& filter) {
 template <class F> void for_each_program(const Object& object, F f) {
   bpf_program* p = nullptr;
   bpf_object__for_each_program(p, object.bpf) {
-    const Name name = parse(bpf_program__name(p));
-    if (!name.what.empty() && asked_for(name.what, *object.filter)) f(p, name);
+    const HookName name = parse_hook_name(bpf_program__name(p));
+    if (name.is_hook() && asked_for(name.what, *object.filter)) f(p, name);
   }
 }
 
@@ -147,22 +119,62 @@ bpf_link* attach_to_root_cgroup(const bpf_program* p) {
   return link;
 }
 
+// Takes the next word of "alt_2_detail" off `rest`.
+std::string_view next_word(std::string_view& rest) {
+  const std::string_view word = rest.substr(0, rest.find('_'));
+  rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+  return word;
+}
+
+// What an alternative is refused as.
+std::string alternative_of(const HookName& name) { return fmt::format("{}_alt_{}", name.unit, name.alternative); }
+
 }  // namespace
 
+HookName parse_hook_name(std::string_view program) {
+  const auto bad = [program](const char* why) -> Error {
+    return Error(fmt::format("the program name {} {}; see common/hooks.h", program, why));
+  };
+  const std::size_t sep = program.find("__");
+  if (sep == 0 || sep == program.npos) throw bad("has no WHAT__MECHANISM");
+  std::string_view rest = program.substr(sep + 2);
+  HookName name{.what = std::string(program.substr(0, sep)), .mechanism = std::string(next_word(rest)), .unit = {}};
+  name.unit = name.group();
+  if (!name.is_hook()) return name;
+  if (std::ranges::find(kMechanisms, name.mechanism) == kMechanisms.end()) throw bad("has a mechanism that is none");
+  if (std::string_view word = rest; next_word(word) == "opt") {
+    const std::string_view unit = next_word(word);
+    if (unit.empty()) throw bad("has no word behind _opt_");
+    name.optional = true;
+    name.unit += fmt::format("_opt_{}", unit);
+    rest = word;
+  }
+  if (std::string_view word = rest; next_word(word) == "alt") {
+    const std::string_view number = next_word(word);
+    if (std::from_chars(number.data(), number.data() + number.size(), name.alternative).ptr != number.data() + number.size() ||
+        name.alternative == 0)
+      throw bad("has no number behind _alt_");
+    rest = word;
+  }
+  while (!rest.empty())
+    if (const std::string_view word = next_word(rest); word == "opt" || word == "alt") throw bad("has _opt_ or _alt_ in a wrong place");
+  return name;
+}
+
 void Hooks::refuse(const std::string& program, const std::string& reason) {
-  const Name name = parse(program);
-  refused_.insert(name.alternative.empty() ? name.unit : name.alternative);
+  const HookName name = parse_hook_name(program);
+  refused_.insert(name.alternative == 0 ? name.unit : alternative_of(name));
   refusals_ += fmt::format("  {}: {}\n", program, reason);
 }
 
 bool Hooks::is_refused(const std::string& program) const {
-  const Name name = parse(program);
-  return refused_.contains(name.alternative) || refused_.contains(name.unit) || refused_.contains(name.group());
+  const HookName name = parse_hook_name(program);
+  return (name.alternative != 0 && refused_.contains(alternative_of(name))) || refused_.contains(name.unit) || refused_.contains(name.group());
 }
 
 void Hooks::choose(const Object& object) {
   std::map<std::string, std::map<std::string, std::vector<bpf_program*>>> whats;
-  for_each_program(object, [&](bpf_program* p, const Name& n) { whats[n.what][n.mechanism].push_back(p); });
+  for_each_program(object, [&](bpf_program* p, const HookName& n) { whats[n.what][n.mechanism].push_back(p); });
   bool only_exists = only_.empty();
   for (auto& [what, mechanisms] : whats) only_exists |= mechanisms.contains(only_);
   if (!only_exists) throw Error(fmt::format("--hook: {} has no {} hooks", tool.name, only_));
@@ -179,18 +191,17 @@ void Hooks::choose(const Object& object) {
         if (is_refused(program)) continue;
         if (const std::string reason = missing(p, *kernel_, untyped_); !reason.empty()) refuse(program, reason);
       }
-      // Alternatives are tried by their names: what the object holds is in the order of its sections.
-      std::ranges::sort(mechanisms[mechanism], {}, [](bpf_program* p) { return std::string_view(bpf_program__name(p)); });
-      std::map<std::string, std::string> alternatives;  // by unit: the first that is left
+      std::map<std::string, unsigned> alternatives;  // by unit: the lowest number that is left; 0: none is
       for (bpf_program* p : mechanisms[mechanism])
-        if (const Name n = parse(bpf_program__name(p)); !n.alternative.empty())
-          if (std::string& first = alternatives[n.unit]; first.empty() && !is_refused(bpf_program__name(p))) first = n.alternative;
-      for (auto& [unit, first] : alternatives)
-        if (first.empty()) refused_.insert(unit);
+        if (const HookName n = parse_hook_name(bpf_program__name(p)); n.alternative != 0)
+          if (unsigned& first = alternatives[n.unit]; !is_refused(bpf_program__name(p)) && (first == 0 || n.alternative < first))
+            first = n.alternative;
+      for (const auto& [unit, first] : alternatives)
+        if (first == 0) refused_.insert(unit);
       if (refused_.contains(what + "__" + mechanism)) continue;
       for (bpf_program* p : mechanisms[mechanism]) {
-        const Name n = parse(bpf_program__name(p));
-        if (is_refused(bpf_program__name(p)) || (!n.alternative.empty() && n.alternative != alternatives[n.unit])) continue;
+        const HookName n = parse_hook_name(bpf_program__name(p));
+        if (is_refused(bpf_program__name(p)) || (n.alternative != 0 && n.alternative != alternatives[n.unit])) continue;
         bpf_program__set_autoload(p, true);
         report_ += fmt::format("  {}: taken ({})\n", bpf_program__name(p), where(p, *kernel_));
       }
@@ -221,7 +232,7 @@ bool Hooks::refuse_unloadable(const std::function<void(const Object&)>& setup) {
   {
     const Object object = open(setup);
     choose(object);
-    for_each_program(object, [&](bpf_program* p, const Name&) {
+    for_each_program(object, [&](bpf_program* p, const HookName&) {
       if (bpf_program__autoload(p)) chosen.emplace_back(bpf_program__name(p));
     });
     tool.close();
@@ -282,14 +293,14 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
 
 bool Hooks::attach(const Object& object) {
   std::size_t fexits = 0;
-  for_each_program(object, [&](bpf_program* p, const Name&) {
+  for_each_program(object, [&](bpf_program* p, const HookName&) {
     const auto [kind, target] = section_of(p);
     if (kind != "fexit" || !bpf_program__autoload(p)) return;
     if (fexits == FEXITS_MAX) throw Error("FEXITS_MAX of bpf/event.h is less than this tool has fexit programs");
     object.stats()->fexits[fexits++] = kernel_->function(target);
   });
   bool attached = true;
-  for_each_program(object, [&](bpf_program* p, const Name&) {
+  for_each_program(object, [&](bpf_program* p, const HookName&) {
     if (!attached || !bpf_program__autoload(p)) return;
     const auto keep = [&](bpf_link* link) {
       if (link) return links_.push_back(link);
@@ -309,7 +320,7 @@ bool Hooks::attach(const Object& object) {
 // mechanism only those for which there may be another: a tracepoint is always come by.
 bool Hooks::try_out(const Object& object) {
   std::vector<bpf_program*> tried;
-  for_each_program(object, [&](bpf_program* p, const Name& name) {
+  for_each_program(object, [&](bpf_program* p, const HookName& name) {
     if (bpf_program__autoload(p) && (name.optional || name.mechanism != kMechanisms.back()) &&
         std::ranges::find(tool.trials, name.optional ? name.unit : name.what, &Trial::what) != tool.trials.end())
       tried.push_back(p);

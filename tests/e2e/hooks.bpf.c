@@ -116,13 +116,13 @@ int choice__tp_opt_pair_alt_4(void *ctx)
 
 /* A load from nowhere. */
 SEC("?tp_btf/sys_exit")
-int choice__tp_alt_refused(void *ctx)
+int choice__tp_alt_1_refused(void *ctx)
 {
 	return *(volatile int *)8;
 }
 
 SEC("?tp_btf/sys_exit")
-int choice__tp_alt_works(void *ctx)
+int choice__tp_alt_2_works(void *ctx)
 {
 	return 0;
 }

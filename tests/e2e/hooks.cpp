@@ -91,6 +91,6 @@ TEST_CASE("of alternatives the first is taken that loads, and an optional unit h
   CHECK(has(report, "choice__tp_opt_pair_alt_3_one: taken"));
   CHECK(has(report, "choice__tp_opt_pair_alt_3_other: taken"));
   CHECK_FALSE(has(report, "choice__tp_opt_pair_alt_4"));
-  CHECK(has(report, "choice__tp_alt_works: taken"));
-  CHECK(has(report, "choice__tp_alt_refused: the kernel refuses to load it"));
+  CHECK(has(report, "choice__tp_alt_2_works: taken"));
+  CHECK(has(report, "choice__tp_alt_1_refused: the kernel refuses to load it"));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What every tool's columns, options and --help promise. Linked with each tool.
 #include "harness.h"
+#include "hooks.h"
 #include "output.h"
 #include "tool.h"
 
@@ -105,4 +106,38 @@ TEST_CASE("help: what the tool is, its own options, every column, examples that 
   }
   CHECK(tool.examples.starts_with(tool.name));
   CHECK(text.find("\nExamples:\n  " + name) != std::string::npos);
+}
+
+TEST_CASE("programs have names that the choice of hooks understands, and every trial has its programs") {
+  const Object object = tool.open(nullptr);
+  REQUIRE(object.bpf);
+  std::set<std::string> tried;
+  bpf_program* p = nullptr;
+  bpf_object__for_each_program(p, object.bpf) {
+    INFO(bpf_program__name(p));
+    HookName hook;
+    CHECK_NOTHROW(hook = parse_hook_name(bpf_program__name(p)));
+    // The kernel keeps 15 bytes; WHAT is what users are told that there is no way to see.
+    CHECK(std::regex_match(hook.what, std::regex("[a-z][a-z0-9]*(_[a-z0-9]+)*")));
+    tried.insert(hook.optional ? hook.unit : hook.what);
+    // Hooks are chosen: none is loaded unless it was.
+    CHECK_FALSE((hook.is_hook() && bpf_program__autoload(p)));
+  }
+  tool.close();
+  for (const Trial& trial : tool.trials) {
+    INFO(trial.what);
+    CHECK(tried.contains(std::string(trial.what)));
+  }
+}
+
+TEST_CASE("a program name that is not of the grammar is refused with its reason") {
+  CHECK(parse_hook_name("chmod__fentry_opt_compat_alt_2_sys_exit").alternative == 2);
+  CHECK(parse_hook_name("chmod__fentry_opt_compat_alt_2_sys_exit").unit == "chmod__fentry_opt_compat");
+  CHECK(parse_hook_name("chmod__tp_sys_exit").unit == "chmod__tp");
+  CHECK_FALSE(parse_hook_name("self__run").is_hook());
+  for (const char* bad : {"chmod", "__tp", "chmod__", "chmod__kprobe", "chmod_tp_x", "x__tp_alt_first", "x__tp_alt_", "x__tp_alt_0", "x__tp_opt_",
+                          "x__tp_alt_2x", "x__tp_detail_alt_1", "x__tp_alt_1_opt_word"}) {
+    INFO(bad);
+    CHECK_THROWS_AS(parse_hook_name(bad), Error);
+  }
 }
