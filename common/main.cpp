@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // The main() of every tool.
 #include "command.h"
+#include "message.h"
 #include "options.h"
 #include "privileges.h"
 #include "session.h"
@@ -35,7 +36,8 @@ int keep_libbpf_log(enum libbpf_print_level level, const char* format, va_list a
 void check_standard_files() {
   for (const int fd : {STDIN_FILENO, STDERR_FILENO})
     if (fcntl(fd, F_GETFD) < 0) {
-      const int null = open("/dev/null", O_RDWR);
+      int null = open("/dev/null", O_RDWR);
+      if (null < 0) null = open("/", O_PATH);  // no /dev: what can neither be read nor written
       if (null >= 0 && null != fd) (dup2(null, fd), close(null));
     }
   if (fcntl(STDOUT_FILENO, F_GETFD) < 0) throw Error("standard output is closed");
@@ -76,10 +78,10 @@ int main(int argc, char** argv) {
   } catch (const std::exception& e) {
     const auto* error = dynamic_cast<const Error*>(&e);
     const bool usage = dynamic_cast<const BadUsage*>(&e);
-    if (options.verbose && !usage) fmt::print(stderr, "{}", libbpf_log);
+    if (options.verbose && !usage) say_raw(libbpf_log);
     Buffer line;  // may quote what was given: still one line
     put_text(line, e.what(), Blanks::single);
-    fmt::print(stderr, "{}: {}\n", tool.name, line);
+    say(line);
     return usage ? 2 : error ? error->status : 1;
   }
 }

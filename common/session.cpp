@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session.h"
 
+#include "message.h"
 #include "privileges.h"
 
 #include <bpf/bpf.h>
@@ -80,8 +81,6 @@ int duration_timer(double seconds) {
   return fd;
 }
 
-void note(std::string_view text) { fmt::print(stderr, "{}: {}\n", tool.name, text); }
-
 bool wants_colour(Colour c) {
   if (c != Colour::automatic) return c == Colour::always;
   const char* no = std::getenv("NO_COLOR");
@@ -145,12 +144,12 @@ Session::Session(const Options& o, Command* command)
         if (!ring_) throw Error(fmt::format("cannot map the ring buffer: {}", std::strerror(errno)));
       });
   stats_ = object_.stats();
-  if (o.verbose) fmt::print(stderr, "{}: hooks:\n{}", tool.name, hooks_.report());
+  if (o.verbose) say_raw(fmt::format("{}: hooks:\n{}", tool.name, hooks_.report()));
   if (bpf_program__autoload(object_.seed)) find_followed();
   for (const std::string& name : o.containers.absent()) {
     Buffer line;
     put_text(line, name, Blanks::single);
-    note(fmt::format("no container is '{}' yet", line));
+    say(fmt::format("no container is '{}' yet", line));
   }
   std::uint64_t needed = 0;
   if (command) needed |= 1ull << CAP_KILL;  // to pass signals on to a command of another user
@@ -272,21 +271,21 @@ void Session::report_losses(bool end) {
   const std::uint64_t unfollowed = std::atomic_ref(stats_->unfollowed).load(std::memory_order_relaxed);
   if (end || time - looked_at_ >= std::chrono::seconds(1)) {
     looked_at_ = time;
-    const auto say = [this](const char* what, std::uint64_t sum, std::uint64_t& said, const char* text) {
+    const auto tell = [this](const char* what, std::uint64_t sum, std::uint64_t& said, const char* text) {
       if (sum == said) return;
       output_->missing(out_, what, sum - said, sum);
       flush();
-      note(fmt::format(fmt::runtime(text), sum - said, sum));
+      say(fmt::format(fmt::runtime(text), sum - said, sum));
       said = sum;
     };
-    say("skipped", skipped(), skipped_said_, "the kernel skipped {} runs of the programs ({} in all); some of them may have been events");
-    say("replaced", std::atomic_ref(stats_->replaced).load(std::memory_order_relaxed), replaced_said_,
+    tell("skipped", skipped(), skipped_said_, "the kernel skipped {} runs of the programs ({} in all); some of them may have been events");
+    tell("replaced", std::atomic_ref(stats_->replaced).load(std::memory_order_relaxed), replaced_said_,
         "other tracers came or went at the same functions {} times ({} in all); calls that were under way may be missing");
   }
   if ((now == lost_said_ && unfollowed == unfollowed_said_) || (!end && time - lost_said_at_ < std::chrono::seconds(1))) return;
-  if (now != lost_said_) note(fmt::format("lost {} events ({} in all); a larger --buffer may hold them", now - lost_said_, now));
+  if (now != lost_said_) say(fmt::format("lost {} events ({} in all); a larger --buffer may hold them", now - lost_said_, now));
   if (unfollowed != unfollowed_said_)
-    note(fmt::format("{} processes ({} in all) are not followed, there are {} already: what they do is not shown",
+    say(fmt::format("{} processes ({} in all) are not followed, there are {} already: what they do is not shown",
                      unfollowed - unfollowed_said_, unfollowed, followed()));
   lost_said_ = now;
   unfollowed_said_ = unfollowed;
@@ -297,8 +296,8 @@ void Session::run() {
   watch_signals(command_);
   if (options_.heading) output_->heading(out_);
   flush();
-  if (command_) note(fmt::format("tracing process {} and all that descend from it", command_->pid()));
-  else note("tracing, Ctrl-C to stop");
+  if (command_) say(fmt::format("tracing process {} and all that descend from it", command_->pid()));
+  else say("tracing, Ctrl-C to stop");
   if (command_) command_->go();
   loop();
   // What has happened is drained; without this, a flood would never let it end.
@@ -306,7 +305,7 @@ void Session::run() {
   while (!done_ && consume())
     if (stop_signals > 1) break;
   report_losses(true);
-  if (lost_said_ > 0) note(fmt::format("{} events shown, {} lost", events_, lost_said_));
+  if (lost_said_ > 0) say(fmt::format("{} events shown, {} lost", events_, lost_said_));
 }
 
 void Session::loop() {
@@ -349,7 +348,7 @@ void Session::loop() {
       }
     }
     if (n == 0 && !more && !busy && command_ && !runs && !alone) {
-      note("the command has ended, but not all that it started; Ctrl-C to stop");
+      say("the command has ended, but not all that it started; Ctrl-C to stop");
       alone = true;
     }
     if (!done_) look();

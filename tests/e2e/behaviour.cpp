@@ -96,7 +96,111 @@ long process_number(pid_t pid, const std::string& file, const std::string& name)
 long resident_kb(pid_t pid) { return process_number(pid, "status", "VmRSS:"); }
 long written_bytes(pid_t pid) { return process_number(pid, "io", "wchar:"); }
 
+// Ways in which standard error cannot be written, as a shell makes them in front of `exec TOOL`. $FIFO is one.
+const std::map<std::string, std::string> kUnwritable{
+    {"full disk", "exec 2>/dev/full; "},
+    {"closed", "exec 2>&-; "},
+    {"read only", "exec 2</dev/null; "},
+    {"reader gone", "exec 3<>$FIFO; exec 2>$FIFO 3<&-; "},
+    {"nobody reads a full pipe", "exec 3<>$FIFO; head -c 65536 /dev/zero >&3; exec 2>&3; "},
+    {"nobody reads a pipe that becomes full", "exec 3<>$FIFO; head -c 65530 /dev/zero >&3; exec 2>&3; "},
+    {"no room, and told so", "exec python3 -c 'import fcntl, os, sys; fcntl.fcntl(3, fcntl.F_SETFL, os.O_NONBLOCK | os.O_RDWR); os.dup2(3, 2); "
+                             "os.execv(sys.argv[1], sys.argv[1:])' "}};
+
+std::string with_fifo(const std::string& script, const std::string& fifo) { return std::regex_replace(script, std::regex("\\$FIFO"), fifo); }
+
 }  // namespace
+
+TEST_CASE("messages that cannot be written end no trace, hold none up, and change no status") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  int n = 0;
+  for (const std::string& tool : common_code_tools())
+    for (const auto& [what, how] : kUnwritable) {
+      INFO(tool << ", " << what);
+      const auto prepared = [&](const Args& args) {
+        const std::string fifo = dir / ("fifo" + std::to_string(n++));
+        check(mkfifo(fifo.c_str(), 0600), "mkfifo");
+        const bool told = what == "no room, and told so";
+        return by_shell(tool, with_fifo((told ? "exec 3<>$FIFO; head -c 65536 /dev/zero >&3; " + how : how + "exec ") + "TOOL", fifo), args);
+      };
+      CHECK(run(prepared({"-p", std::to_string(getpid()), "-d", "0.2"})).status == 0);
+      CHECK(run(prepared({"-v", "-p", std::to_string(getpid()), "-d", "0.2"})).status == 0);
+      CHECK(run(prepared({"--no-such-option"})).status == 2);
+      const std::string made = dir / ("made" + std::to_string(n++));
+      const Result r = run(prepared({"-j", "--", "sh", "-c", "chmod 600 " + path + "; : > " + made + "; exit 7"}));
+      CHECK(r.status == 7);
+      CHECK(std::filesystem::exists(made));
+      CHECK((tool != "chmodsnoop" || count_lines(r.out) == 1));
+      CHECK(run(prepared({"--", "nosuchcommand"})).status == 127);
+    }
+}
+
+TEST_CASE("messages: their reader goes in mid-trace, or stops to read, in a flood that loses: the trace goes on, and counts") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  const unsigned times = many(20000);
+  for (const std::string& tool : common_code_tools())
+    for (const bool goes : {true, false}) {
+      INFO(tool << (goes ? ": goes" : ": stops"));
+      const std::string fifo = dir / (tool + (goes ? "1" : "2")), out = fifo + ".out";
+      check(mkfifo(fifo.c_str(), 0600), "mkfifo");
+      int err = static_cast<int>(check(open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), "open"));
+      Actor actor(deeds(tool, path, times)), idle([](Json&) {});
+      std::future<Result> ended = std::async(std::launch::async, [&] {
+        return run(by_shell(tool, "exec TOOL 2> " + fifo, {"-j", "-o", "pid", "--buffer", "4K", "-p", actor.id() + "," + idle.id()}));
+      });
+      std::string said;
+      eventually([&] {
+        char c;
+        while (read(err, &c, 1) == 1) said.push_back(c);
+        return said.find("tracing") != said.npos;
+      });
+      if (goes) {
+        close(err);
+      } else {  // full, so that the next message finds no room
+        const int fill = static_cast<int>(check(open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC), "open"));
+        const std::string some(4096, 'x');
+        while (write(fill, some.data(), some.size()) > 0) {}
+        close(fill);
+      }
+      actor.act();
+      // One of the two processes is still there: only a signal ends the tool. It is found by the name of its pipe.
+      const Result pids = run({"bash", "-c", "for d in /proc/[0-9]*/fd/2; do [ \"$(readlink $d)\" = " + fifo + " ] && echo $d; done; true"});
+      for (std::istringstream in(pids.out); std::getline(in, said);) kill(std::stoi(said.substr(6)), SIGINT);
+      const Result r = ended.get();
+      if (!goes) close(err);
+      CHECK(r.status == 0);
+      unsigned long long told = 0;
+      std::istringstream lines(r.out);
+      for (std::string line; std::getline(lines, line);) {
+        const Json j = Json::parse(line);
+        told += j.contains("lost") ? j["lost"].get<unsigned long long>() : 1;
+      }
+      CHECK(told == times);
+    }
+}
+
+TEST_CASE("messages that nobody read are counted when somebody reads again") {
+  TempDir dir;
+  const std::string fifo = dir / "fifo", ready = dir / "ready", go = dir / "go";
+  for (const std::string& name : {fifo, ready, go}) check(mkfifo(name.c_str(), 0600), "mkfifo");
+  const int err = static_cast<int>(check(open(fifo.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC), "open"));
+  std::string some(65536, 'x');
+  check(write(err, some.data(), some.size()), "write");
+  std::future<Result> ended = std::async(std::launch::async, [&] {
+    return run(by_shell("opensnoop", "exec TOOL 2> " + fifo,
+                        {"--path", "/nonexistent", "--", "sh", "-c", "echo > " + ready + "; read x < " + go + "; sleep 2 & exit 4"}));
+  });
+  std::ifstream(ready).get();
+  check(read(err, some.data(), some.size()), "read");
+  std::ofstream(go) << "\n";
+  CHECK(ended.get().status == 4);
+  const ssize_t n = read(err, some.data(), some.size());
+  const std::string said = some.substr(0, static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+  CHECK(said.starts_with("opensnoop: 1 messages could not be written\nopensnoop: the command has ended, but not all"));
+  close(err);
+}
 
 TEST_CASE("signals drain what has happened, and end with status 0") {
   TempDir dir;
