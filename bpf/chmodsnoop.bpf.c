@@ -162,8 +162,9 @@ static __always_inline int report(const struct request *q, struct change *c, int
 	if (!r)
 		return 0;
 	e = event_of(r, chmod_event);
-	e->deleted = e->owner = e->group = EV_NONE;
-	e->created = before == EV_NONE;
+	e->deleted = EV_NONE;
+	e->owner = e->group = EV_NONE;
+	e->created = before == (__u32)EV_NONE;
 	if (dentry) {
 		append_dentry(r, &e->path, c->mnt, dentry);
 		e->deleted = !READ(dentry, d_inode, i_nlink) || unlinked(dentry);
@@ -190,7 +191,7 @@ static __always_inline int report(const struct request *q, struct change *c, int
 	append_context(r);
 	e->h.src = src;
 	e->h.via = q->via;
-	e->type = c->mode & S_IFMT;
+	e->type = c->mode ? c->mode & S_IFMT : EV_NONE;
 	e->before = before;
 	e->after = after;
 	e->mode = q->mode & 07777;

@@ -23,10 +23,10 @@ struct chmod_event {
 	ev_errno err;
 	ev_atflags flags;
 	ev_ino ino;
-	ev_dev dev;
-	ev_ftype type;
 	ev_uid owner;
 	ev_gid group;
+	ev_dev dev;
+	ev_ftype type;
 	ev_bool created;
 	ev_bool deleted;
 	struct ev_str path;

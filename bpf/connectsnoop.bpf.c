@@ -492,7 +492,8 @@ __noinline int fill_ends(__u32 slot, __u64 at, __u32 len, int ret)
 	if (!r)
 		return 1;
 	e = event_of(r, connect_event);
-	e->lport = e->rport = e->peer_pid = EV_NONE;
+	e->lport = e->rport = EV_NONE;
+	e->peer_pid = EV_NONE;
 	e->ms = EV_NONE64;
 	if (sk)
 		fill_local(r, e, sk);

@@ -53,6 +53,7 @@ struct connect_event {
 	struct event_header h;
 	ev_duration ms;
 	ev_cookie cookie;
+	ev_port lport, rport;
 	ev_proto proto;
 	ev_family family;
 	ev_socktype type;
@@ -61,7 +62,6 @@ struct connect_event {
 	ev_pid peer_pid;
 	ev_ns net_ns;
 	ev_bool mapped;
-	ev_port lport, rport;
 	struct ev_addr laddr, raddr;
 };
 

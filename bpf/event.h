@@ -20,31 +20,40 @@ EV_SCALAR(ev_start, __u64);    /* the same, of a process: when it started */
 EV_SCALAR(ev_wall, __s64);     /* ns since 1970: a file's own time stamp */
 EV_SCALAR(ev_duration, __u64); /* ns; EV_NONE64: not known */
 EV_SCALAR(ev_pid, __u32);      /* thread group id, in the initial pid namespace */
-EV_SCALAR(ev_uid, __u32);      /* as the initial user namespace sees it; EV_NONE: not known */
-EV_SCALAR(ev_gid, __u32);
+EV_SCALAR(ev_uid, __u64);      /* 32 bits, as the initial user namespace sees it; EV_NONE, EV_UNKNOWN */
+EV_SCALAR(ev_gid, __u64);
 EV_SCALAR(ev_cgroup, __u64);   /* cgroup v2 id: the inode of its directory */
-EV_SCALAR(ev_audit, __u32);    /* session id of audit; EV_NONE: none */
+EV_SCALAR(ev_audit, __u64);    /* 32 bits, session id of audit; EV_NONE: none */
 EV_SCALAR(ev_ns, __u32);       /* namespace: the inode number in /proc/PID/ns */
 EV_SCALAR(ev_fd, __s32);       /* negative: none */
 EV_SCALAR(ev_errno, __s32);    /* positive errno, 0: success, EV_ERRNO_UNKNOWN */
 EV_SCALAR(ev_mode, __u32);     /* permission bits, 07777; EV_NONE: not known */
 EV_SCALAR(ev_oflags, __u32);   /* open(2) flags */
-EV_SCALAR(ev_ftype, __u32);    /* the S_IFMT bits of an inode; 0: not known */
+EV_SCALAR(ev_ftype, __u32);    /* the S_IFMT bits of an inode; EV_NONE: not known */
 EV_SCALAR(ev_dev, __u32);      /* the kernel's dev_t: 12 bits major, 20 bits minor */
 EV_SCALAR(ev_ino, __u64);      /* 0: not known */
 EV_SCALAR(ev_caps, __u64);     /* capability bits; EV_NONE64: not known */
 EV_SCALAR(ev_bool, __u32);     /* 0, 1; EV_NONE: not known */
 EV_SCALAR(ev_count, __u64);
 EV_SCALAR(ev_argc, __u32);     /* EV_UNKNOWN: not known */
-EV_SCALAR(ev_port, __u32);     /* host byte order; EV_NONE: there is none */
+EV_SCALAR(ev_port, __u64);     /* 32 bits, host byte order; EV_NONE: there is none */
 EV_SCALAR(ev_family, __u32);   /* AF_*; EV_NONE: not known */
 EV_SCALAR(ev_proto, __u32);    /* enum proto in connectsnoop.h */
 EV_SCALAR(ev_via, __u32);      /* enum via, or'ed with VIA_COMPAT */
 EV_SCALAR(ev_src, __u32);      /* enum src */
 
-#define EV_NONE 0xffffffffu    /* there is none: printed as "-" */
-#define EV_UNKNOWN 0xfffffffeu /* the hook cannot know: printed as "?" */
+/* There is none: printed as "-". The hook cannot know: printed as "?". No value may look like these, so what uses all of its 32
+ * bits travels in 64. In BPF C the same word serves both widths; the compiler refuses to compare it with 32 bits, since it is no
+ * 32-bit number: (__u32)EV_NONE is. */
+#ifdef __cplusplus
+#define EV_NONE 0xffffffffu
+#define EV_UNKNOWN 0xfffffffeu
+#else
+#define EV_NONE (-1ll)
+#define EV_UNKNOWN (-2ll)
+#endif
 #define EV_NONE64 0xffffffffffffffffull
+#define EV_UNKNOWN64 0xfffffffffffffffeull
 #define EV_ERRNO_UNKNOWN 0x7fffffff
 
 /* How the deed reached the kernel. The system calls of syscalls.h, then the rest. */
@@ -128,12 +137,12 @@ struct event_header {
 	ev_time time;      /* of the deed */
 	ev_start start;    /* when the process started: with pid, its identity */
 	ev_cgroup cgroup;
-	ev_pid pid;
-	ev_pid tid;
-	ev_pid ppid;
 	ev_uid uid;
 	ev_uid euid;
 	ev_gid gid;
+	ev_pid pid;
+	ev_pid tid;
+	ev_pid ppid;
 	ev_ns mnt_ns;
 	ev_ns pid_ns;
 	ev_via via;
@@ -143,6 +152,7 @@ struct event_header {
 	ev_bool kthread;       /* a thread of the kernel, whatever its name says */
 	__u16 context;         /* where in the record struct context is; 0: nowhere */
 	__u16 kind;
+	__u32 unused;
 };
 
 /* Who did it, as far as the columns shown ask for it: see enum want_bits. */
@@ -154,10 +164,10 @@ struct context {
 	struct ev_tty tty;
 	struct ev_lineage lineage;
 	struct ev_comm pcomm;
-	ev_pid nspid;   /* in the innermost pid namespace */
-	ev_pid session;   /* process id of its leader */
 	ev_uid login_uid;
 	ev_audit audit_session;
+	ev_pid nspid;   /* in the innermost pid namespace */
+	ev_pid session;   /* process id of its leader */
 	__u32 strings, len; /* where they begin, how many bytes */
 };
 

@@ -145,7 +145,8 @@ static __always_inline void fill_no_program(struct exec_event *e)
 {
 	e->exe.deleted = e->exe.memory = EV_UNKNOWN;
 	e->setuid = e->setgid = e->upper = EV_UNKNOWN;
-	e->perm = e->owner = e->group = EV_UNKNOWN;
+	e->perm = EV_UNKNOWN;
+	e->owner = e->group = EV_UNKNOWN;
 }
 
 /* TTY_MAJOR, TTYAUX_MAJOR and the pseudo terminals of include/uapi/linux/major.h */

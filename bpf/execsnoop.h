@@ -35,16 +35,13 @@ struct exec_event {
 	ev_ino ino;
 	ev_dev dev;
 	ev_errno err;
+	ev_uid old_uid, old_euid, owner;
+	ev_gid old_gid, old_egid, egid, group;
 	ev_pid old_tid; /* of the thread that called exec; it goes on as the leader */
-	ev_uid old_uid, old_euid;
-	ev_gid old_gid, old_egid, egid;
 	ev_bool setuid, setgid;
 	ev_bool upper; /* in the upper layer of an overlay; EV_NONE: on no overlay */
 	ev_mode perm;
-	ev_uid owner;
-	ev_gid group;
 	ev_stdin input;
-	__u32 unused;
 };
 
 #endif

@@ -133,8 +133,8 @@ static __always_inline int report(const struct request *q, const struct result *
 	} else {
 		if (q->name)
 			append_name(r, &e->path, &e->requested, q->dfd, q->name, res->kernel_name);
-		e->perm = e->owner = e->group = EV_NONE;
-		e->created = e->deleted = EV_NONE;
+		e->owner = e->group = EV_NONE;
+		e->perm = e->type = e->created = e->deleted = EV_NONE;
 	}
 	if (!path_wanted(r, &e->path))
 		return event_drop(r), 0;

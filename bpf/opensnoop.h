@@ -21,10 +21,10 @@ struct open_event {
 	ev_mode mode; /* as asked for, where a file could be created */
 	ev_dev dev;
 	ev_ino ino;
-	ev_ftype type;
-	ev_mode perm; /* of the file */
 	ev_uid owner;
 	ev_gid group;
+	ev_ftype type;
+	ev_mode perm; /* of the file */
 	ev_bool created;
 	ev_bool deleted;
 	struct ev_str path;

@@ -288,7 +288,7 @@ static __always_inline void fill_header(struct event_header *h)
 	if (filter.want & WANT_IDS) {
 		__u64 uid_gid = current_uid_gid();
 
-		h->uid = uid_gid;
+		h->uid = (__u32)uid_gid;
 		h->gid = uid_gid >> 32;
 	}
 	comm_of(&h->comm, leader);

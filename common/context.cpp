@@ -67,7 +67,7 @@ class Users {
 
 std::string_view user_name(ev_uid uid) {
   static Users users;
-  return users.name(static_cast<unsigned>(uid));
+  return Format<ev_uid>::none(uid) || Format<ev_uid>::unknown(uid) ? std::string_view{} : users.name(static_cast<unsigned>(uid));
 }
 
 const Container& unknown_container() {

@@ -2,7 +2,6 @@
 #include "format.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <ctime>
 
@@ -150,28 +149,6 @@ void put_escaped(Buffer& out, std::string_view bytes) {
   else if (bytes == "\t") out += "\\t";
   else if (bytes == "\r") out += "\\r";
   else for (const char c : bytes) put_hex_byte(out, c);
-}
-
-struct Flag {
-  unsigned bits;
-  std::string_view name;
-};
-
-void put_flags(Buffer& out, unsigned flags, std::span<const Flag> names, bool first) {
-  const auto bar = [&] {
-    if (!first) out.push_back('|');
-    first = false;
-  };
-  for (const Flag& f : names) {
-    if ((flags & f.bits) != f.bits) continue;
-    bar();
-    out += f.name;
-    flags &= ~f.bits;
-  }
-  if (flags == 0) return;
-  bar();
-  out += "0x";
-  to_chars(out, flags, 16);
 }
 
 #if defined(__x86_64__)
@@ -427,13 +404,30 @@ std::string_view src_name(ev_src s) {
     case SRC_KERNEL: return "kernel";
     case SRC_FD: return "fd";
     case SRC_USER: return "user";
-    default: return "?";
+    default: return {};
   }
+}
+
+void put_flags(Buffer& out, unsigned flags, std::span<const Flag> names, char bar, bool first) {
+  const auto next = [&] {
+    if (!first) out.push_back(bar);
+    first = false;
+  };
+  for (const Flag& f : names) {
+    if ((flags & f.bits) != f.bits) continue;
+    next();
+    out += f.name;
+    flags &= ~f.bits;
+  }
+  if (flags == 0) return;
+  next();
+  out += "0x";
+  to_chars(out, flags, 16);
 }
 
 void put_oflags(Buffer& out, unsigned flags) {
   out += kAccess[flags & O_ACCMODE];
-  put_flags(out, flags & ~unsigned{O_ACCMODE}, kOpenFlags, false);
+  put_flags(out, flags & ~unsigned{O_ACCMODE}, kOpenFlags, '|', false);
 }
 
 std::optional<unsigned> oflag_value(std::string_view name) {
@@ -442,13 +436,6 @@ std::optional<unsigned> oflag_value(std::string_view name) {
   for (const Flag& f : kOpenFlags)
     if (f.name == name) return f.bits;
   return std::nullopt;
-}
-
-void put_resolve(Buffer& out, unsigned flags) {
-  static constexpr Flag kFlags[] = {{RESOLVE_NO_XDEV, "NO_XDEV"},   {RESOLVE_NO_MAGICLINKS, "NO_MAGICLINKS"},
-                                    {RESOLVE_NO_SYMLINKS, "NO_SYMLINKS"}, {RESOLVE_BENEATH, "BENEATH"},
-                                    {RESOLVE_IN_ROOT, "IN_ROOT"},   {RESOLVE_CACHED, "CACHED"}};
-  put_flags(out, flags, kFlags, true);
 }
 
 void put_caps(Buffer& out, std::uint64_t caps) {
@@ -572,8 +559,8 @@ template <> const context& Record::as<context>() const {
     context c{};
     for (ev_str* s : {&c.exe, &c.pexe, &c.cwd, &c.tty.name, &c.lineage.s}) s->mark = 1;
     c.nspid = c.session = ev_pid{EV_UNKNOWN};
-    c.login_uid = ev_uid{EV_UNKNOWN};
-    c.audit_session = ev_audit{EV_UNKNOWN};
+    c.login_uid = ev_uid{EV_UNKNOWN64};
+    c.audit_session = ev_audit{EV_UNKNOWN64};
     return c;
   }();
   const context* c = who();

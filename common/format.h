@@ -65,9 +65,16 @@ void put_json_member(Buffer&, std::string_view key, std::string_view value);
 void put_errno(Buffer&, int);
 std::string_view via_name(unsigned via);  // without VIA_COMPAT
 std::string_view src_name(ev_src);
+
+struct Flag {
+  unsigned bits;
+  std::string_view name;
+};
+// The names of the flags, joined by `bar`; what has no name is one more word, in hexadecimal. Nothing for 0. `first`: whether
+// nothing stands before it.
+void put_flags(Buffer&, unsigned flags, std::span<const Flag> names, char bar = '|', bool first = true);
 void put_oflags(Buffer&, unsigned flags);
 std::optional<unsigned> oflag_value(std::string_view name);  // "O_CREAT"
-void put_resolve(Buffer&, unsigned flags);                   // RESOLVE_* of openat2(2)
 void put_caps(Buffer&, std::uint64_t);
 std::string_view ftype_name(unsigned mode);
 
@@ -84,14 +91,14 @@ template <class T> struct Format;  // left undefined: a field of this type canno
 // which writes one member or several, with a comma between them. Where nothing but the value decides, both do
 // without the record, and what they wrote may be used again for the next event with the same value, until the clock is set.
 
-// Numbers, the greatest two of which may stand for "none" and "not known".
-template <class T, int Width, bool Sentinels = false> struct Integer {
+// Numbers, the greatest two of which may stand for "none" and "not known", and one more for "none".
+template <class T, int Width, bool Sentinels = false, std::uint64_t Invalid = EV_NONE64> struct Integer {
   static constexpr int width = Width;
   static constexpr Align align = Align::right;
   using Raw = std::underlying_type_t<T>;
   using Wide = std::conditional_t<std::is_signed_v<Raw>, std::int64_t, std::uint64_t>;
 
-  static bool none(T v) { return Sentinels && static_cast<Raw>(v) == static_cast<Raw>(~Raw{0}); }
+  static bool none(T v) { return Sentinels && (static_cast<Raw>(v) == static_cast<Raw>(~Raw{0}) || static_cast<Raw>(v) == static_cast<Raw>(Invalid)); }
   static bool unknown(T v) { return Sentinels && static_cast<Raw>(v) == static_cast<Raw>(~Raw{1}); }
   static void text(Buffer& out, T v, Blanks) {
     if (none(v)) out.push_back('-');
@@ -129,6 +136,12 @@ template <class T, class F, int Width, Align Side = Align::left> struct Word {
   }
 };
 
+// Flags, the names of which are F::names; 0 is "none".
+template <class T, class F, int Width, char Bar = '|'> struct Flags : Word<T, F, Width> {
+  static bool none(T v) { return v == T{}; }
+  static void put(Buffer& out, T v) { put_flags(out, static_cast<unsigned>(v), F::names, Bar); }
+};
+
 template <class How, class T> concept ByValue = requires(Buffer& out, const T& value) { How::json(out, {}, value); };
 
 template <class How, class T> void print_text(Buffer& out, const T& value, Record r, Blanks b) {
@@ -141,15 +154,15 @@ template <class How, class T> void print_json(Buffer& out, std::string_view key,
 }
 
 template <> struct Format<ev_pid> : Integer<ev_pid, 7, true> {};
-template <> struct Format<ev_uid> : Integer<ev_uid, 5, true> {};
-template <> struct Format<ev_gid> : Integer<ev_gid, 5, true> {};
+template <> struct Format<ev_uid> : Integer<ev_uid, 5, true, 0xffffffff> {};  // INVALID_UID: that of nobody, in the kernel too
+template <> struct Format<ev_gid> : Integer<ev_gid, 5, true, 0xffffffff> {};
 template <> struct Format<ev_cgroup> : Integer<ev_cgroup, 10> {};
 template <> struct Format<ev_ns> : Integer<ev_ns, 10, true> {};
 template <> struct Format<ev_fd> : Integer<ev_fd, 3, true> {};
 template <> struct Format<ev_port> : Integer<ev_port, 5, true> {};
 template <> struct Format<ev_count> : Integer<ev_count, 6> {};
 template <> struct Format<ev_argc> : Integer<ev_argc, 4, true> {};
-template <> struct Format<ev_audit> : Integer<ev_audit, 7, true> {};
+template <> struct Format<ev_audit> : Integer<ev_audit, 7, true, 0xffffffff> {};  // AUDIT_SID_UNSET
 
 void put_json_time(Buffer& out, std::string_view key, ev_time t);
 // Each event has another.
@@ -201,7 +214,7 @@ template <> struct Format<ev_oflags> : Word<ev_oflags, Format<ev_oflags>, 18> {
   static void put(Buffer& out, ev_oflags f) { put_oflags(out, static_cast<unsigned>(f)); }
 };
 template <> struct Format<ev_ftype> : Word<ev_ftype, Format<ev_ftype>, 9> {
-  static bool none(ev_ftype t) { return t == ev_ftype{}; }
+  static bool none(ev_ftype t) { return static_cast<unsigned>(t) == EV_NONE; }
   static void put(Buffer& out, ev_ftype t) { out += ftype_name(static_cast<unsigned>(t)); }
 };
 template <> struct Format<ev_dev> : Word<ev_dev, Format<ev_dev>, 7> {
@@ -230,6 +243,7 @@ template <> struct Format<ev_via> : Word<ev_via, Format<ev_via>, 8> {
   }
 };
 template <> struct Format<ev_src> : Word<ev_src, Format<ev_src>, 6> {
+  static bool unknown(ev_src s) { return src_name(s).empty(); }
   static void put(Buffer& out, ev_src s) { out += src_name(s); }
 };
 template <> struct Format<ev_bool> {

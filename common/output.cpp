@@ -15,27 +15,28 @@ class Table final : public Output {
 
   void heading(Buffer& out) override {
     if (colour_) out += "\x1b[1m";
-    line(out, [](Buffer& cell, const Column& c, Blanks) {
+    line(out, false, [](Buffer& cell, const Column& c, Blanks) {
       for (const char ch : c.name) cell.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(ch))));
     });
     if (colour_) out.insert(out.size() - 1, "\x1b[0m");
   }
   void event(Buffer& out, Record r) override {
-    line(out, [r](Buffer& cell, const Column& c, Blanks b) { c.text(cell, r, b); });
+    line(out, true, [r](Buffer& cell, const Column& c, Blanks b) { c.text(cell, r, b); });
   }
 
  private:
-  // The heading and the rows are laid out by the same code, so they line up.
-  template <class Fill> void line(Buffer& out, Fill fill) {
+  // The heading and the rows are laid out by the same code, so they line up. Errors are red.
+  template <class Fill> void line(Buffer& out, bool row, Fill fill) {
     const Column* const last = columns_.back();
     for (const Column* c : columns_) {
       if (c != columns_.front()) out.push_back(' ');
       const std::size_t start = out.size();
       fill(out, *c, c == last ? Blanks::single : Blanks::escaped);
       const std::size_t length = out.size() - start;
+      const bool red = colour_ && row && c->name == "err" && out.compare(start, length, "-") != 0 && out.compare(start, length, "?") != 0;
       if (const auto width = static_cast<std::size_t>(c->width); length < width && !(c == last && c->align == Align::left))
         out.insert(c->align == Align::right ? start : out.size(), width - length, ' ');
-      if (colour_ && c->name == "err" && out[start] == 'E' && out[start + 1] != 'R') {
+      if (red) {
         out.insert(start, "\x1b[31m");
         out += "\x1b[0m";
       }

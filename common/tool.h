@@ -16,23 +16,40 @@
 
 namespace needle {
 
+template <> inline constexpr auto gathered<event_header> = std::tuple{
+    Gathered<WANT_TIME, &event_header::time>{},
+    Gathered<WANT_IDS, &event_header::uid, &event_header::gid>{},
+    Gathered<WANT_WHO, &event_header::euid, &event_header::ppid, &event_header::start, &event_header::thread, &event_header::kthread,
+             &event_header::cgroup, &event_header::mnt_ns, &event_header::pid_ns>{},
+};
+template <> inline constexpr auto gathered<context> = std::tuple{
+    Gathered<WANT_CONTAINER, &context::cgroups>{},
+    Gathered<WANT_LINEAGE, &context::lineage>{},
+    Gathered<WANT_PCOMM, &context::pcomm>{},
+    Gathered<WANT_PEXE, &context::pexe>{},
+    Gathered<WANT_EXE, &context::exe>{},
+    Gathered<WANT_CWD, &context::cwd>{},
+    Gathered<WANT_SESSION, &context::session, &context::login_uid, &context::audit_session, &context::tty>{},
+    Gathered<WANT_NSPID, &context::nspid>{},
+};
+
 // The columns that every event has. Tools put their own behind these, the longest last.
 template <Event E>
 inline constexpr std::array header_columns{
-    hidden(column<&E::h, &event_header::time>("time", "when it happened: local time of day; in JSON RFC 3339, UTC", WANT_TIME)),
-    hidden(column<&E::h, &event_header::uid>("uid", "real user id of the process", WANT_IDS)),
-    hidden(column<&E::h, &event_header::euid>("euid", "effective user id", WANT_WHO)),
-    hidden(column<&E::h, &event_header::gid>("gid", "real group id", WANT_IDS)),
+    hidden(column<&E::h, &event_header::time>("time", "when it happened: local time of day; in JSON RFC 3339, UTC")),
+    hidden(column<&E::h, &event_header::uid>("uid", "real user id of the process")),
+    hidden(column<&E::h, &event_header::euid>("euid", "effective user id")),
+    hidden(column<&E::h, &event_header::gid>("gid", "real group id")),
     column<&E::h, &event_header::pid>("pid", "process id, in the initial pid namespace"),
     hidden(column<&E::h, &event_header::tid>("tid", "thread id")),
-    hidden(column<&E::h, &event_header::ppid>("ppid", "process id of the parent", WANT_WHO)),
-    hidden(column<&E::h, &event_header::start>("start", "when the process started: with pid, its identity", WANT_WHO)),
+    hidden(column<&E::h, &event_header::ppid>("ppid", "process id of the parent")),
+    hidden(column<&E::h, &event_header::start>("start", "when the process started: with pid, its identity")),
     column<&E::h, &event_header::comm>("comm", "name of the process, which it may choose itself"),
-    hidden(column<&E::h, &event_header::thread>("thread", "name of the thread", WANT_WHO)),
-    hidden(column<&E::h, &event_header::kthread>("kthread", "whether it is a thread of the kernel, whatever its name", WANT_WHO)),
-    hidden(column<&E::h, &event_header::cgroup>("cgroup", "cgroup v2 id", WANT_WHO)),
-    hidden(column<&E::h, &event_header::mnt_ns>("mnt_ns", "mount namespace, as in /proc/PID/ns/mnt", WANT_WHO)),
-    hidden(column<&E::h, &event_header::pid_ns>("pid_ns", "pid namespace, as in /proc/PID/ns/pid", WANT_WHO)),
+    hidden(column<&E::h, &event_header::thread>("thread", "name of the thread")),
+    hidden(column<&E::h, &event_header::kthread>("kthread", "whether it is a thread of the kernel, whatever its name")),
+    hidden(column<&E::h, &event_header::cgroup>("cgroup", "cgroup v2 id")),
+    hidden(column<&E::h, &event_header::mnt_ns>("mnt_ns", "mount namespace, as in /proc/PID/ns/mnt")),
+    hidden(column<&E::h, &event_header::pid_ns>("pid_ns", "pid namespace, as in /proc/PID/ns/pid")),
     hidden(column<&E::h, &event_header::via>("via", "the system call, compat: for 32-bit ones, or io_uring")),
     hidden(column<&E::h, &event_header::src>("src", "how the object is known: kernel, fd (looked up behind a descriptor "
                                                     "when the call returned), user (the caller's own words)")),
@@ -41,25 +58,24 @@ inline constexpr std::array header_columns{
 // Who did it, for all tools: what costs, and so is gathered only where it is shown. Tools put them
 // behind those of the header.
 inline constexpr std::array context_columns{
-    extra(column_as<UserName, &event_header::uid>("user", "name of the real user id, by /etc/passwd", WANT_IDS)),
-    extra(column<&context::nspid>("nspid", "process id in its own pid namespace, as the container has it", WANT_NSPID)),
-    extra(column<&context::pcomm>("pcomm", "name of the parent", WANT_PCOMM)),
-    extra(column<&context::session>("session", "session id: process id of its leader", WANT_SESSION)),
-    extra(column<&context::login_uid>("login_uid", "who logged in, whatever user it is now", WANT_SESSION)),
-    extra(column<&context::audit_session>("audit_session", "session id of audit", WANT_SESSION)),
-    extra(column<&context::tty>("tty", "controlling terminal", WANT_SESSION)),
-    extra(column_as<OfContainer<&Container::id, 12>, &context::cgroups>("container", "id of the container, in JSON all of it",
-                                                                        WANT_CONTAINER)),
-    extra(column_as<OfContainer<&Container::runtime, 10>, &context::cgroups>("runtime", "what runs the container", WANT_CONTAINER)),
-    extra(column_as<OfContainer<&Container::name, 16>, &context::cgroups>("container_name", "its name", WANT_CONTAINER)),
-    extra(column_as<OfContainer<&Container::image, 20>, &context::cgroups>("image", "the image it was made from", WANT_CONTAINER)),
-    extra(column_as<OfContainer<&Container::pod, 16>, &context::cgroups>("pod", "Kubernetes: name of the pod", WANT_CONTAINER)),
-    extra(column_as<OfContainer<&Container::ns, 12>, &context::cgroups>("namespace", "Kubernetes: namespace of the pod", WANT_CONTAINER)),
-    extra(column_as<OfContainer<&Container::pod_uid, 36>, &context::cgroups>("pod_uid", "Kubernetes: unique id of the pod", WANT_CONTAINER)),
-    extra(column<&context::exe>("exe", "the program that the process runs", WANT_EXE)),
-    extra(column<&context::pexe>("pexe", "the program that its parent runs", WANT_PEXE)),
-    extra(column<&context::cwd>("cwd", "working directory", WANT_CWD)),
-    extra(column<&context::lineage>("lineage", "ancestors, the first one first, and the process itself", WANT_LINEAGE)),
+    extra(column_as<UserName, &event_header::uid>("user", "name of the real user id, by /etc/passwd")),
+    extra(column<&context::nspid>("nspid", "process id in its own pid namespace, as the container has it")),
+    extra(column<&context::pcomm>("pcomm", "name of the parent")),
+    extra(column<&context::session>("session", "session id: process id of its leader")),
+    extra(column<&context::login_uid>("login_uid", "who logged in, whatever user it is now")),
+    extra(column<&context::audit_session>("audit_session", "session id of audit")),
+    extra(column<&context::tty>("tty", "controlling terminal")),
+    extra(column_as<OfContainer<&Container::id, 12>, &context::cgroups>("container", "id of the container, in JSON all of it")),
+    extra(column_as<OfContainer<&Container::runtime, 10>, &context::cgroups>("runtime", "what runs the container")),
+    extra(column_as<OfContainer<&Container::name, 16>, &context::cgroups>("container_name", "its name")),
+    extra(column_as<OfContainer<&Container::image, 20>, &context::cgroups>("image", "the image it was made from")),
+    extra(column_as<OfContainer<&Container::pod, 16>, &context::cgroups>("pod", "Kubernetes: name of the pod")),
+    extra(column_as<OfContainer<&Container::ns, 12>, &context::cgroups>("namespace", "Kubernetes: namespace of the pod")),
+    extra(column_as<OfContainer<&Container::pod_uid, 36>, &context::cgroups>("pod_uid", "Kubernetes: unique id of the pod")),
+    extra(column<&context::exe>("exe", "the program that the process runs")),
+    extra(column<&context::pexe>("pexe", "the program that its parent runs")),
+    extra(column<&context::cwd>("cwd", "working directory")),
+    extra(column<&context::lineage>("lineage", "ancestors, the first one first, and the process itself")),
 };
 
 template <std::size_t N, std::size_t M>

@@ -14,30 +14,14 @@ using Bpf = Skeleton<chmodsnoop_bpf>;
 
 namespace needle {
 
-// Names of bits, joined by `separator`.
-struct Bit {
-  unsigned value;
-  std::string_view name;
+template <> struct Format<ev_risk> : Flags<ev_risk, Format<ev_risk>, 14, ','> {
+  static constexpr Flag names[] = {{04000, "setuid"}, {02000, "setgid"}, {00002, "world-writable"}};
 };
-template <std::size_t N> static void put_bits(Buffer& out, unsigned bits, const Bit (&names)[N], char separator) {
-  for (bool first = true; const Bit& b : names) {
-    if (!(bits & b.value)) continue;
-    if (!first) out.push_back(separator);
-    first = false;
-    out += b.name;
-  }
-}
+template <> struct Format<ev_atflags> : Flags<ev_atflags, Format<ev_atflags>, 8> {
+  static constexpr Flag names[] = {{AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"}, {AT_EMPTY_PATH, "AT_EMPTY_PATH"}};
+};
 
-template <> struct Format<ev_risk> : Word<ev_risk, Format<ev_risk>, 14> {
-  static constexpr Bit names[] = {{04000, "setuid"}, {02000, "setgid"}, {00002, "world-writable"}};
-  static bool none(ev_risk r) { return r == ev_risk{}; }
-  static void put(Buffer& out, ev_risk r) { put_bits(out, static_cast<unsigned>(r), names, ','); }
-};
-template <> struct Format<ev_atflags> : Word<ev_atflags, Format<ev_atflags>, 8> {
-  static constexpr Bit names[] = {{AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"}, {AT_EMPTY_PATH, "AT_EMPTY_PATH"}};
-  static bool none(ev_atflags f) { return f == ev_atflags{}; }
-  static void put(Buffer& out, ev_atflags f) { put_bits(out, static_cast<unsigned>(f), names, '|'); }
-};
+template <> inline constexpr auto gathered<chmod_event> = std::tuple{Gathered<WANT_REQUESTED, &chmod_event::requested>{}};
 
 }  // namespace needle
 
@@ -56,7 +40,7 @@ static constexpr auto columns = without("uid", header_columns<chmod_event>) + co
     hidden(column<&chmod_event::group>("group", "group id of the file")),
     hidden(column<&chmod_event::dev>("dev", "device of the file system, major:minor")),
     hidden(column<&chmod_event::ino>("inode", "inode number")),
-    hidden(column<&chmod_event::requested>("requested", "the name as the caller gave it", WANT_REQUESTED)),
+    hidden(column<&chmod_event::requested>("requested", "the name as the caller gave it")),
     column<&chmod_event::path>("path", "the file: its full path from the root of the mount namespace"),
 };
 

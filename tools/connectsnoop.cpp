@@ -123,6 +123,8 @@ template <> struct Format<ev_addr> {
   }
 };
 
+template <> inline constexpr auto gathered<connect_event> = std::tuple{Gathered<WANT_TIME, &connect_event::ms>{}};
+
 }  // namespace needle
 
 // The default columns fit 80 characters for IPv4.
@@ -142,7 +144,7 @@ static constexpr auto columns = [] {
     column<&connect_event::raddr>("raddr", "remote address: IP, path, @abstract name"),
     column<&connect_event::rport>("rport", "remote port"),
     wide(column<&connect_event::err>("err", "why it failed; ECANCELED: closed before it was through"), 3),
-    wide(column<&connect_event::ms>("ms", "TCP: how long the handshake took, in milliseconds", WANT_TIME), 6),
+    wide(column<&connect_event::ms>("ms", "TCP: how long the handshake took, in milliseconds"), 6),
   };
   for (Column& c : all)
     if (c.name == "comm") c.width = 10;

@@ -36,6 +36,14 @@ template <> struct Format<ev_stdin> : Word<ev_stdin, Format<ev_stdin>, 9> {
     out += static_cast<unsigned>(s) == STDIN_TTY ? "tty" : ftype_name(static_cast<unsigned>(s));
   }
 };
+
+template <> inline constexpr auto gathered<exec_event> = std::tuple{
+    Gathered<WANT_NAMES, &exec_event::requested, &exec_event::script, &exec_event::interpreter>{},
+    Gathered<WANT_CREDS, &exec_event::egid, &exec_event::caps>{},
+    Gathered<WANT_INODE, &exec_event::setuid, &exec_event::setgid, &exec_event::upper, &exec_event::dev, &exec_event::ino,
+             &exec_event::perm, &exec_event::owner, &exec_event::group, &exec_event::mtime, &exec_event::ctime>{},
+    Gathered<WANT_STDIN, &exec_event::input>{},
+};
 }  // namespace needle
 
 // An exec is rare: what costs little goes into JSON unasked. The program is its own business.
@@ -49,31 +57,31 @@ static constexpr auto context = [] {
 static constexpr auto columns = shown_last(header_columns<exec_event>, "ppid") + context + std::array{
     column<&exec_event::err>("err", "why it failed"),
     hidden(column<&exec_event::requested>("requested", "the name as the caller gave it; of execveat's descriptor, "
-                                                       "/dev/fd/N", WANT_NAMES)),
-    hidden(column<&exec_event::script>("script", "what the interpreter runs: requested, made absolute", WANT_NAMES)),
-    hidden(column<&exec_event::interpreter>("interpreter", "the name in a script's first line, or of binfmt_misc", WANT_NAMES)),
+                                                       "/dev/fd/N")),
+    hidden(column<&exec_event::script>("script", "what the interpreter runs: requested, made absolute")),
+    hidden(column<&exec_event::interpreter>("interpreter", "the name in a script's first line, or of binfmt_misc")),
     hidden(column<&exec_event::old_comm>("old_comm", "name of the thread that called exec")),
     hidden(column<&exec_event::old_tid>("old_tid", "its thread id; it goes on as the leader")),
     hidden(column<&exec_event::old_uid>("old_uid", "real user id before")),
     hidden(column<&exec_event::old_euid>("old_euid", "effective user id before")),
     hidden(column<&exec_event::old_gid>("old_gid", "real group id before")),
     hidden(column<&exec_event::old_egid>("old_egid", "effective group id before")),
-    hidden(column<&exec_event::egid>("egid", "effective group id", WANT_CREDS)),
+    hidden(column<&exec_event::egid>("egid", "effective group id")),
     hidden(column<&exec_event::old_caps>("old_caps", "effective capabilities before")),
-    hidden(column<&exec_event::caps>("caps", "effective capabilities", WANT_CREDS)),
-    hidden(column<&exec_event::setuid>("setuid", "whether the file is setuid", WANT_INODE)),
-    hidden(column<&exec_event::setgid>("setgid", "whether the file is setgid", WANT_INODE)),
+    hidden(column<&exec_event::caps>("caps", "effective capabilities")),
+    hidden(column<&exec_event::setuid>("setuid", "whether the file is setuid")),
+    hidden(column<&exec_event::setgid>("setgid", "whether the file is setgid")),
     hidden(column<&exec_event::exe, &ev_exe::memory>("memory", "whether the file is only in memory: a memfd, or on tmpfs")),
     hidden(column<&exec_event::exe, &ev_exe::deleted>("deleted", "whether the file's name has been removed")),
-    hidden(column<&exec_event::upper>("upper", "whether it is in the upper layer of an overlay", WANT_INODE)),
-    hidden(column<&exec_event::dev>("dev", "device of the file system, major:minor", WANT_INODE)),
-    hidden(column<&exec_event::ino>("inode", "inode number", WANT_INODE)),
-    hidden(column<&exec_event::perm>("perm", "mode of the file", WANT_INODE)),
-    hidden(column<&exec_event::owner>("owner", "user id of the file", WANT_INODE)),
-    hidden(column<&exec_event::group>("group", "group id of the file", WANT_INODE)),
-    hidden(column<&exec_event::mtime>("mtime", "when the file's content changed", WANT_INODE)),
-    hidden(column<&exec_event::ctime>("ctime", "when the file or its inode changed", WANT_INODE)),
-    hidden(column<&exec_event::input>("stdin", "kind of descriptor 0: a socket is a remote shell", WANT_STDIN)),
+    hidden(column<&exec_event::upper>("upper", "whether it is in the upper layer of an overlay")),
+    hidden(column<&exec_event::dev>("dev", "device of the file system, major:minor")),
+    hidden(column<&exec_event::ino>("inode", "inode number")),
+    hidden(column<&exec_event::perm>("perm", "mode of the file")),
+    hidden(column<&exec_event::owner>("owner", "user id of the file")),
+    hidden(column<&exec_event::group>("group", "group id of the file")),
+    hidden(column<&exec_event::mtime>("mtime", "when the file's content changed")),
+    hidden(column<&exec_event::ctime>("ctime", "when the file or its inode changed")),
+    hidden(column<&exec_event::input>("stdin", "kind of descriptor 0: a socket is a remote shell")),
     column<&exec_event::exe>("exe", "the file that runs: its full path from the root of the mount namespace"),
     hidden(column<&exec_event::args, &ev_strv::count>("argc", "number of arguments, also where they are cut")),
     column<&exec_event::args>("args", "the program's arguments, quoted for a shell"),

@@ -5,15 +5,23 @@
 #include "opensnoop.skel.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <unistd.h>
 
 using namespace needle;
 using Bpf = Skeleton<opensnoop_bpf>;
 
 namespace needle {
-template <> struct Format<ev_resolve> : Word<ev_resolve, Format<ev_resolve>, 8> {
-  static bool none(ev_resolve r) { return r == ev_resolve{}; }
-  static void put(Buffer& out, ev_resolve r) { put_resolve(out, static_cast<unsigned>(r)); }
+template <> struct Format<ev_resolve> : Flags<ev_resolve, Format<ev_resolve>, 8> {
+  static constexpr Flag names[] = {{RESOLVE_NO_XDEV, "NO_XDEV"},         {RESOLVE_NO_MAGICLINKS, "NO_MAGICLINKS"},
+                                   {RESOLVE_NO_SYMLINKS, "NO_SYMLINKS"}, {RESOLVE_BENEATH, "BENEATH"},
+                                   {RESOLVE_IN_ROOT, "IN_ROOT"},         {RESOLVE_CACHED, "CACHED"}};
+};
+
+template <> inline constexpr auto gathered<open_event> = std::tuple{
+    Gathered<WANT_REQUESTED, &open_event::requested>{},
+    Gathered<WANT_INODE, &open_event::type, &open_event::perm, &open_event::owner, &open_event::group, &open_event::created,
+             &open_event::deleted, &open_event::dev, &open_event::ino>{},
 };
 }  // namespace needle
 
@@ -23,15 +31,15 @@ static constexpr auto columns = header_columns<open_event> + context_columns + s
     hidden(column<&open_event::flags>("flags", "how it was to be opened")),
     hidden(column<&open_event::resolve>("resolve", "openat2's limits on the look-up")),
     hidden(column<&open_event::mode>("mode", "mode asked for, where a file could be created")),
-    hidden(column<&open_event::type>("type", "type of the file", WANT_INODE)),
-    hidden(column<&open_event::perm>("perm", "mode of the file", WANT_INODE)),
-    hidden(column<&open_event::owner>("owner", "user id of the file", WANT_INODE)),
-    hidden(column<&open_event::group>("group", "group id of the file", WANT_INODE)),
-    hidden(column<&open_event::created>("created", "whether this open created it", WANT_INODE)),
-    hidden(column<&open_event::deleted>("deleted", "whether it has been removed", WANT_INODE)),
-    hidden(column<&open_event::dev>("dev", "device of the file system, major:minor", WANT_INODE)),
-    hidden(column<&open_event::ino>("inode", "inode number", WANT_INODE)),
-    hidden(column<&open_event::requested>("requested", "the name as the caller gave it", WANT_REQUESTED)),
+    hidden(column<&open_event::type>("type", "type of the file")),
+    hidden(column<&open_event::perm>("perm", "mode of the file")),
+    hidden(column<&open_event::owner>("owner", "user id of the file")),
+    hidden(column<&open_event::group>("group", "group id of the file")),
+    hidden(column<&open_event::created>("created", "whether this open created it")),
+    hidden(column<&open_event::deleted>("deleted", "whether it has been removed")),
+    hidden(column<&open_event::dev>("dev", "device of the file system, major:minor")),
+    hidden(column<&open_event::ino>("inode", "inode number")),
+    hidden(column<&open_event::requested>("requested", "the name as the caller gave it")),
     column<&open_event::path>("path", "the file: its full path from the root of the mount namespace"),
 };
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <random>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -72,6 +73,54 @@ TEST_CASE("columns print a zeroed event and one of ones, in text and in JSON") {
     }
     for (const Column& c : tool.columns) CHECK((c.name == "err" ? j.contains("errno") && j.contains("error") : j.contains(c.name)));
   }
+}
+
+TEST_CASE("no value prints an empty field, or more than one, or other JSON") {
+  std::map<std::string, Json::value_t> types;
+  const auto look = [&](const std::vector<std::byte>& bytes) {
+    for (const Column& c : tool.columns) {
+      Buffer cell, json = "{";
+      c.text(cell, {bytes}, Blanks::escaped);
+      c.json(json, c.name, {bytes});
+      const bool one_word = !cell.empty() && std::ranges::none_of(cell, [](char ch) { return static_cast<unsigned char>(ch) <= ' '; });
+      const Json members = Json::parse(json + "}", nullptr, false);
+      if (!one_word || members.is_discarded() || members.empty()) FAIL(c.name << ": '" << cell << "' " << json);
+      for (const auto& [key, value] : members.items()) {
+        const Json::value_t type = value.is_number() ? Json::value_t::number_integer : value.type();
+        if (!value.is_null() && types.emplace(key, type).first->second != type) FAIL(c.name << ": " << json);
+      }
+    }
+  };
+  std::vector<std::byte> bytes(tool.event_size);
+  for (std::size_t bit = sizeof(event_header) * 8; bit < bytes.size() * 8; bit++) {
+    bytes[bit / 8] = std::byte(1 << bit % 8);
+    look(bytes);
+    bytes[bit / 8] = {};
+  }
+  std::mt19937 rng(1);
+  for (int i = 0; i < 3000; i++) {
+    for (std::byte& b : bytes) b = std::byte(rng());
+    look(bytes);
+  }
+}
+
+TEST_CASE("every column of the usual table shows what is in its field") {
+  std::vector<std::uint32_t> words(tool.event_size / sizeof(std::uint32_t), 1);
+  for (const Column& c : tool.columns) {
+    if (!c.shown) continue;
+    Buffer cell;
+    c.text(cell, {std::as_bytes(std::span(words))}, Blanks::escaped);
+    INFO(c.name);
+    for (const char* nothing : {"", "-", "?", "0", "no"}) CHECK(cell != nothing);
+  }
+}
+
+TEST_CASE("columns of the same field ask for the same") {
+  const std::vector<std::byte> bytes(tool.event_size);
+  const auto place = [&](const Column& c) { return c.own ? c.own({bytes}) : std::span<const std::byte>{}; };
+  for (const Column& a : tool.columns)
+    for (const Column& b : tool.columns)
+      if (place(a).data() == place(b).data() && !place(a).empty()) CHECK(a.wanted == b.wanted);
 }
 
 TEST_CASE("the usual table: order, and 80 columns") {

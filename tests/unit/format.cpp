@@ -3,7 +3,6 @@
 #include "harness.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -287,9 +286,35 @@ TEST_CASE("open flags: names there and back") {
   for (const char* name : {"O_RDONLY", "O_WRONLY", "O_RDWR"}) CHECK(flags(*oflag_value(name)) == name);
   CHECK_FALSE(oflag_value("O_NONSENSE"));
   CHECK_FALSE(oflag_value(""));
-  Buffer resolve;
-  put_resolve(resolve, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | 0x1000);
-  CHECK(resolve == "NO_SYMLINKS|BENEATH|0x1000");
+}
+
+TEST_CASE("flags: what has no name is there in hexadecimal") {
+  constexpr Flag names[] = {{1, "ONE"}, {6, "SIX"}, {2, "TWO"}};
+  const auto flags = [&](unsigned f, char bar = '|') {
+    Buffer out;
+    put_flags(out, f, names, bar);
+    return out;
+  };
+  CHECK(flags(0) == "");
+  CHECK(flags(3) == "ONE|TWO");
+  CHECK(flags(7, ',') == "ONE,SIX");
+  CHECK(flags(8) == "0x8");
+  CHECK(flags(0x80001001) == "ONE|0x80001000");
+}
+
+TEST_CASE("ids and ports: every value of 32 bits is a value, but for the one that the kernel lets nobody have") {
+  for (const unsigned v : {0u, 65534u, 0x7fffffffu, 0x80000000u, 0xfffffffdu, 0xfffffffeu}) {
+    INFO(v);
+    for (const std::string& text : {text_of(ev_uid{v}), text_of(ev_gid{v}), text_of(ev_port{v}), text_of(ev_audit{v})}) CHECK(text == std::to_string(v));
+    CHECK(json_of(ev_uid{v}) == Json{{"key", v}});
+    CHECK(json_of(ev_port{v}) == Json{{"key", v}});
+  }
+  CHECK(text_of(ev_port{0xffffffff}) == "4294967295");
+  CHECK(text_of(ev_uid{0xffffffff}) == "-");
+  CHECK(text_of(ev_gid{0xffffffff}) == "-");
+  CHECK(text_of(ev_audit{0xffffffff}) == "-");
+  CHECK(text_of(ev_port{EV_NONE64}) == "-");
+  CHECK(text_of(ev_audit{EV_UNKNOWN64}) == "?");
 }
 
 TEST_CASE("times: RFC 3339 in UTC, local time of day") {
@@ -337,9 +362,9 @@ TEST_CASE("times: RFC 3339 in UTC, local time of day") {
 
 TEST_CASE("scalars: their notation, none and not known") {
   CHECK(text_of(ev_pid{4194304}) == "4194304");
-  CHECK(text_of(ev_uid{EV_NONE}) == "-");
-  CHECK(text_of(ev_uid{EV_UNKNOWN}) == "?");
-  CHECK(json_of(ev_uid{EV_NONE})["key"].is_null());
+  CHECK(text_of(ev_uid{EV_NONE64}) == "-");
+  CHECK(text_of(ev_uid{EV_UNKNOWN64}) == "?");
+  CHECK(json_of(ev_uid{EV_NONE64})["key"].is_null());
   CHECK(text_of(ev_fd{-1}) == "-");
   CHECK(text_of(ev_fd{0}) == "0");
   CHECK(json_of(ev_fd{-1})["key"].is_null());
@@ -362,6 +387,8 @@ TEST_CASE("scalars: their notation, none and not known") {
   CHECK(json_of(ev_ino{1ull << 60}) == Json{{"key", "1152921504606846976"}});
   CHECK(text_of(ev_ftype{S_IFREG}) == "file");
   CHECK(text_of(ev_ftype{S_IFIFO | 0644}) == "pipe");
+  CHECK(text_of(ev_ftype{}) == "anonymous");
+  CHECK(text_of(ev_ftype{EV_NONE}) == "-");
   CHECK(text_of(ev_duration{1'234'567}) == "1.234");
   CHECK(text_of(ev_duration{0}) == "0.000");
   CHECK(text_of(ev_duration{EV_NONE64}) == "-");

@@ -51,6 +51,12 @@ std::string print(Output& output, const std::string& bytes) {
   return out;
 }
 
+std::string text_of(ev_errno e) {
+  Buffer out;
+  Format<ev_errno>::text(out, e, Blanks::escaped);
+  return out;
+}
+
 std::vector<std::string> split(const std::string& line) {
   std::istringstream in(line);
   std::vector<std::string> words;
@@ -139,6 +145,31 @@ TEST_CASE("table: colour only where asked for, and only ours") {
   }
 }
 
+TEST_CASE("table: every error is red, and nothing else") {
+  const auto table = make_table(all_columns(), true);
+  made_up_event e{};
+  for (const int error : {EPERM, EROFS, ERANGE, EREMOTE, ERFKILL, 512, 999}) {
+    e.err = ev_errno{error};
+    CHECK(print(*table, record(e, "name", "/path")).find("\x1b[31m" + text_of(e.err)) != std::string::npos);
+  }
+  for (const int none : {0, EV_ERRNO_UNKNOWN}) {
+    e.err = ev_errno{none};
+    CHECK(print(*table, record(e, "EIO", "ERR")).find('\x1b') == std::string::npos);
+  }
+  Buffer heading;
+  table->heading(heading);
+  CHECK(heading.find("\x1b[31m") == std::string::npos);
+}
+
+// What a column asks for is its field's affair.
+static constexpr auto again = without("uid", header_columns<made_up_event>) + std::array{
+    column<&made_up_event::h, &event_header::uid>("who", "the user, under another name"),
+    column_as<UserName, &made_up_event::h, &event_header::uid>("whose", "printed otherwise"),
+};
+static constexpr unsigned wanted(std::string_view name) { return std::ranges::find(again, name, &Column::name)->wanted; }
+static_assert(wanted("who") == WANT_IDS && wanted("whose") == WANT_IDS && wanted("time") == WANT_TIME && wanted("pid") == 0);
+static_assert(column<&context::cwd>("where", "the working directory").wanted == WANT_CWD);
+
 TEST_CASE("JSON: one object a line, the keys are the columns, losses are records") {
   const auto json = make_json(all_columns());
   made_up_event e{};
@@ -170,7 +201,7 @@ TEST_CASE("JSON: what was printed before is used again only where nothing differ
     e.h.time = ev_time{one_of(3) * 1'000'000'000ull + one_of(2)};
     e.h.start = ev_start{one_of(3)};
     e.h.pid = ev_pid{one_of(200)};
-    e.h.gid = ev_gid{EV_NONE - one_of(3)};
+    e.h.gid = ev_gid{EV_NONE64 - one_of(3)};
     names[one_of(3)].copy(e.h.comm.s, 15);
     e.h.kthread = ev_bool{one_of(2)};
     e.fd = ev_fd{static_cast<int>(one_of(3)) - 1};
