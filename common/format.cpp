@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "format.h"
 
+#include "unicode.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <ctime>
@@ -106,14 +108,10 @@ Character decode(std::string_view s) {
   return overlong || surrogate || code > 0x10FFFF ? Character{0, 0} : Character{n, code};
 }
 
-// Characters that act on the terminal, hide, re-order, or pass for a blank: C0, DEL, C1, and
-// of Unicode's categories Zs, Zl, Zp, Cf those that text is not made of.
+// Whether a character acts on the terminal, hides, re-orders others, or passes for a blank: see common/unicode.
 bool deceives(char32_t c) {
-  return c < 0x20 || (c >= 0x7F && c <= 0xA0) || c == 0xAD || c == 0x034F || c == 0x061C || c == 0x115F || c == 0x1160 ||
-         c == 0x1680 || c == 0x180E || (c >= 0x2000 && c <= 0x200F) || (c >= 0x2028 && c <= 0x202F) ||
-         (c >= 0x205F && c <= 0x206F) || c == 0x2800 || c == 0x3000 || c == 0x3164 || c == 0xFEFF || c == 0xFFA0 ||
-         (c >= 0xFE00 && c <= 0xFE0F) || (c >= 0xFFF9 && c <= 0xFFFB) || (c >= 0xE0000 && c <= 0xE0FFF) ||
-         (c >= 0x1D173 && c <= 0x1D17A);
+  const auto* const next = std::ranges::upper_bound(kDeceivingCharacters, c, {}, &CharacterRange::first);
+  return next != std::begin(kDeceivingCharacters) && c <= std::prev(next)->last;
 }
 
 using Block [[gnu::vector_size(16)]] = unsigned char;
