@@ -19,10 +19,17 @@ has_entry() {
 explains() { has_entry "$work/$1" "$2" || has_entry "$work/needle.7" "$2" || { echo "$1 does not explain $2"; return 1; }; }
 names_section() { grep -qE "^$2" "$work/$1" || { echo "$1 has no section $2"; return 1; }; }
 
+# That it leaves what all tools share to needle(7): a list of some would soon be short of others.
+lists_no_shared() { ! sed -n '/^\.Sh OPTIONS/,/^\.Bl/p' "$man_dir/$1" | grep -w Fl; }
+refers_to_shared() { sed -n '/^\.Sh OPTIONS/,/^\.Bl/p' "$man_dir/$1" | grep -qx '\.Xr needle 7 ,'; }
+has_no_entry() { ! has_entry "$work/$1" "$2" || { echo "$1 tells of $2, as needle.7 does"; return 1; }; }
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 page needle.7 >"$work/needle.7"
 check no_warnings needle.7
+for tool in "${tools[@]}"; do options_of "$tool"; done | sort | uniq -c | awk -v all=${#tools[@]} '$1 == all && $2 ~ /^--/ { print $2 }' >"$work/shared"
+check test -s "$work/shared"
 for tool in "${tools[@]}"; do
   check test -f "$man_dir/$tool.8"
   [[ -f $man_dir/$tool.8 ]] || continue
@@ -34,6 +41,9 @@ for tool in "${tools[@]}"; do
   for option in $(options_of "$tool"); do
     check explains "$tool.8" "(-., )?$option"
   done
+  check lists_no_shared "$tool.8"
+  check refers_to_shared "$tool.8"
+  for option in $(grep -vx -e --path "$work/shared"); do check has_no_entry "$tool.8" "(-., )?$option"; done
   for column in $(columns_of "$tool"); do check explains "$tool.8" "$column"; done
 done
 finish
