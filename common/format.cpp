@@ -188,7 +188,7 @@ void refresh_wall_clock() {
   wall_steps++;
 }
 unsigned wall_clock_steps() { return wall_steps; }
-std::int64_t wall_clock(ev_time t) { return wall_offset + static_cast<std::int64_t>(t); }
+std::int64_t wall_clock(ev_time t) { return static_cast<std::int64_t>(static_cast<std::uint64_t>(wall_offset) + static_cast<std::uint64_t>(t)); }
 
 void put_decimal(Buffer& out, std::uint64_t v) { to_chars(out, v); }
 void put_decimal(Buffer& out, std::int64_t v) { to_chars(out, v); }
@@ -217,7 +217,7 @@ void put_rfc3339(Buffer& out, std::int64_t ns) {
   static Seconds seconds("%Y-%m-%dT%H:%M:%S.", gmtime_r);
   std::int64_t rest = ns % kSecond;
   if (rest < 0) rest += kSecond;
-  out += seconds.text((ns - rest) / kSecond);
+  out += seconds.text(ns / kSecond - (ns % kSecond < 0));
   put_padded(out, static_cast<std::uint32_t>(rest), 9);
   out.push_back('Z');
 }
