@@ -3,6 +3,17 @@
 #include "context.bpf.h"
 #include "syscall.bpf.h"
 #include "trampoline.bpf.h"
+
+/* What is kept of an open of io_uring that may create a file. */
+struct uring_open {
+	__u64 flags;
+	__u32 mode; /* what the file will have, but for a default ACL */
+	int dfd;
+	__u32 slot; /* see uring_slot() */
+	__u32 len;  /* of the name */
+	char name[4096];
+};
+#define URING_KEPT struct uring_open
 #include "uring.bpf.h"
 
 const volatile bool only_risky = false;
@@ -31,6 +42,7 @@ struct request {
 	__u32 mode;
 	__u32 flags;      /* AT_* */
 	__u32 via;
+	bool may_create;  /* nothing tells whether the file is new */
 };
 
 /* A file, and how its mode changes. Kept by thread between two hooks, so no padding. */
@@ -143,10 +155,11 @@ static __always_inline struct inode *named(struct vfsmount *mnt, struct dentry *
 	return READ(dentry, d_inode);
 }
 
-/* Sends the line. `c` is what is known of the file. */
-static __always_inline int report(const struct request *q, struct change *c, int err, __u32 src)
+/* Sends the line. `c` is what is known of the file; `by`: who asked for it, NULL: the current task. */
+static __always_inline int report_by(const struct request *q, struct change *c, int err, __u32 src, const struct event_header *by)
 {
-	__u32 before = c->before, after = (c->mode && !err ? c->mode : q->mode) & 07777;
+	bool done = !err || err == EV_ERRNO_UNKNOWN;
+	__u32 before = c->before, after = (c->mode && done ? c->mode : q->mode) & 07777;
 	struct dentry *dentry = c->dentry;
 	struct chmod_event *e;
 	struct record *r;
@@ -154,7 +167,7 @@ static __always_inline int report(const struct request *q, struct change *c, int
 
 	if (filter.set & FILTER_FAILED && !err)
 		return 0;
-	if (!err)
+	if (done)
 		risk = after & RISK_BITS & ~(before > 07777 ? 0 : before);
 	if ((only_risky && !risk) || (dentry && is_elsewhere(c->mnt, dentry)))
 		return 0;
@@ -165,6 +178,8 @@ static __always_inline int report(const struct request *q, struct change *c, int
 	e->deleted = EV_NONE;
 	e->owner = e->group = EV_NONE;
 	e->created = before == (__u32)EV_NONE;
+	if (q->may_create)
+		e->created = EV_NONE;
 	if (dentry) {
 		append_dentry(r, &e->path, c->mnt, dentry);
 		e->deleted = !READ(dentry, d_inode, i_nlink) || unlinked(dentry);
@@ -175,9 +190,13 @@ static __always_inline int report(const struct request *q, struct change *c, int
 				append_user_str(r, &e->requested, q->name);
 		}
 	} else {
-		src = SRC_USER;
-		if (q->name)
-			append_name(r, &e->path, &e->requested, q->dfd, q->name, false);
+		src = q->kernel_name ? SRC_KERNEL : SRC_USER;
+		if (by && by->pid != current_pid_tgid() >> 32) { /* nobody knows any more from where */
+			append_kernel_str(r, &e->requested, q->name);
+			e->path = e->requested;
+		} else if (q->name) {
+			append_name(r, &e->path, &e->requested, q->dfd, q->name, q->kernel_name);
+		}
 	}
 	if (!path_wanted(r, &e->path))
 		return event_drop(r), 0;
@@ -187,8 +206,12 @@ static __always_inline int report(const struct request *q, struct change *c, int
 		e->owner = c->owner;
 		e->group = c->group;
 	}
-	fill_header(&e->h);
-	append_context(r);
+	if (by)
+		e->h = *by;
+	else
+		fill_header(&e->h);
+	if (!by || by->pid == current_pid_tgid() >> 32) /* else another ends it, when the process is gone */
+		append_context(r);
 	e->h.src = src;
 	e->h.via = q->via;
 	e->type = c->mode ? c->mode & S_IFMT : EV_NONE;
@@ -200,6 +223,11 @@ static __always_inline int report(const struct request *q, struct change *c, int
 	e->flags = q->flags;
 	event_submit(r);
 	return 0;
+}
+
+static __always_inline int report(const struct request *q, struct change *c, int err, __u32 src)
+{
+	return report_by(q, c, err, src, NULL);
 }
 
 /* A chmod returns, of which `seen` may be known. */
@@ -535,43 +563,94 @@ int BPF_PROG(mode__tp_sys_exit, struct pt_regs *regs, long ret)
 }
 
 /* io_uring opens files too. */
-static __always_inline bool uring_open(struct io_kiocb *req)
-{
-	__u8 opcode = READ(req, opcode);
 
-	return opcode == IORING_OP_OPENAT || opcode == IORING_OP_OPENAT2;
+/* Whether the last component of a name of `len` bytes, in kernel memory, is what the file is called: not so of a symlink to it, nor
+ * of a file that has taken its place. Global: verified once. */
+__noinline int is_called(unsigned long name, __u32 len, unsigned long file)
+{
+	struct dentry *dentry = READ((struct file *)file, f_path.dentry);
+	const unsigned char *called = READ(dentry, d_name.name);
+	__u32 n = READ(dentry, d_name.len);
+
+	if (n > len || n > 255 || (n < len && (word_at((void *)(name + len - n - 1)) & 0xff) != '/'))
+		return 0;
+	name += len - n;
+	for (__u32 i = 0; i < 256; i += 8) {
+		if (i >= n)
+			break;
+		if ((word_at((void *)(name + i)) ^ word_at(called + i)) & (n - i < 8 ? (1ull << (n - i) * 8) - 1 : ~0ull))
+			return 0;
+	}
+	return 1;
 }
 
-SEC("?tp_btf/io_uring_complete")
-int mode__tp_opt_uring_complete(unsigned long long *ctx)
+/* Sends the line of a file that was created, or may have been: `file` if that is what came of it. */
+static __always_inline int uring_creates(const struct uring_open *u, const struct event_header *by, struct file *file, int err)
 {
-	struct request q = {.via = VIA_IO_URING};
-	struct uring_end end;
-	struct io_open *open;
+	struct request q = {.name = u->name, .kernel_name = true, .dfd = u->dfd, .mode = u->mode, .via = VIA_IO_URING};
+	bool sure = u->flags & O_EXCL && !err;
+	struct change c = {};
 
-	if (!uring_completes(&end, ctx) || !uring_open(end.req) || end.res < 0)
+	if (file && was_created(file)) {
+		change_of_file(&c, file);
+		c.before = EV_NONE;
+		return c.mode & RISK_BITS ? report_by(&q, &c, err, SRC_FD, by) : 0;
+	}
+	if (file && !sure && is_called(number(u->name), u->len, (unsigned long)file)) /* it was there */
 		return 0;
-	open = (void *)end.req;
-	if ((bpf_core_field_exists(open->file_slot) && READ(open, file_slot)) || filtered_out())
-		return 0;
-	q.mode = READ(open, how.mode) & 07777;
-	return open_ends(&q, end.res);
+	q.may_create = !sure;
+	c.before = sure ? EV_NONE : EV_UNKNOWN;
+	c.mode = S_IFREG | u->mode;
+	return c.mode & RISK_BITS ? report_by(&q, &c, err, SRC_KERNEL, by) : 0;
 }
 
-/* Only before 5.18 is it needed to find the request. */
-SEC("?tp_btf/io_uring_submit_sqe")
-int mode__tp_opt_name(unsigned long long *ctx)
+static __always_inline void uring_ends(const struct uring_request *u, __u64 key, int ret, bool lost)
 {
-	struct io_kiocb *req;
+	struct event_header h = u->h;
+	struct file *file = NULL;
 
-	if (!URING_BY_NAME)
+	lost |= ret == -EV_ERRNO_UNKNOWN;
+	if (ret < 0 && !lost)
+		return;
+	if (filter.want & WANT_TIME)
+		h.time = bpf_ktime_get_boot_ns();
+	if (ret >= 0 && u->kept.slot)
+		file = uring_slot_file(u->ring, u->kept.slot == URING_ANY_SLOT ? (__u32)ret : u->kept.slot - 1);
+	else if (ret >= 0 && h.pid == current_pid_tgid() >> 32)
+		file = fd_file(ret);
+	uring_creates(&u->kept, &h, file, lost ? EV_ERRNO_UNKNOWN : 0);
+}
+
+static __always_inline int uring_submits(struct io_kiocb *req)
+{
+	struct io_open *open = (void *)req;
+	__u64 asked = BPF_CORE_READ(open, how.flags);
+	struct task_struct *task = current_task();
+	struct uring_request *u;
+	struct record *r;
+	long n;
+
+	if (!(asked & (O_CREAT | O_TMPFILE)) || filtered_out())
 		return 0;
-	req = uring_submitted(ctx);
-	/* The line of one that cannot be told from another is lost. */
-	if (uring_open(req) && !filtered_out() && !uring_expect(req))
-		__sync_fetch_and_add(&stats.lost_map, 1);
+	r = record_claim();
+	if (!r)
+		return 0;
+	u = (void *)&r->bytes[RECORD_MAX]; /* behind what a line needs */
+	__builtin_memset(u, 0, sizeof(*u) - sizeof(u->kept.name));
+	uring_begin(u, req);
+	u->kept.flags = asked;
+	u->kept.mode = BPF_CORE_READ(open, how.mode) & 07777 & ~READ(task, fs, umask);
+	u->kept.dfd = BPF_CORE_READ(open, dfd);
+	u->kept.slot = uring_slot(req);
+	n = bpf_probe_read_kernel_str(u->kept.name, sizeof(u->kept.name), uring_filename(req));
+	u->kept.len = n > 0 ? n - 1 : 0;
+	if (BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP || !uring_keep(u, req))
+		uring_creates(&u->kept, &u->h, NULL, EV_ERRNO_UNKNOWN);
+	record_release(r);
 	return 0;
 }
+
+URING_HOOKS(mode__tp, uring_is_open, uring_submits, uring_ends)
 
 /* ---- Kernel tier ----
  * chmod_common() is handed the path; the name of a new node is known before it is made. */
@@ -757,12 +836,25 @@ int BPF_PROG(mode__fentry_opt_node_alt_3_sys_exit, struct pt_regs *regs, long re
 	return node_exits(&call, regs) ? node_returns(ret) : 0;
 }
 
+URING_ISSUES(mode__fentry_opt_openat2, "io_openat2") /* where OPENAT ends up as well */
+URING_ISSUES(mode__fentry_opt_openat, "io_openat")
+
+static __always_inline bool uring_opening(void)
+{
+	const struct pt_regs *regs = task_regs();
+	struct call call;
+
+	if (uring_issues_seen)
+		return uring_issuing();
+	return in_io_uring(regs) || (used_io_uring() && !open_in(&call, regs));
+}
+
 static __always_inline int uring_opens(struct filename *name, const struct open_flags *op, struct file *file)
 {
 	struct request q = {.kernel_name = true, .mode = BPF_CORE_READ(op, mode) & 07777, .via = VIA_IO_URING};
 	struct change c = {};
 
-	if (IS_ERR_OR_NULL(file) || !was_created(file) || !in_io_uring(task_regs()) || filtered_out())
+	if (IS_ERR_OR_NULL(file) || !was_created(file) || !uring_opening() || filtered_out())
 		return 0;
 	q.name = BPF_CORE_READ(name, name);
 	change_of_file(&c, file);

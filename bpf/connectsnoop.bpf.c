@@ -2,9 +2,18 @@
 #include "sock.bpf.h"
 #include "syscall.bpf.h"
 #include "trampoline.bpf.h"
-#include "uring.bpf.h"
 
 #include <asm-generic/errno.h>
+
+/* What is kept of a connect of io_uring. */
+struct submission {
+	__u32 len;
+	__u16 stream;  /* TCP, whose attempts are seen as such */
+	__u16 claimed; /* addr is what the caller said, not the kernel's copy */
+	union sockaddr_any addr;
+};
+#define URING_KEPT struct submission
+#include "uring.bpf.h"
 
 const volatile __u32 only_protos = 0;   /* --proto: bit n for enum proto n; 0: all */
 const volatile __u32 only_versions = 0; /* -4, -6: enum ip_version; 0: all families */
@@ -122,43 +131,40 @@ struct {
 	__type(value, __u8);
 } sent SEC(".maps");
 
-/* A connect of io_uring that has been submitted, by its struct io_kiocb. */
-struct submission {
-	struct event_header h;
-	__u64 key; /* of the context that was kept with it */
-	__u64 sock;
-	__u32 len;
-	__u32 claimed; /* addr is what the caller said, not the kernel's copy */
-	union sockaddr_any addr;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, __u64);
-	__type(value, struct submission);
-} submissions SEC(".maps");
-
 /* Whether hooks that may be missing run: set by them, so true before the end of any call they saw. */
 __u32 connects_seen = 0, sends_seen = 0, lengths_seen = 0, rings_seen = 0;
 
 #define SOCKET_CALLS(X) X(connect) X(sendto) X(sendmsg) X(sendmmsg) X(socketcall)
 DEFINE_CALLS(socket_call, SOCKET_CALLS)
 
-/* How the current task came to do what it does, and with which descriptor. */
-static __always_inline __u32 task_via(ev_fd *fd)
+/* Whether another socket of that protocol is behind the descriptor that a call was given. */
+static __always_inline bool of_another(const struct call *call, struct sock *sk)
+{
+	struct socket *sock = file_socket(fd_file(call->args[0]));
+	struct sock *behind = sock ? sock_of(sock) : NULL;
+
+	return behind && behind != sk && READ(behind, sk_protocol) == READ(sk, sk_protocol);
+}
+
+/* How the current task came to use a socket, and with which descriptor. */
+static __always_inline __u32 task_via(ev_fd *fd, struct sock *sk)
 {
 	struct task_struct *task = current_task();
 	const struct pt_regs *regs = task_regs();
 	struct call call;
 
 	*fd = -1;
-	if (in_io_uring(regs))
+	if (in_io_uring(regs) || uring_issuing())
 		return VIA_IO_URING;
-	if (READ(task, flags) & PF_KTHREAD || !socket_call_in(&call, regs))
+	if (READ(task, flags) & PF_KTHREAD)
 		return VIA_KERNEL;
-	if ((call.via & ~VIA_COMPAT) != VIA_socketcall)
-		*fd = call.args[0];
+	if (!socket_call_in(&call, regs)) /* at the end of another call, where else */
+		return used_io_uring() ? VIA_IO_URING : VIA_KERNEL;
+	if ((call.via & ~VIA_COMPAT) == VIA_socketcall)
+		return call.via;
+	if (used_io_uring() && of_another(&call, sk)) /* at the end of this one */
+		return VIA_IO_URING;
+	*fd = call.args[0];
 	return call.via;
 }
 
@@ -258,7 +264,7 @@ __noinline int tcp_start(__u64 key)
 	/* The socket of MPTCP itself has subflows, which are TCP. */
 	if (READ(sk, sk_protocol) != IPPROTO_TCP || filtered_out())
 		return 0;
-	via = task_via(&fd);
+	via = task_via(&fd, sk);
 	if (via != VIA_KERNEL && via != VIA_IO_URING) { /* its end will know that this was an attempt */
 		inside = this_call(tid);
 		if (inside)
@@ -512,7 +518,8 @@ struct ending {
 	struct socket *sock; /* NULL: the descriptor was none of a socket, or is no more */
 	const struct facts *facts;
 	const void *addr;
-	const struct submission *by; /* who did it; NULL: the current task */
+	const struct event_header *by; /* who did it; NULL: the current task */
+	__u64 kept; /* the key of the context that was kept of it */
 	__u32 len;
 	__u32 via;
 	int fd, ret;
@@ -584,8 +591,8 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 	if (fill_ends(r->slot, (__u64)sk, len, end->ret))
 		return event_drop(r), 0;
 	if (end->by) {
-		e->h = end->by->h;
-		append_kept_context(r, end->by->key);
+		e->h = *end->by;
+		append_kept_context(r, end->kept);
 	} else {
 		fill_header(&e->h);
 		append_context(r);
@@ -893,10 +900,10 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret, bool s
 	return 0;
 }
 
-static __always_inline void ring_end(const struct submission *s, const struct inside *inside, int ret)
+static __always_inline void ring_end(const struct uring_request *u, __u64 key, struct socket *sock, const struct inside *inside, int ret)
 {
-	struct ending end = {.sock = (void *)s->sock, .addr = &s->addr, .by = s, .len = s->len, .via = VIA_IO_URING,
-			     .fd = -1, .ret = ret, .kernel = true, .claimed = s->claimed};
+	struct ending end = {.sock = sock, .addr = &u->kept.addr, .by = &u->h, .kept = key, .len = u->kept.len, .via = VIA_IO_URING,
+			     .fd = -1, .ret = ret, .kernel = true, .claimed = u->kept.claimed};
 	struct facts facts = {.family = EV_NONE, .type = EV_NONE, .net_ns = EV_NONE};
 
 	end.facts = &facts;
@@ -956,25 +963,24 @@ static __always_inline void *ring_address(void *data, const void *user)
 static __always_inline int ring_submits(struct io_kiocb *req)
 {
 	struct io_connect *connect = (void *)req;
+	struct uring_request *u;
 	struct submission *s;
 	struct socket *sock;
 	struct record *r;
 	__u64 key = (__u64)req, flags;
 	void *data, *user;
 
-	if (BPF_CORE_READ(req, opcode) != IORING_OP_CONNECT)
-		return 0;
 	rings_seen = 1;
 	if (filtered_out())
 		return 0;
-	r = event_begin(submission);
+	r = event_begin(uring_request);
 	if (!r)
 		return 0;
-	s = event_of(r, submission);
-	fill_header(&s->h);
+	u = event_of(r, uring_request);
+	s = &u->kept;
+	uring_begin(u, req);
 	append_context(r);
-	keep_context(r, sizeof(*s), key);
-	s->key = key;
+	keep_context(r, sizeof(*u), key);
 	user = BPF_CORE_READ(connect, addr);
 	s->len = BPF_CORE_READ(connect, addr_len);
 	data = BPF_CORE_READ(req, async_data);
@@ -987,60 +993,37 @@ static __always_inline int ring_submits(struct io_kiocb *req)
 	flags = BPF_CORE_READ(req, flags);
 	if (!bpf_core_field_exists(req->cqe.fd)) /* before 5.19 */
 		sock = file_socket(BPF_CORE_READ(req, file));
-	else /* the file is looked up later: here there is only its number */
-		sock = flags & REQ_F_FIXED_FILE ? NULL : file_socket(fd_file(BPF_CORE_READ(req, cqe.fd)));
-	s->sock = (__u64)sock;
-	if (!(flags & REQ_F_CQE_SKIP) && uring_expect(req)) {
-		if (bpf_map_update_elem(&submissions, &key, s, BPF_ANY))
-			__sync_fetch_and_add(&stats.lost_map, 1);
-	} else { /* its completion will not be seen, or only if it fails */
-		if (sock && !ring_stream(sock))
-			ring_end(s, NULL, -EV_ERRNO_UNKNOWN);
+	else if (flags & REQ_F_FIXED_FILE) /* the file is looked up later: here there is only its number */
+		sock = file_socket(uring_slot_file(u->ring, BPF_CORE_READ(req, cqe.fd)));
+	else
+		sock = file_socket(fd_file(BPF_CORE_READ(req, cqe.fd)));
+	s->stream = sock && ring_stream(sock);
+	if (flags & REQ_F_CQE_SKIP || !uring_keep(u, req)) { /* its completion will not be seen, or only if it fails */
+		if (!s->stream)
+			ring_end(u, key, sock, NULL, -EV_ERRNO_UNKNOWN);
 		forget_context(key);
 	}
 	event_drop(r);
 	return 0;
 }
 
-SEC("?tp_btf/io_uring_submit_req")
-int connect__tp_opt_ring_alt_1_req(unsigned long long *ctx)
+static __always_inline bool ring_wants(__u32 opcode)
 {
-	return ring_submits(uring_submitted(ctx));
+	return opcode == IORING_OP_CONNECT;
 }
 
-SEC("?tp_btf/io_uring_submit_sqe") /* before 6.3 */
-int connect__tp_opt_ring_alt_2_sqe(unsigned long long *ctx)
+static __always_inline void ring_ends(const struct uring_request *u, __u64 key, int ret, bool lost)
 {
-	return ring_submits(uring_submitted(ctx));
-}
+	struct socket *sock = lost ? NULL : file_socket(BPF_CORE_READ((struct io_kiocb *)key, file));
+	__u64 tid = current_pid_tgid();
 
-SEC("?tp_btf/io_uring_complete")
-int connect__tp_opt_ring_complete(unsigned long long *ctx)
-{
-	struct submission *s;
-	struct uring_end end;
-	struct io_kiocb *req;
-	struct socket *sock;
-	__u64 key, tid;
-
-	if (!uring_completes(&end, ctx))
-		return 0;
-	req = end.req;
-	if (BPF_CORE_READ(req, opcode) != IORING_OP_CONNECT)
-		return 0;
-	key = (__u64)req;
-	sock = file_socket(BPF_CORE_READ(req, file));
-	s = bpf_map_lookup_elem(&submissions, &key);
-	tid = current_pid_tgid();
-	if (!(sock && failed_start(sock, end.res)) && s) {
-		s->sock = (__u64)sock;
-		ring_end(s, seen_inside(tid), end.res);
-	}
+	if (lost ? !u->kept.stream : !(sock && failed_start(sock, ret)))
+		ring_end(u, key, sock, seen_inside(tid), ret);
 	forget_context(key);
-	bpf_map_delete_elem(&submissions, &key);
 	bpf_map_delete_elem(&calls, &tid);
-	return 0;
 }
+
+URING_HOOKS(connect__tp, ring_wants, ring_submits, ring_ends)
 
 /* The kernel tier: every connect of a process, with the kernel's own copy of the address. */
 SEC("?fentry/security_socket_connect")
@@ -1061,6 +1044,18 @@ int BPF_PROG(connect__fentry_socket_connect, struct socket *sock, void *address,
 	return 0;
 }
 
+URING_ISSUES(connect__fentry_opt_issue, "io_connect")
+
+static __always_inline bool ring_connects(void)
+{
+	const struct pt_regs *regs = task_regs();
+	struct call call;
+
+	if (uring_issues_seen)
+		return uring_issuing();
+	return in_io_uring(regs) || (used_io_uring() && !socket_call_in(&call, regs));
+}
+
 /* For io_uring alone, to which no call's end belongs. */
 SEC("?fexit/__sys_connect_file")
 int BPF_PROG(connect__fentry_connect_file, struct file *file, void *address, int addrlen, int flags, int ret)
@@ -1070,7 +1065,7 @@ int BPF_PROG(connect__fentry_connect_file, struct file *file, void *address, int
 	struct ending end = {.via = VIA_IO_URING, .fd = -1, .ret = ret, .kernel = true};
 	__u64 key;
 
-	if (!inside || !inside->sock || !in_io_uring(task_regs()))
+	if (!inside || !inside->sock || !ring_connects())
 		return 0;
 	if (flags & O_NONBLOCK && (ret == -EAGAIN || ret == -EINPROGRESS))
 		goto out; /* it will be tried again, or waited for */
@@ -1293,7 +1288,7 @@ static __always_inline int datagram_sent(struct sock *sk, struct msghdr *msg, __
 	facts_of(&facts, sk);
 	if (facts.cookie != copy.cookie)
 		return 0;
-	via = task_via(&fd);
+	via = task_via(&fd, sk);
 	return datagram_end(sk, &facts, &copy, ret, via, fd, SRC_KERNEL, false);
 }
 

@@ -40,10 +40,11 @@
 #define O_ACCMODE 03
 #define O_WRONLY 01
 #define O_CREAT 0100
+#define O_EXCL 0200
 #define O_TRUNC 01000
 #define RESOLVE_CACHED 0x20
 #define O_NONBLOCK 04000
-#define O_TMPFILE 020000000
+#define O_TMPFILE 020000000 /* without O_DIRECTORY, which is part of it for a program */
 #if defined(__TARGET_ARCH_x86)
 #define O_LARGEFILE 0100000
 #else
@@ -103,6 +104,7 @@
 #define REQ_F_CQE_SKIP (1 << 6) /* IOSQE_CQE_SKIP_SUCCESS: a success is not traced */
 #define REQ_F_FAIL (1 << 8)
 #define REQ_F_NEED_CLEANUP (1 << 13) /* of an open: its name is still there */
+#define REQ_F_CREDS (1 << (bpf_core_field_exists(struct io_ring_ctx, hybrid_poll_time) ? 19 : 18)) /* 01ee194d1aba, 6.13 */
 
 /* include/linux/pid.h, include/uapi/linux/capability.h */
 #define PIDTYPE_SID 3
@@ -323,6 +325,7 @@ struct open_how {
 	__u64 flags, mode, resolve;
 };
 struct io_cqe {
+	__u64 user_data;
 	__s32 res;
 	int fd; /* before the file is looked up */
 };
@@ -331,11 +334,37 @@ struct io_kiocb {
 	__u8 opcode;
 	__u64 flags;
 	struct io_cqe cqe;
-	void *async_data;
-};
-struct io_kiocb___user_data { /* before 5.18 or so; then in io_kiocb.cqe */
 	void *ctx;
+	void *async_data;
+	const struct cred *creds;
+};
+struct io_kiocb___user_data { /* before 5.19; then in io_kiocb.cqe */
 	__u64 user_data;
+	__u32 result;
+};
+struct io_fixed_file {
+	unsigned long file_ptr;
+};
+struct io_rsrc_node {
+	unsigned long file_ptr;
+};
+struct io_rsrc_data {
+	unsigned int nr;
+	struct io_rsrc_node **nodes;
+};
+struct io_file_table {
+	struct io_rsrc_data data;
+};
+struct io_ring_ctx {
+	struct io_file_table file_table;
+	__u64 hybrid_poll_time;
+};
+struct io_file_table___files { /* before 6.13 */
+	struct io_fixed_file *files;
+};
+struct io_ring_ctx___files {
+	struct io_file_table___files file_table;
+	unsigned int nr_user_files;
 };
 /* What an io_kiocb begins with, by opcode: struct io_open, struct io_connect. */
 struct io_open {
@@ -415,7 +444,8 @@ struct task_struct {
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
-	const struct cred *cred;
+	const struct cred *real_cred, *cred;
+	void *io_uring; /* it has used one */
 	struct pid *thread_pid;
 	struct css_set *cgroups;
 	__u64 start_boottime;

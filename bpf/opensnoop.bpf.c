@@ -3,7 +3,6 @@
 #include "context.bpf.h"
 #include "syscall.bpf.h"
 #include "trampoline.bpf.h"
-#include "uring.bpf.h"
 
 #include <asm-generic/errno.h>
 
@@ -21,6 +20,16 @@ struct request {
 	__u32 via;
 };
 
+/* What is kept of an open of io_uring, which the kernel forgets when it has been tried. */
+struct uring_open {
+	struct request q;
+	__u32 slot; /* see uring_slot() */
+	__u32 unused;
+	char name[4096];
+};
+#define URING_KEPT struct uring_open
+#include "uring.bpf.h"
+
 /* Its outcome. */
 struct result {
 	struct file *file; /* NULL: it failed, or the file is not known */
@@ -28,6 +37,7 @@ struct result {
 	int err;
 	__u32 src;
 	bool kernel_name;  /* request.name is the kernel's copy */
+	const struct event_header *by; /* who asked for it; NULL: the current task */
 };
 
 #define OPEN_CALLS(X) X(open) X(openat) X(openat2) X(creat) X(open_by_handle_at)
@@ -131,15 +141,23 @@ static __always_inline int report(const struct request *q, const struct result *
 		if (filter.want & WANT_INODE)
 			fill_file(e, file);
 	} else {
-		if (q->name)
+		if (q->name && res->by && res->by->pid != current_pid_tgid() >> 32) { /* nobody knows any more from where */
+			append_kernel_str(r, &e->requested, q->name);
+			e->path = e->requested;
+		} else if (q->name) {
 			append_name(r, &e->path, &e->requested, q->dfd, q->name, res->kernel_name);
+		}
 		e->owner = e->group = EV_NONE;
 		e->perm = e->type = e->created = e->deleted = EV_NONE;
 	}
 	if (!path_wanted(r, &e->path))
 		return event_drop(r), 0;
-	fill_header(&e->h);
-	append_context(r);
+	if (res->by)
+		e->h = *res->by;
+	else
+		fill_header(&e->h);
+	if (!res->by || res->by->pid == current_pid_tgid() >> 32) /* else another ends it, when the process is gone */
+		append_context(r);
 	e->h.src = res->src;
 	e->h.via = q->via;
 	e->fd = res->fd;
@@ -172,22 +190,6 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 	return report(&q, &res);
 }
 
-/* io_uring: when a request is submitted, its struct io_open holds the kernel's copy of the
- * name, which is gone when it completes. By request. */
-struct uring_open {
-	struct request q;
-	__u32 fixed; /* goes to a fixed file slot: there is no descriptor */
-	char name[4096];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 4096);
-	__type(key, __u64);
-	__type(value, struct uring_open);
-} uring_opens SEC(".maps");
-
 /* What the caller asked io_uring for, but for the name. */
 static __always_inline void uring_request(struct request *q, struct io_kiocb *req)
 {
@@ -201,85 +203,67 @@ static __always_inline void uring_request(struct request *q, struct io_kiocb *re
 	q->via = VIA_IO_URING;
 }
 
-static __always_inline const char *uring_filename(struct io_kiocb *req)
+static __always_inline void uring_ends(const struct uring_request *u, __u64 key, int ret, bool lost)
 {
-	struct io_open___delayed *delayed = (void *)req;
-	struct io_open *open = (void *)req;
+	struct result res = {.fd = -1, .src = SRC_KERNEL, .kernel_name = true, .by = &u->h};
+	bool here = u->h.pid == current_pid_tgid() >> 32; /* not when a ring is torn down, for example */
+	struct event_header h = u->h;
+	struct request q = u->kept.q;
 
-	if (bpf_core_field_exists(delayed->filename.__incomplete_filename))
-		return BPF_CORE_READ(delayed, filename.__incomplete_filename, name);
-	return BPF_CORE_READ(open, filename, name);
+	q.name = u->kept.name;
+	if (ret < 0) {
+		res.err = -ret;
+	} else if (u->kept.slot) {
+		res.file = uring_slot_file(u->ring, u->kept.slot == URING_ANY_SLOT ? (__u32)ret : u->kept.slot - 1);
+		if (res.file)
+			res.src = SRC_FD;
+	} else if (here) {
+		result_of(&res, ret);
+	} else {
+		res.fd = ret;
+	}
+	if (filter.want & WANT_TIME)
+		h.time = bpf_ktime_get_boot_ns();
+	res.by = &h;
+	if (wanted(&q, res.err))
+		report(&q, &res);
 }
 
-static __always_inline int uring_submits(struct io_kiocb *req)
+/* `hooked`: there are hooks where it is opened, so that it need only be told here where that does not come about. */
+static __always_inline int uring_submits(struct io_kiocb *req, bool hooked)
 {
-	__u8 opcode = BPF_CORE_READ(req, opcode);
-	struct io_open *open = (void *)req;
-	__u64 key = (__u64)req;
-	struct uring_open *u;
+	struct uring_request *u;
 	struct record *r;
 
-	if (opcode != IORING_OP_OPENAT && opcode != IORING_OP_OPENAT2)
-		return 0;
 	if (filtered_out())
 		return 0;
 	r = record_claim();
 	if (!r)
 		return 0;
 	u = (void *)r->bytes;
-	uring_request(&u->q, req);
-	u->fixed = bpf_core_field_exists(open->file_slot) ? BPF_CORE_READ(open, file_slot) : 0;
-	bpf_probe_read_kernel_str(u->name, sizeof(u->name), uring_filename(req));
-	if (BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP || !uring_expect(req)) {
+	uring_begin(u, req);
+	uring_request(&u->kept.q, req);
+	u->kept.slot = uring_slot(req);
+	u->kept.unused = 0;
+	bpf_probe_read_kernel_str(u->kept.name, sizeof(u->kept.name), uring_filename(req));
+	if ((BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP && !hooked) || !uring_keep(u, req)) {
 		struct result res = {.fd = -1, .err = EV_ERRNO_UNKNOWN, .src = SRC_KERNEL, .kernel_name = true};
-		struct request q = u->q;
+		struct request q = u->kept.q;
 
 		q.name = uring_filename(req);
 		record_release(r);
-		return wanted(&q, res.err) ? report(&q, &res) : 0;
+		return !hooked && wanted(&q, res.err) ? report(&q, &res) : 0;
 	}
-	if (bpf_map_update_elem(&uring_opens, &key, u, BPF_ANY))
-		__sync_fetch_and_add(&stats.lost_map, 1);
 	record_release(r);
 	return 0;
 }
 
-SEC("?tp_btf/io_uring_submit_req")
-int open__tp_opt_uring_alt_1_req(unsigned long long *ctx)
+static __always_inline int uring_submits_untold(struct io_kiocb *req)
 {
-	return uring_submits(uring_submitted(ctx));
+	return uring_submits(req, false);
 }
 
-SEC("?tp_btf/io_uring_submit_sqe") /* before 6.3 */
-int open__tp_opt_uring_alt_2_sqe(unsigned long long *ctx)
-{
-	return uring_submits(uring_submitted(ctx));
-}
-
-SEC("?tp_btf/io_uring_complete")
-int open__tp_opt_uring_complete(unsigned long long *ctx)
-{
-	struct result res = {.fd = -1, .src = SRC_KERNEL, .kernel_name = true};
-	struct uring_end end;
-	struct uring_open *u;
-	struct request q;
-	__u64 key;
-
-	if (!uring_completes(&end, ctx))
-		return 0;
-	key = (__u64)end.req;
-	u = bpf_map_lookup_elem(&uring_opens, &key);
-	if (!u)
-		return 0;
-	q = u->q;
-	q.name = u->name;
-	if (end.res < 0 || !u->fixed)
-		result_of(&res, end.res);
-	if (wanted(&q, res.err))
-		report(&q, &res);
-	bpf_map_delete_elem(&uring_opens, &key);
-	return 0;
-}
+URING_HOOKS(open__tp, uring_is_open, uring_submits_untold, uring_ends)
 
 /* ---- Kernel tier ----
  * do_filp_open() is handed the kernel's copy of the name and returns the file; fd_install() puts
@@ -287,6 +271,7 @@ int open__tp_opt_uring_complete(unsigned long long *ctx)
 struct opened {
 	struct file *file; /* NULL: not opened yet, or it failed and has been reported */
 	struct request q;
+	__u64 request;     /* of io_uring; 0: none, or not known */
 	__u32 by_handle;   /* the next file that is installed is it */
 	__u32 reported;
 };
@@ -299,40 +284,30 @@ struct {
 	__type(value, struct opened);
 } opened SEC(".maps");
 
-/* io_uring's way to do_filp_open(), with what the caller asked for: the kernel adds O_NONBLOCK. */
-static __always_inline int uring_opens_now(struct io_kiocb *req)
+static __always_inline int uring_submits_hooked(struct io_kiocb *req)
 {
-	__u32 tid = current_pid_tgid();
-	struct opened o = {};
-
-	if (filtered_out())
-		return 0;
-	uring_request(&o.q, req);
-	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY))
-		__sync_fetch_and_add(&stats.lost_map, 1);
-	return 0;
+	return uring_submits(req, true);
 }
 
-SEC("?fentry/io_openat")
-int BPF_PROG(open__fentry_opt_openat_uring, struct io_kiocb *req)
-{
-	return uring_opens_now(req);
-}
+/* All of them together: what is told where a file is opened must be forgotten here. */
+URING_HOOKS(open__fentry, uring_is_open, uring_submits_hooked, uring_ends)
+URING_ISSUES(open__fentry_opt_uring_openat2, "io_openat2") /* where OPENAT ends up as well */
+URING_ISSUES(open__fentry_opt_openat, "io_openat")
 
-SEC("?fentry/io_openat2") /* where OPENAT ends up as well */
-int BPF_PROG(open__fentry_opt_openat2_uring, struct io_kiocb *req)
+/* Whether the file is opened for a request of io_uring: which, if that is known, and what it asks for. */
+static __always_inline bool uring_opening(struct opened *o, int flags, const struct open_flags *op, const struct pt_regs *regs)
 {
-	return uring_opens_now(req);
-}
+	struct call call;
 
-static __always_inline void known_request(struct opened *o, __u32 tid, int flags, const struct open_flags *op)
-{
-	struct opened *known = bpf_map_lookup_elem(&opened, &tid);
-
-	if (known && known->q.via == VIA_IO_URING)
-		*o = *known;
-	else
-		o->q = (struct request){.via = VIA_IO_URING, .flags = flags & ~O_LARGEFILE, .mode = BPF_CORE_READ(op, mode)};
+	o->request = uring_issuing();
+	if (o->request) {
+		uring_request(&o->q, (void *)o->request);
+		return true;
+	}
+	if (uring_issues_seen || !(in_io_uring(regs) || (used_io_uring() && !open_in(&call, regs))))
+		return false;
+	o->q = (struct request){.via = VIA_IO_URING, .flags = flags & ~O_LARGEFILE, .mode = BPF_CORE_READ(op, mode)};
+	return true;
 }
 
 /* Whether io_uring tried only if it would not have to wait, and will try again in a worker. */
@@ -349,40 +324,45 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 {
 	__u32 tid = current_pid_tgid();
 	int flags = BPF_CORE_READ(op, open_flag);
+	struct uring_request *u = NULL;
 	const struct pt_regs *regs;
 	struct opened o = {};
 	struct call call;
+	bool uring;
 
 	/* Neither the program of an exec, nor what the kernel opens for itself. */
-	if (flags & FMODE_EXEC || filtered_out())
+	if (flags & FMODE_EXEC)
 		return 0;
 	if (IS_ERR_OR_NULL(name)) /* since 7.0 or so: one that could not be read, which the call's end reports */
 		return 0;
 	if (bpf_core_field_exists(name->uptr) && !BPF_CORE_READ(name, uptr)) /* gone in 7.x */
 		return 0;
 	regs = task_regs();
-	if (in_io_uring(regs))
-		known_request(&o, tid, flags, op);
-	else if (open_in(&call, regs))
-		request_of(&o.q, &call);
-	else
+	uring = uring_opening(&o, flags, op, regs);
+	if (uring && o.request)
+		u = uring_kept_at(o.request);
+	if (!u && filtered_out())
 		return 0;
+	if (!uring) {
+		if (!open_in(&call, regs))
+			return 0;
+		request_of(&o.q, &call);
+	}
 	o.q.dfd = dfd;
 	o.q.name = BPF_CORE_READ(name, name);
 	if (!IS_ERR_OR_NULL(file)) {
 		o.file = file;
 	} else {
 		struct result res = {.fd = -1, .err = -(long)file, .src = SRC_KERNEL, .kernel_name = true};
-		bool uring = o.q.via == VIA_IO_URING;
 
+		if (u) /* its end is going to tell */
+			return 0;
 		if (wanted(&o.q, res.err) && !(uring && will_retry(&o.q, flags, (long)file)))
 			report(&o.q, &res);
-		if (uring) {
-			bpf_map_delete_elem(&opened, &tid);
+		if (uring)
 			return 0;
-		}
 	}
-	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY) && o.q.via == VIA_IO_URING)
+	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY) && uring)
 		__sync_fetch_and_add(&stats.lost_map, 1); /* else the call's end makes up for it */
 	return 0;
 }
@@ -404,12 +384,23 @@ static __always_inline int installed(struct file *file, int fd)
 	struct result res = {.file = file, .fd = fd, .src = SRC_KERNEL, .kernel_name = true};
 	__u32 tid = current_pid_tgid();
 	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
+	struct uring_request *u;
+	struct event_header h;
 
 	if (!o || o->reported || (o->file != file && !o->by_handle))
 		return 0;
 	o->reported = 1;
+	u = o->request ? uring_kept_at(o->request) : NULL;
+	if (u) {
+		h = u->h;
+		if (filter.want & WANT_TIME)
+			h.time = bpf_ktime_get_boot_ns();
+		res.by = &h;
+	}
 	if (wanted(&o->q, 0))
 		report(&o->q, &res);
+	if (u)
+		uring_forget(u, o->request);
 	if (o->q.via == VIA_IO_URING)
 		bpf_map_delete_elem(&opened, &tid);
 	return 0;
@@ -421,10 +412,10 @@ int BPF_PROG(open__fentry_install, unsigned int fd, struct file *file)
 	return installed(file, fd);
 }
 
-SEC("?fentry/io_fixed_fd_install")
-int BPF_PROG(open__fentry_opt_fixed, struct io_kiocb *req, unsigned int flags, struct file *file)
+SEC("?fexit/io_fixed_fd_install")
+int BPF_PROG(open__fentry_opt_fixed, struct io_kiocb *req, unsigned int flags, struct file *file, unsigned int slot, int ret)
 {
-	return installed(file, -1);
+	return ret < 0 ? 0 : installed(file, -1);
 }
 
 SEC("?fentry/io_fixed_file_set") /* before 5.19 */

@@ -104,7 +104,7 @@ static __always_inline bool listed(enum list list, __u32 value)
 #define UNLISTED(list, value) (filter.lists[list].count && !listed(list, value))
 #define LISTED(list, value) (filter.lists[list].count && listed(list, value))
 
-/* As the helpers bpf_get_current_...() have them, each of which is a call. */
+/* As the helper bpf_get_current_pid_tgid() has them, which is a call. */
 static __always_inline __u64 current_pid_tgid(void)
 {
 	struct task_struct *task = current_task();
@@ -112,11 +112,17 @@ static __always_inline __u64 current_pid_tgid(void)
 	return direct_reads ? (__u64)READ(task, tgid) << 32 | (__u32)READ(task, pid) : bpf_get_current_pid_tgid();
 }
 
+/* The process's own, whatever credentials it works with for a moment: overlayfs's, or those of a personality of io_uring. A worker
+ * of io_uring keeps what it had when it was made: its process's count. */
 static __always_inline __u64 current_uid_gid(void)
 {
-	const struct cred *cred = READ(current_task(), cred);
+	struct task_struct *task = current_task();
+	const struct cred *cred;
 
-	return direct_reads ? (__u64)READ(cred, gid.val) << 32 | READ(cred, uid.val) : bpf_get_current_uid_gid();
+	if (READ(task, flags) & PF_IO_WORKER)
+		task = READ(task, group_leader);
+	cred = READ(task, real_cred);
+	return (__u64)READ(cred, gid.val) << 32 | READ(cred, uid.val);
 }
 
 static __always_inline __u64 current_cgroup_id(void)

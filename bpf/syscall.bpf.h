@@ -103,10 +103,20 @@ static __always_inline void exit_args(struct call *call, const struct pt_regs *r
 	}
 
 /* Whether the current task, with these task_regs(), works for io_uring: as a worker or poller of it, or from within
- * io_uring_enter(2), whose number is the same everywhere. */
+ * io_uring_enter(2), whose number is the same everywhere, and of which the kernel takes the lower half. What it does at the end of
+ * another call shows only in that: see used_io_uring(). */
 static __always_inline bool in_io_uring(const struct pt_regs *regs)
 {
-	return READ(current_task(), flags) & PF_IO_WORKER || READ(regs, REGS_NR) == NR_io_uring_enter;
+	return READ(current_task(), flags) & PF_IO_WORKER || (__u32)READ(regs, REGS_NR) == NR_io_uring_enter;
+}
+
+/* Whether the current task has used io_uring. Its requests may be worked on at the end of any of its system calls, and then belong
+ * to none. */
+static __always_inline bool used_io_uring(void)
+{
+	struct task_struct *task = current_task();
+
+	return bpf_core_field_exists(task->io_uring) && READ(task, io_uring);
 }
 
 #endif

@@ -455,7 +455,7 @@ TEST_CASE("io_uring: opens, done at once or by a worker, and failed ones") {
   for (const std::string& tier : tiers("opensnoop")) {
     Opens opens(tier);
     // In the kernel tier, known where io_uring's own functions can be hooked.
-    const bool known = tier == "tp" || run_tool("opensnoop", {"-v", "--hook", tier, "-d", "0.001"}).err.find("opt_openat2_uring: taken") != std::string::npos;
+    const bool known = tier == "tp" || run_tool("opensnoop", {"-v", "--hook", tier, "-d", "0.001"}).err.find("opt_uring_openat2_begin: taken") != std::string::npos;
     const Json resolve = known ? Json("BENEATH") : Json();
     const Json ok{{"via", "io_uring"}, {"requested", path}, {"path", path}};
     const Json bad{{"via", "io_uring"}, {"requested", none}, {"path", none}, {"error", "ENOENT"}, {"src", "kernel"}};
