@@ -604,21 +604,18 @@ static __always_inline int uring_creates(const struct uring_open *u, const struc
 	return c.mode & RISK_BITS ? report_by(&q, &c, err, SRC_KERNEL, by) : 0;
 }
 
-static __always_inline void uring_ends(const struct uring_request *u, __u64 key, int ret, bool lost)
+static __always_inline void uring_ends(struct uring_request *u, __u64 key, int ret, bool lost)
 {
-	struct event_header h = u->h;
 	struct file *file = NULL;
 
 	lost |= ret == -EV_ERRNO_UNKNOWN;
 	if (ret < 0 && !lost)
 		return;
-	if (filter.want & WANT_TIME)
-		h.time = bpf_ktime_get_boot_ns();
 	if (ret >= 0 && u->kept.slot)
 		file = uring_slot_file(u->ring, u->kept.slot == URING_ANY_SLOT ? (__u32)ret : u->kept.slot - 1);
-	else if (ret >= 0 && h.pid == current_pid_tgid() >> 32)
+	else if (ret >= 0 && u->h.pid == current_pid_tgid() >> 32)
 		file = fd_file(ret);
-	uring_creates(&u->kept, &h, file, lost ? EV_ERRNO_UNKNOWN : 0);
+	uring_creates(&u->kept, uring_header(u), file, lost ? EV_ERRNO_UNKNOWN : 0);
 }
 
 static __always_inline int uring_submits(struct io_kiocb *req)

@@ -1012,7 +1012,7 @@ static __always_inline bool ring_wants(__u32 opcode)
 	return opcode == IORING_OP_CONNECT;
 }
 
-static __always_inline void ring_ends(const struct uring_request *u, __u64 key, int ret, bool lost)
+static __always_inline void ring_ends(struct uring_request *u, __u64 key, int ret, bool lost)
 {
 	struct socket *sock = lost ? NULL : file_socket(BPF_CORE_READ((struct io_kiocb *)key, file));
 	__u64 tid = current_pid_tgid();

@@ -203,11 +203,10 @@ static __always_inline void uring_request(struct request *q, struct io_kiocb *re
 	q->via = VIA_IO_URING;
 }
 
-static __always_inline void uring_ends(const struct uring_request *u, __u64 key, int ret, bool lost)
+static __always_inline void uring_ends(struct uring_request *u, __u64 key, int ret, bool lost)
 {
-	struct result res = {.fd = -1, .src = SRC_KERNEL, .kernel_name = true, .by = &u->h};
+	struct result res = {.fd = -1, .src = SRC_KERNEL, .kernel_name = true, .by = uring_header(u)};
 	bool here = u->h.pid == current_pid_tgid() >> 32; /* not when a ring is torn down, for example */
-	struct event_header h = u->h;
 	struct request q = u->kept.q;
 
 	q.name = u->kept.name;
@@ -222,9 +221,6 @@ static __always_inline void uring_ends(const struct uring_request *u, __u64 key,
 	} else {
 		res.fd = ret;
 	}
-	if (filter.want & WANT_TIME)
-		h.time = bpf_ktime_get_boot_ns();
-	res.by = &h;
 	if (wanted(&q, res.err))
 		report(&q, &res);
 }
@@ -385,18 +381,13 @@ static __always_inline int installed(struct file *file, int fd)
 	__u32 tid = current_pid_tgid();
 	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
 	struct uring_request *u;
-	struct event_header h;
 
 	if (!o || o->reported || (o->file != file && !o->by_handle))
 		return 0;
 	o->reported = 1;
 	u = o->request ? uring_kept_at(o->request) : NULL;
-	if (u) {
-		h = u->h;
-		if (filter.want & WANT_TIME)
-			h.time = bpf_ktime_get_boot_ns();
-		res.by = &h;
-	}
+	if (u)
+		res.by = uring_header(u);
 	if (wanted(&o->q, 0))
 		report(&o->q, &res);
 	if (u)

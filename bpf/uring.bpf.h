@@ -249,6 +249,14 @@ static __always_inline bool uring_keep(struct uring_request *u, struct io_kiocb 
 	return true;
 }
 
+/* The header of its line, which is as old as the request but for the time. */
+static __always_inline const struct event_header *uring_header(struct uring_request *u)
+{
+	if (filter.want & WANT_TIME)
+		u->h.time = bpf_ktime_get_boot_ns();
+	return &u->h;
+}
+
 static __always_inline void uring_forget(const struct uring_request *u, __u64 key)
 {
 	struct uring_place place = {{u->ring, u->user_data}, u->turn};
@@ -373,7 +381,7 @@ static __always_inline __u64 uring_stale(void)
 /* URING_HOOKS(WHAT__MECHANISM, wants, submits, ends): the programs, with
  *   bool wants(__u32 opcode)
  *   int submits(struct io_kiocb *req)   one that is wanted begins
- *   void ends(const struct uring_request *u, __u64 key, int res, bool lost)
+ *   void ends(struct uring_request *u, __u64 key, int res, bool lost)
  *                                       one that was kept ends; lost: unseen, so its memory may be another's by now */
 #define URING_HOOKS(group, wants, submits, ends)                                                     \
 	__noinline int group##_ends(__u64 key, int res, int lost)                                    \

@@ -272,7 +272,7 @@ TEST_CASE("io_uring") {
     check(chdir(dir.path().c_str()), "chdir");
     const int fd = new_socket(AF_UNIX, SOCK_STREAM);
     t = {{"errno", -ring_connect(fd, unix_address("absent"))}, {"error", "ENOENT"}, {"raddr", dir / "absent"}, {"via", "io_uring"}};
-  }, hooks.find("ring_alt_sqe: taken") != std::string::npos ? "user" : "kernel", "kernel");  // older kernels copy it later
+  }, hooks.find("uring_alt_2_sqe: taken") != std::string::npos ? "user" : "kernel", "kernel");  // older kernels copy it later
 }
 TEST_CASE("32-bit entry: connect and socketcall") {
   if (!have_int80()) {
