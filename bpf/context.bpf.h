@@ -24,43 +24,108 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 	return READ(node, __parent);
 }
 
-/* Appends the name of one directory. Nonzero: it was the last. */
-__noinline int append_cgroup_name(__u32 slot)
+/* The outermost ones travel: those are named by the runtimes of the host, and what is below can be
+ * made as deep as one likes. */
+#define CGROUP_DEPTH 64
+#define CGROUP_BYTES 5888 /* of all names of a cgroup */
+
+static __always_inline __u64 *cgroup_node(struct record *r, __u32 i)
+{
+	return (__u64 *)r->path + (i & (CGROUP_DEPTH - 1));
+}
+
+/* From r->node up by at most CGROUP_DEPTH directories. */
+__noinline int climb(__u32 slot, __u32 steps)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
-	struct kernfs_node *node, *parent;
-	struct ev_str name = {};
 
-	if (!r)
-		return 1;
-	node = (void *)r->node;
-	parent = kernfs_parent(node);
-	if (!parent) /* the root has no name */
-		return 1;
-	append_kernel_str(r, &name, READ(node, name));
-	if (r->len >= RECORD_MAX)
-		return 1;
-	r->bytes[r->len & (RECORD_MAX - 1)] = 0;
-	r->len++;
-	r->node = (__u64)parent;
+	for (__u32 i = 0; r && i < CGROUP_DEPTH; i++) {
+		if (i >= steps)
+			break;
+		r->node = (__u64)kernfs_parent((void *)r->node);
+	}
 	return 0;
 }
 
-#define CGROUP_DEPTH 64
-__noinline int append_cgroup_names(__u32 slot)
+/* By more than that. Nonzero: not that far. */
+__noinline int climb_far(__u32 slot, __u32 steps)
+{
+	for (__u32 i = 0; i < CGROUP_DEPTH; i++) {
+		if (steps <= CGROUP_DEPTH)
+			return climb(slot, steps);
+		climb(slot, CGROUP_DEPTH);
+		steps -= CGROUP_DEPTH;
+	}
+	return 1;
+}
+
+/* Leaves r->node, which is `depth` below the root, and those above it in cgroup_node(), the outermost first. */
+__noinline int note_cgroups(__u32 slot, __u32 depth)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	for (__u32 i = 0; r && i < CGROUP_DEPTH; i++) {
+		if (i >= depth)
+			break;
+		*cgroup_node(r, depth - 1 - i) = r->node;
+		r->node = (__u64)kernfs_parent((void *)r->node);
+	}
+	return 0;
+}
+
+/* Nonzero: there is no room. */
+__noinline int append_cgroup_name(__u32 slot, __u32 i)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct kernfs_node *node;
+	struct kernfs_iattrs *attributes;
+	struct ev_str name = {};
+	__u32 uid;
+
+	if (!r || r->len + 256 > r->pos)
+		return 1;
+	node = (void *)*cgroup_node(r, i);
+	if (append_kernel_str(r, &name, READ(node, name)) <= 0 || r->len >= RECORD_MAX)
+		return 1;
+	r->bytes[r->len & (RECORD_MAX - 1)] = 0;
+	r->len++;
+	attributes = bpf_core_field_exists(node->iattr) ? READ(node, iattr) : NULL;
+	uid = attributes && bpf_core_field_exists(attributes->ia_uid) ? READ(attributes, ia_uid.val) : 0;
+	if (uid && !r->owned)
+		r->owned = (__u64)(i + 1) << 32 | uid;
+	return 0;
+}
+
+__noinline int append_cgroup_names(__u32 slot, __u32 depth)
 {
 	for (__u32 i = 0; i < CGROUP_DEPTH; i++)
-		if (append_cgroup_name(slot))
+		if (i >= depth || append_cgroup_name(slot, i))
 			return i;
 	return CGROUP_DEPTH;
 }
 
-static __always_inline void append_cgroup(struct record *r, struct ev_strv *names, struct cgroup *cgroup)
+static __always_inline void append_cgroup(struct record *r, struct cgroup_names *names, struct cgroup *cgroup)
 {
+	__u32 level = READ(cgroup, level), depth = level > CGROUP_DEPTH ? CGROUP_DEPTH : level, n = 0;
+	int too_deep = 0;
+
 	names->s.off = r->len;
+	r->pos = r->len + CGROUP_BYTES;
+	r->owned = 0;
+	if (level > depth && bpf_core_field_exists(cgroup->ancestors))
+		cgroup = (void *)word_at((void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors) +
+					 CGROUP_DEPTH * sizeof(cgroup));
 	r->node = (__u64)READ(cgroup, kn);
-	names->count = append_cgroup_names(r->slot);
+	if (level > depth && !bpf_core_field_exists(cgroup->ancestors))
+		too_deep = climb_far(r->slot, level - depth);
+	if (!too_deep) {
+		note_cgroups(r->slot, depth);
+		n = append_cgroup_names(r->slot, depth);
+	}
 	names->s.len = r->len - names->s.off;
+	names->s.mark = level - n;
+	names->owner = (__u32)r->owned;
+	names->owned = r->owned >> 32;
 }
 
 /* Sends the names of the current task's cgroups. Not counted as lost: no event is, and the next
@@ -80,9 +145,9 @@ __noinline int send_cgroups(void)
 	r->len = sizeof(*c);
 	c->h.kind = KIND_CGROUPS;
 	cgroups_of(&c->cgroups, set, &v1);
-	append_cgroup(r, &c->unified, READ(set, dfl_cgrp));
 	if (c->cgroups.v1)
 		append_cgroup(r, &c->v1, v1);
+	append_cgroup(r, &c->unified, READ(set, dfl_cgrp));
 	if (r->len <= RECORD_MAX && !bpf_ringbuf_output(&events, r->bytes, r->len, BPF_RB_FORCE_WAKEUP))
 		bpf_map_update_elem(&cgroups_sent, &c->cgroups, &yes, BPF_ANY);
 	record_release(r);
@@ -220,11 +285,48 @@ static __always_inline void append_marked_path(struct record *r, struct ev_str *
 		s->mark |= EV_STR_DELETED;
 }
 
-/* The program that a process runs. */
+/* Leaves in r->node the memory of the process r->leader, which its first thread may have left: that of some thread. */
+#define THREADS_MAX 64
+__noinline int find_memory(__u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct task_struct *task;
+	struct list_head *first, *at;
+
+	if (!r)
+		return 0;
+	task = (void *)r->leader;
+	r->node = 0;
+	first = (void *)READ(task, signal) + bpf_core_field_offset(struct signal_struct, thread_head);
+	at = READ(first, next);
+	for (__u32 i = 0; i < THREADS_MAX; i++) {
+		if (at == first || r->node)
+			break;
+		task = (void *)at - bpf_core_field_offset(struct task_struct, thread_node);
+		r->node = (__u64)READ(task, mm);
+		at = READ(at, next);
+	}
+	return 0;
+}
+
+/* The program that a process runs: none for a thread of the kernel. */
 static __always_inline void append_exe(struct record *r, struct ev_str *s, struct task_struct *task)
 {
-	struct file *exe = READ(task, mm, exe_file);
+	struct mm_struct *mm = READ(task, mm);
+	struct file *exe;
 
+	if (!mm) {
+		if (READ(task, flags) & PF_KTHREAD)
+			return;
+		r->leader = (__u64)task;
+		find_memory(r->slot);
+		mm = (void *)r->node;
+		if (!mm) {
+			s->mark = EV_STR_UNKNOWN;
+			return;
+		}
+	}
+	exe = READ(mm, exe_file);
 	if (exe)
 		append_marked_path(r, s, (void *)exe + bpf_core_field_offset(struct file, f_path));
 }

@@ -85,6 +85,7 @@ struct ev_str {
 	__u32 mark; /* how many bytes are missing at the end, and EV_STR_* */
 };
 #define EV_STR_MISSING 0x1fffffffu
+#define EV_STR_UNKNOWN EV_STR_MISSING /* of none of its bytes: it is not known whether there is one */
 #define EV_STR_DETACHED 0x80000000u /* a path whose mount is in no mount namespace */
 #define EV_STR_DEEP 0x40000000u     /* a path with its beginning cut off */
 #define EV_STR_DELETED 0x20000000u  /* a path whose name has been removed */
@@ -171,11 +172,16 @@ struct context {
 	__u32 strings, len; /* where they begin, how many bytes */
 };
 
-/* The names of directories, from the cgroup up to the root of its hierarchy. */
+/* The names of directories from the root of a hierarchy, which has none, down to a cgroup. */
+struct cgroup_names {
+	struct ev_str s; /* words that end with a NUL; the mark is how many of the innermost are missing */
+	ev_uid owner;    /* of the outermost one that is not root's; 0: all are */
+	__u32 owned;     /* the how manieth name that is, from 1: what is below may be named by its owner */
+};
 struct cgroups_record {
 	struct event_header h;
 	struct ev_cgroups cgroups;
-	struct ev_strv unified, v1;
+	struct cgroup_names unified, v1;
 };
 
 enum reader_waits {

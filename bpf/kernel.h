@@ -401,13 +401,18 @@ struct list_head {
 };
 struct signal_struct {
 	atomic_t live;
+	struct list_head thread_head;
 	struct pid *pids[4];
 	struct tty_struct *tty;
+};
+struct kernfs_iattrs {
+	kuid_t ia_uid;
 };
 struct kernfs_node {
 	struct kernfs_node *__parent;
 	const char *name;
 	__u64 id;
+	struct kernfs_iattrs *iattr; /* NULL: it is root's */
 };
 struct kernfs_node___parent { /* before 6.15 (633488947ef6) */
 	struct kernfs_node *parent;
@@ -417,6 +422,7 @@ struct cgroup {
 	int level;
 	struct kernfs_node *kn;
 	struct cgroup_root *root;
+	struct cgroup *ancestors[1]; /* by their level, since 6.1 (7f203bc89eb6) */
 };
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
@@ -438,7 +444,7 @@ struct task_struct {
 	unsigned int flags;
 	int pid, tgid;
 	struct task_struct *real_parent, *group_leader;
-	struct list_head children, sibling;
+	struct list_head children, sibling, thread_node;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
 	struct files_struct *files;

@@ -49,7 +49,7 @@ struct record {
 	__u64 path_mark;
 	char path[PATH_BYTES + 256];
 	/* of context.bpf.h */
-	__u64 leader, node;
+	__u64 leader, node, owned;
 	struct lineage lineage; /* with room to append another */
 	struct ancestor more[LINEAGE_MAX];
 	/* old verifiers know no more of an offset than its mask: room for what is longest behind that */

@@ -3,9 +3,11 @@
 
 #include "runtimes.h"
 
+#include <time.h>
+
 #include <algorithm>
-#include <chrono>
 #include <list>
+#include <optional>
 #include <unordered_map>
 
 namespace needle {
@@ -53,7 +55,7 @@ constexpr Naming kParents[] = {
 
 CgroupName named(const Naming* begin, const Naming* end, string_view word, string_view id) {
   const Naming* n = std::find_if(begin, end, [&](const Naming& x) { return x.word == word && x.valid(id); });
-  return n == end ? CgroupName{} : CgroupName{id, n->runtime, {}, {}};
+  return n == end ? CgroupName{} : CgroupName{id, n->runtime, {}, {}, n->valid != is_any};
 }
 CgroupName prefixed(string_view word, string_view id) { return named(std::begin(kPrefixes), std::end(kPrefixes), word, id); }
 
@@ -62,9 +64,9 @@ CgroupName container_of(string_view component, string_view parent) {
   constexpr string_view kScope = ".scope", kPayload = "lxc.payload.";
   if (is_id(component)) {
     const CgroupName name = named(std::begin(kParents), std::end(kParents), parent, component);
-    return name.id.empty() ? CgroupName{component, {}, {}, {}} : name;
+    return name.id.empty() || !name.firm ? CgroupName{component, name.runtime, {}, {}, true} : name;
   }
-  if (component.starts_with(kPayload) && component.size() > kPayload.size()) return {component.substr(kPayload.size()), "lxc", {}, {}};
+  if (component.starts_with(kPayload) && component.size() > kPayload.size()) return {component.substr(kPayload.size()), "lxc", {}, {}, false};
   if (const CgroupName name = named(std::begin(kParents), std::end(kParents), parent, component); !name.id.empty()) return name;
   if (const auto id = component.rfind(':'); id != component.npos && id > 0) {  // what systemd's driver is told, taken literally
     const auto prefix = component.rfind(':', id - 1);
@@ -93,74 +95,181 @@ string_view pod_of(string_view component) {
   return is_pod_uid(component) ? component : string_view{};
 }
 
+// What the thread has computed, in ns.
+std::int64_t cpu_time() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
 }  // namespace
 
-CgroupName parse_cgroup(string_view path) {
+std::vector<CgroupName> container_names(string_view path) {
   constexpr string_view kDeleted = " (deleted)";
   if (path.ends_with(kDeleted)) path.remove_suffix(kDeleted.size());
-  CgroupName name;
-  for (string_view rest = path; !rest.empty();) {
-    const auto slash = rest.rfind('/');
-    const string_view component = rest.substr(slash + 1);  // npos + 1 is 0
-    const string_view above = slash == rest.npos ? string_view{} : rest.substr(0, slash);
-    if (name.id.empty()) {
-      name = container_of(component, above.substr(above.rfind('/') + 1));
-      if (!name.id.empty()) name.path = rest;
+  std::vector<CgroupName> names;
+  string_view above, pod;
+  for (std::size_t begin = 0; begin < path.size();) {
+    if (path[begin] == '/') begin++;
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const string_view component = path.substr(begin, end - begin);
+    if (const string_view uid = pod_of(component); !uid.empty()) pod = uid;
+    if (CgroupName name = container_of(component, above); !name.id.empty()) {
+      name.pod_uid = pod;
+      name.path = path.substr(0, end);
+      names.push_back(name);
     }
-    if (!name.id.empty()) name.pod_uid = pod_of(component);
-    if (!name.pod_uid.empty()) break;
-    rest = above;
+    above = component;
+    begin = end;
   }
-  return name;
+  return names;
+}
+
+CgroupName parse_cgroup(string_view path) {
+  const std::vector<CgroupName> names = container_names(path);
+  return names.empty() ? CgroupName{} : names.front();
 }
 
 struct Containers::State {
-  using Clock = std::chrono::steady_clock;
   static constexpr std::size_t kMost = 4096;
   static constexpr Clock::duration kShortest = std::chrono::milliseconds(1), kLongest = std::chrono::minutes(1);
+  static constexpr Clock::duration kFresh = std::chrono::milliseconds(500);  // how long a name is taken for true
 
+  // By the container's own cgroup; what is in none by its own.
   struct Entry {
     std::string cgroup;
     Container container;
-    bool described = false;
+    Source source;
     Clock::time_point first{}, again{};
   };
+
+  // Of one owner of files, in ns of the thread: what it may take now, of which it gets more as time
+  // goes by. The last look may take more, which then has to be made up for.
+  struct Budget {
+    std::int64_t left;
+    Clock::time_point filled;
+  };
+  struct Share {
+    std::int64_t at_once, per_second;
+  };
+  static constexpr Share kSystem{1'000'000'000, 100'000'000}, kUser{100'000'000, 20'000'000};
+  static constexpr std::size_t kOwners = 1024;
+
+  explicit State(const std::string& root) : runtimes(root) {}
+
+  Entry* find(string_view cgroup) {
+    const auto known = by_cgroup.find(cgroup);
+    return known == by_cgroup.end() ? nullptr : &*known->second;
+  }
+
+  Entry& touch(Entry& e) {
+    entries.splice(entries.begin(), entries, by_cgroup.find(e.cgroup)->second);
+    return e;
+  }
+
+  Entry& find_or_add(string_view cgroup, Clock::time_point now) {
+    if (Entry* known = find(cgroup)) return touch(*known);
+    if (entries.size() == kMost) {
+      by_cgroup.erase(entries.back().cgroup);
+      entries.pop_back();
+      version++;
+    }
+    Entry& e = entries.emplace_front();
+    e.cgroup = cgroup;
+    e.first = now;
+    by_cgroup.emplace(e.cgroup, entries.begin());
+    return e;
+  }
+
+  // Looks at the disk if the owner of what is there has time left. False: not now.
+  template <class F> bool look(unsigned owner, Clock::time_point now, F f) {
+    const Share& share = owner == 0 ? kSystem : kUser;
+    if (budgets.size() >= kOwners && !budgets.contains(owner)) budgets.clear();
+    Budget& b = budgets.try_emplace(owner, Budget{share.at_once, now}).first->second;
+    const std::chrono::duration<double> gone = now - b.filled;
+    b.left = static_cast<std::int64_t>(std::min(static_cast<double>(share.at_once),
+                                                static_cast<double>(b.left) + gone.count() * static_cast<double>(share.per_second)));
+    b.filled = now;
+    if (b.left <= 0) return false;
+    const std::int64_t before = cpu_time();
+    f();
+    b.left -= cpu_time() - before;
+    return true;
+  }
+
+  void set(Entry& e, Description&& found, Clock::time_point now) {
+    e.container = std::move(found.container);
+    e.container.described = true;
+    e.source = std::move(found.source);
+    e.again = now + kFresh;
+    version++;
+  }
+
+  // Whether it has another name by now.
+  void look_again(Entry& e, unsigned owner, const Delegated& d, Clock::time_point now) {
+    if (now < e.again) return;
+    e.again = now + kFresh;
+    look(owner, now, [&] {
+      if (const FileId id = runtimes.identify(e.source); id == e.source.id || id.inode == 0) return;
+      auto found = runtimes.describe(e.cgroup, container_names(e.cgroup), d);
+      if (found && found->cgroup == e.cgroup) set(e, std::move(*found), now);
+    });
+  }
 
   Runtimes runtimes;
   std::list<Entry> entries;  // the most recently used first
   std::unordered_map<string_view, std::list<Entry>::iterator> by_cgroup;
+  std::unordered_map<unsigned, Budget> budgets;
+  std::uint64_t version = 1;
 };
 
-Containers::Containers(const std::string& root) : state_(new State{Runtimes(root), {}, {}}) {}
+Containers::Containers(const std::string& root) : state_(new State(root)) {}
 Containers::~Containers() = default;
 
-const Container* Containers::of(string_view cgroup_path) {
-  auto& [runtimes, entries, by_cgroup] = *state_;
-  const CgroupName name = parse_cgroup(cgroup_path);
-  const string_view cgroup = name.id.empty() ? cgroup_path : name.path;
-  if (const auto known = by_cgroup.find(cgroup); known != by_cgroup.end()) {
-    entries.splice(entries.begin(), entries, known->second);
-  } else {
-    if (entries.size() == State::kMost) {
-      by_cgroup.erase(entries.back().cgroup);
-      entries.pop_back();
-    }
-    State::Entry& e = entries.emplace_front();
-    e.cgroup = cgroup;
-    e.container.id = name.id, e.container.runtime = name.runtime, e.container.pod_uid = name.pod_uid;
-    std::replace(e.container.pod_uid.begin(), e.container.pod_uid.end(), '_', '-');
-    by_cgroup.emplace(e.cgroup, entries.begin());
+std::uint64_t Containers::version() const { return state_->version; }
+
+const Container* Containers::of(string_view path, const Delegated& d, Clock::time_point* until) {
+  State& s = *state_;
+  const Clock::time_point now = Clock::now();
+  State::Entry* known = nullptr;
+  std::size_t level = 0;
+  for_each_prefix(path, [&](string_view prefix) {
+    level++;
+    known = s.find(prefix);
+    return known && known->container.described;
+  });
+  if (known && known->container.described) {
+    s.look_again(s.touch(*known), owner_of(path, level, d), d, now);
+    if (until) *until = known->again;
+    return &known->container;
   }
-  State::Entry& e = entries.front();
-  if (!e.described) {
-    const auto now = State::Clock::now();
-    if (e.first == State::Clock::time_point{}) e.first = now;
-    if (now >= e.again) {  // ever more seldom, yet soon enough for the first lines of a container that has just started
-      e.described = runtimes.describe(e.container, name, cgroup);
-      e.again = now + std::clamp((now - e.first) / 4, State::kShortest, State::kLongest);
+  const std::vector<CgroupName> names = container_names(path);
+  State::Entry* e = &s.find_or_add(names.empty() ? path : names.front().path, now);
+  if (!names.empty()) {
+    const CgroupName& name = names.front();
+    const auto at = static_cast<std::size_t>(std::count(name.path.begin(), name.path.end(), '/'));
+    const bool claimed = !name.firm || owner_of(path, at, d) != 0;
+    Container& c = e->container;
+    if (c.id.empty()) {
+      c.id = name.id, c.runtime = name.runtime, c.pod_uid = name.pod_uid;
+      std::replace(c.pod_uid.begin(), c.pod_uid.end(), '_', '-');
+    }
+    s.version += claimed != c.claimed;  // another has made it meanwhile
+    c.claimed = claimed;
+  }
+  if (now >= e->again) {  // ever more seldom, yet soon enough for the first lines of a container that has just started
+    std::optional<Description> found;
+    if (!s.look(owner_of(path, level, d), now, [&] { found = s.runtimes.describe(path, names, d); })) {
+      e->again = now + State::kFresh / 10;
+    } else if (found) {
+      e = &s.find_or_add(found->cgroup, now);
+      s.set(*e, std::move(*found), now);
+    } else {
+      e->again = now + std::clamp((now - e->first) / 4, State::kShortest, State::kLongest);
     }
   }
-  return e.container.id.empty() ? nullptr : &e.container;
+  if (until) *until = e->again;
+  return e->container.id.empty() ? nullptr : &e->container;
 }
 
 }  // namespace needle

@@ -17,10 +17,12 @@ namespace {
 constexpr std::string_view kPod = "pod/", kNamespace = "ns/";
 constexpr std::size_t kPrefix = 6;  // shorter ones may begin the id of another by chance
 
+bool begins(std::string_view text, std::string_view id) { return id == text || (text.size() >= kPrefix && id.starts_with(text)); }
+
 bool names(std::string_view text, const Container& c) {
   if (text.starts_with(kPod)) return c.pod == text.substr(kPod.size());
   if (text.starts_with(kNamespace)) return c.ns == text.substr(kNamespace.size());
-  return c.name == text || c.id == text || (text.size() >= kPrefix && c.id.starts_with(text));
+  return c.name == text || begins(text, c.id);
 }
 
 bool any_names(const std::vector<std::string>& texts, const Container& c) {
@@ -47,19 +49,28 @@ void check_container_name(std::string_view option, const std::string& name) {
     throw BadUsage(fmt::format("{}: '{}' names no container; give a name, an id, {}NAME or {}NAMESPACE", option, name, kPod, kNamespace));
 }
 
-ContainerFilter::Verdict ContainerFilter::of(const Container* c) const {
+ContainerFilter::Verdict ContainerFilter::of(const Container* c, const std::vector<std::string>& claims) const {
   if (!c) return host || wanted.empty() ? Verdict::wanted : Verdict::unwanted;
+  if (c->id.empty() || c->claimed) return Verdict::wanted;
   if (any_names(unwanted, *c)) return Verdict::unwanted;
   if (any_names(wanted, *c) || (wanted.empty() && !host)) return Verdict::wanted;
-  return wanted.empty() || !c->name.empty() ? Verdict::unwanted : Verdict::not_yet;
+  for (const std::string& text : wanted)
+    if (std::ranges::any_of(claims, [&](const std::string& id) { return begins(text, id); })) return Verdict::wanted;
+  return wanted.empty() || c->described ? Verdict::unwanted : Verdict::not_yet;
 }
 
-std::vector<std::string> ContainerFilter::absent() const {
-  std::vector<std::string> left = wanted;
-  if (left.empty()) return left;
+ContainerFilter::Absent ContainerFilter::absent() const {
+  Absent left{wanted};
+  if (left.names.empty()) return left;
   Containers containers;
-  for (const std::string& path : cgroup_paths())
-    if (const Container* c = containers.of(path)) std::erase_if(left, [&](const std::string& text) { return names(text, *c); });
+  std::set<std::string> unnamed;
+  for (const std::string& path : cgroup_paths()) {
+    const Container* c = containers.of(path);
+    if (c && !c->described) unnamed.insert(c->id);
+    for (const CgroupName& name : container_names(path)) std::erase_if(left.names, [&](const std::string& text) { return begins(text, name.id); });
+    if (c) std::erase_if(left.names, [&](const std::string& text) { return names(text, *c); });
+  }
+  left.unnamed = unnamed.size();
   return left;
 }
 

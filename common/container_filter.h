@@ -15,10 +15,16 @@ struct ContainerFilter {
   bool host = false;  // wanted is what is in no container; with `wanted`, either
 
   enum class Verdict { wanted, not_yet, unwanted };  // not_yet: its names are not known
-  Verdict of(const Container*) const;  // null: in no container
+  // Null: in no container. `claims`: the ids of cgroups inside it. What those say, or a name that its user may have chosen,
+  // or that is not known, can make it wanted, but never unwanted.
+  Verdict of(const Container*, const std::vector<std::string>& claims) const;
 
-  // Those of `wanted` that no process is in now.
-  std::vector<std::string> absent() const;
+  // Those of `wanted` that no process is in now, and how many containers there are whose names are not known.
+  struct Absent {
+    std::vector<std::string> names;
+    std::size_t unnamed = 0;
+  };
+  Absent absent() const;
 };
 
 // Throws BadUsage if it can match nothing.

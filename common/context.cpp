@@ -5,10 +5,12 @@
 
 #include <sys/stat.h>
 
+#include <time.h>
+
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
-#include <vector>
 
 namespace needle {
 namespace {
@@ -16,17 +18,21 @@ namespace {
 // Of each of two generations. More than the programs remember (see cgroups_sent).
 constexpr std::size_t kPaths = 16384;
 
-// "docker-1.scope\0system.slice\0" as "/system.slice/docker-1.scope"; the root is empty.
-std::string path_of(Record r, const ev_strv& names) {
-  const std::string_view all = r.str(names.s);
+// "system.slice\0docker-1.scope\0" as "/system.slice/docker-1.scope"; the root is empty.
+std::string path_of(std::string_view names) {
   std::string path;
-  for (std::string_view rest = all.substr(0, all.empty() ? 0 : all.size() - 1); !rest.empty();) {
-    const std::size_t before = rest.rfind('\0');
+  for (std::size_t begin = 0, end; (end = names.find('\0', begin)) != names.npos; begin = end + 1) {
     path += '/';
-    path += rest.substr(before == rest.npos ? 0 : before + 1);
-    rest = rest.substr(0, before == rest.npos ? 0 : before);
+    path += names.substr(begin, end - begin);
   }
   return path;
+}
+
+// As of the last tick of a clock, which costs next to nothing.
+Containers::Clock::time_point now_about() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+  return Containers::Clock::time_point(std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec));
 }
 
 constexpr std::size_t kUsers = 65536;
@@ -75,6 +81,11 @@ const Container& unknown_container() {
   return unknown;
 }
 
+const Container& buried_container() {
+  static const Container buried;
+  return buried;
+}
+
 void Cgroups::learn(Record r) {
   if (r.bytes.size() < sizeof(cgroups_record)) return;
   const auto& told = r.as<cgroups_record>();
@@ -82,11 +93,18 @@ void Cgroups::learn(Record r) {
     old_ = std::move(young_);
     young_.clear();
   }
-  young_[told.cgroups] = {path_of(r, told.v1), path_of(r, told.unified)};
+  Paths& p = young_[told.cgroups] = {};
+  for (const auto& [path, names] : {std::pair{&p.v1, &told.v1}, {&p.unified, &told.unified}}) {
+    path->path = path_of(r.str(names->s));
+    path->delegated = {static_cast<unsigned>(names->owner), names->owned};
+    path->cut = names->s.mark != 0;
+    for (const CgroupName& name : container_names(path->path))
+      if (std::ranges::find(p.claims, name.id) == p.claims.end()) p.claims.emplace_back(name.id);
+  }
   container(told.cgroups);  // now: what the runtime has written may be gone with the container when the line is made
 }
 
-const Cgroups::Paths* Cgroups::paths(const ev_cgroups& c) {
+Cgroups::Paths* Cgroups::paths(const ev_cgroups& c) {
   if (const auto found = young_.find(c); found != young_.end()) return &found->second;
   const auto found = old_.find(c);
   if (found == old_.end()) return nullptr;
@@ -94,13 +112,30 @@ const Cgroups::Paths* Cgroups::paths(const ev_cgroups& c) {
 }
 
 const Container* Cgroups::container(const ev_cgroups& c) {
-  const Paths* p = paths(c);
+  Paths* p = paths(c);
   if (!p) return &unknown_container();
+  if (p->version == containers_.version() && now_about() < p->until) return p->container;
+  // What the state of a runtime says is better than a name that root has given, that than one that others may have
+  // given, that than none of a cgroup whose name is not known to the end.
+  const auto worth = [](const Container* of) { return !of ? 0 : of->id.empty() ? 1 : of->claimed ? 2 : of->described ? 4 : 3; };
+  p->container = nullptr;
+  p->until = Containers::Clock::time_point::max();
   // A runtime makes a cgroup of each controller, but not always one of v2.
-  for (const std::string* path : {&p->v1, &p->unified})
-    if (!path->empty())
-      if (const Container* found = containers_.of(*path)) return found;
-  return nullptr;
+  for (const Path* path : {&p->v1, &p->unified}) {
+    Containers::Clock::time_point until = p->until;
+    const Container* found = path->path.empty() ? nullptr : containers_.of(path->path, path->delegated, &until);
+    if (!found && path->cut) found = &buried_container();
+    if (worth(found) > worth(p->container)) p->container = found;
+    p->until = std::min(p->until, until);
+  }
+  p->version = containers_.version();
+  return p->container;
+}
+
+const std::vector<std::string>& Cgroups::claims(const ev_cgroups& c) {
+  static const std::vector<std::string> none;
+  const Paths* p = paths(c);
+  return p ? p->claims : none;
 }
 
 bool have_cgroup_v1() {

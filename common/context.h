@@ -6,6 +6,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace needle {
 
@@ -14,8 +15,12 @@ namespace needle {
 class Cgroups {
  public:
   void learn(Record);  // a cgroups_record
-  // Null: in no container. unknown_container() if the cgroup was never told. Valid until the next call.
+  // Null: in no container. unknown_container() if the cgroup was never told, buried_container() if it is too deep.
+  // Valid until the next call.
   const Container* container(const ev_cgroups&);
+  // The ids that the names of these cgroups have in them, but for that of container(): whoever is in a container may
+  // give names to those it makes there.
+  const std::vector<std::string>& claims(const ev_cgroups&);
 
  private:
   struct Hash {
@@ -24,12 +29,22 @@ class Cgroups {
   struct Same {
     bool operator()(const ev_cgroups& a, const ev_cgroups& b) const { return a.unified == b.unified && a.v1 == b.v1; }
   };
+  struct Path {
+    std::string path;  // below the root, which is empty
+    Delegated delegated;
+    bool cut = false;  // there is more below
+  };
   struct Paths {
-    std::string v1, unified;  // below the root, which is empty
+    Path v1, unified;
+    std::vector<std::string> claims;
+    // What container() has found, as long as that holds.
+    const Container* container = nullptr;
+    std::uint64_t version = 0;
+    Containers::Clock::time_point until{};
   };
   using Map = std::unordered_map<ev_cgroups, Paths, Hash, Same>;
 
-  const Paths* paths(const ev_cgroups&);
+  Paths* paths(const ev_cgroups&);
 
   Map young_, old_;
   Containers containers_;

@@ -13,8 +13,7 @@
 namespace needle {
 namespace {
 
-constexpr off_t kLargest = 1 << 20;
-constexpr std::size_t kMostDirectories = 64;
+constexpr off_t kLargest = 1 << 20, kSizeless = 1 << 16;  // those of /proc say 0
 
 Fd open_at(int dir, const std::string& path, int flags, std::uint64_t resolve) {
   open_how how{};
@@ -22,6 +21,8 @@ Fd open_at(int dir, const std::string& path, int flags, std::uint64_t resolve) {
   how.resolve = resolve;
   return Fd(static_cast<int>(syscall(SYS_openat2, dir, path.c_str(), &how, sizeof how)));
 }
+
+FileId id_of(const struct stat& st) { return {st.st_dev, st.st_ino, st.st_size, st.st_mtim}; }
 
 }  // namespace
 
@@ -38,25 +39,32 @@ Fd Disk::open_below(const Place& place, const std::string& path, int flags) cons
                  RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | (place.users ? RESOLVE_NO_XDEV : 0));
 }
 
-std::string Disk::read(const Place& place, const std::string& path) const {
+std::string Disk::read(const Place& place, const std::string& path, FileId* id) const {
   struct stat st{};
   const Fd fd = open_below(place, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!fd || fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > kLargest) return {};
-  std::string text(static_cast<std::size_t>(st.st_size), '\0');
+  if (id) *id = id_of(st);
+  std::string text(static_cast<std::size_t>(st.st_size > 0 ? st.st_size : kSizeless), '\0');
   std::size_t size = 0;
   for (ssize_t n; size < text.size() && (n = ::read(fd.get(), text.data() + size, text.size() - size)) > 0;) size += static_cast<std::size_t>(n);
   text.resize(size);
   return text;
 }
 
+FileId Disk::identify(const Place& place, const std::string& path) const {
+  struct stat st{};
+  const Fd fd = open_below(place, path, O_PATH);
+  return fd && fstat(fd.get(), &st) == 0 ? id_of(st) : FileId{};
+}
+
 bool Disk::has(const Place& place, const std::string& path) const { return static_cast<bool>(open_below(place, path, O_PATH)); }
 
-std::vector<std::string> Disk::directories(const Place& place, const std::string& path) const {
+std::vector<std::string> Disk::directories(const Place& place, const std::string& path, std::size_t most) const {
   std::vector<std::string> names;
   Fd fd = open_below(place, path, O_RDONLY | O_DIRECTORY);
   if (!fd) return names;
   DIR* dir = fdopendir(fd.release());
-  while (const dirent* entry = names.size() < kMostDirectories ? readdir(dir) : nullptr)
+  while (const dirent* entry = names.size() < most ? readdir(dir) : nullptr)
     if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
   closedir(dir);
   return names;

@@ -492,7 +492,10 @@ void Format<ev_errno>::json(Buffer& out, std::string_view, ev_errno e) {
   }
 }
 
+static bool not_known(const ev_str& s) { return s.len == 0 && (s.mark & EV_STR_MISSING) == EV_STR_UNKNOWN; }
+
 void Format<ev_str>::text(Buffer& out, const ev_str& s, Record r, Blanks b) {
+  if (not_known(s)) return out.push_back('?');
   if (s.mark & EV_STR_DELETED) out += "\\deleted:";
   if (s.mark & EV_STR_DETACHED) out += "\\detached:";
   if (s.mark & EV_STR_DEEP) out += "\\...";
@@ -501,7 +504,7 @@ void Format<ev_str>::text(Buffer& out, const ev_str& s, Record r, Blanks b) {
 }
 
 void Format<ev_str>::json(Buffer& out, std::string_view key, const ev_str& s, Record r) {
-  if (s.len == 0 && s.mark == 0) return put_null(out, key);
+  if (not_known(s) || (s.len == 0 && s.mark == 0)) return put_null(out, key);
   put_json_member(out, key, r.str(s));
   put_json_marks(out, key, s);
 }
@@ -555,7 +558,7 @@ const context* Record::who() const {
 template <> const context& Record::as<context>() const {
   static const context unknown = [] {
     context c{};
-    for (ev_str* s : {&c.exe, &c.pexe, &c.cwd, &c.tty.name, &c.lineage.s}) s->mark = 1;
+    for (ev_str* s : {&c.exe, &c.pexe, &c.cwd, &c.tty.name, &c.lineage.s}) s->mark = EV_STR_UNKNOWN;
     c.nspid = c.session = ev_pid{EV_UNKNOWN};
     c.login_uid = ev_uid{EV_UNKNOWN64};
     c.audit_session = ev_audit{EV_UNKNOWN64};
@@ -590,6 +593,7 @@ Buffer Format<ev_tty>::name(const ev_tty& tty, Record r) {
 }
 
 void Format<ev_tty>::text(Buffer& out, const ev_tty& tty, Record r, Blanks b) {
+  if (not_known(tty.name)) return out.push_back('?');
   put_text(out, name(tty, r), b);
   put_text_missing(out, tty.name);
 }
@@ -597,7 +601,7 @@ void Format<ev_tty>::text(Buffer& out, const ev_tty& tty, Record r, Blanks b) {
 void Format<ev_tty>::json(Buffer& out, std::string_view key, const ev_tty& tty, Record r) {
   if (tty.name.len > 0) put_json_member(out, key, name(tty, r));
   else put_null(out, key);
-  put_json_marks(out, key, tty.name);
+  if (!not_known(tty.name)) put_json_marks(out, key, tty.name);
 }
 
 void Format<ev_lineage>::text(Buffer& out, const ev_lineage& l, Record r, Blanks b) {
@@ -640,9 +644,9 @@ void UserName::json(Buffer& out, std::string_view key, ev_uid uid, Record) {
 }
 
 void put_container_text(Buffer& out, std::string Container::*part, Record r, Blanks b) {
-  if (r.container == &unknown_container()) return out.push_back('?');
   constexpr std::size_t kShort = 12;  // as docker ps has it
   const std::string_view value = r.container ? r.container->*part : std::string_view{};
+  if (r.container && value.empty() && !r.container->described) return out.push_back('?');
   put_text(out, part == &Container::id ? value.substr(0, kShort) : value, b);
 }
 

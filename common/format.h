@@ -36,8 +36,10 @@ struct Record {
   }
 };
 
-// Stands for the container of a process of which it is not known.
+// Stand for the container of a process of which it is not known: because it was not told, and because its cgroup is
+// deeper than what is told.
 const Container& unknown_container();
+const Container& buried_container();
 // By /etc/passwd alone: other services may be slow, or take part in what is traced. Empty: it has none.
 std::string_view user_name(ev_uid);
 

@@ -4,8 +4,10 @@
 #include "json.h"
 
 #include <algorithm>
+#include <charconv>
 #include <initializer_list>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <vector>
 
@@ -33,8 +35,8 @@ Places of_system() {
           {{"/run/runc", ""}}};
 }
 
-Places of_user(const std::string& uid, const std::string& home) {
-  const std::string run = "/run/user/" + uid;
+Places of_user(unsigned uid, const std::string& home) {
+  const std::string run = "/run/user/" + std::to_string(uid);
   return {{{run, "docker/containerd/daemon", true}, {run, "containerd", true}},
           {{home, ".local/share/docker", true}},
           {{run, "containers", true}, {home, ".local/share/containers/storage", true}},
@@ -43,25 +45,15 @@ Places of_user(const std::string& uid, const std::string& home) {
           {{run, "runc", true}}};
 }
 
-// /user.slice/user-UID.slice/...: the user's own cgroups.
-string_view user_of(string_view path) {
+// /user.slice/user-UID.slice/...: the user's own cgroups. 0: it is none, or root's.
+unsigned user_of(string_view path) {
   constexpr string_view kBegin = "/user.slice/user-", kEnd = ".slice/";
-  if (!path.starts_with(kBegin)) return {};
+  if (!path.starts_with(kBegin)) return 0;
   path.remove_prefix(kBegin.size());
-  const string_view uid = path.substr(0, path.find_first_not_of("0123456789"));
-  return path.substr(uid.size()).starts_with(kEnd) ? uid : string_view{};
-}
-
-// No NSS: it may ask a daemon.
-std::string home_of(const Disk& disk, string_view uid) {
-  std::istringstream passwd(disk.read({"/etc", ""}, "passwd"));
-  for (std::string line; std::getline(passwd, line);) {
-    std::vector<std::string> fields;
-    std::istringstream in(line);
-    for (std::string field; std::getline(in, field, ':');) fields.push_back(field);
-    if (fields.size() > 5 && fields[2] == uid) return fields[5];
-  }
-  return {};
+  unsigned uid = 0;
+  const auto [end, error] = std::from_chars(path.data(), path.data() + path.size(), uid);
+  path.remove_prefix(static_cast<std::size_t>(end - path.data()));
+  return error == std::errc{} && path.starts_with(kEnd) ? uid : 0;
 }
 
 bool is(const JsonPath& path, std::initializer_list<string_view> keys) { return std::equal(path.begin(), path.end(), keys.begin(), keys.end()); }
@@ -71,17 +63,74 @@ void set(std::string& field, const std::string& value) {
   if (value.size() <= 1024) field = value;
 }
 
-// One look at the disk for one container.
+// What can be read of /etc/passwd. No NSS: it may ask a daemon.
+std::unordered_map<unsigned, std::string> homes_in(const std::string& passwd) {
+  std::unordered_map<unsigned, std::string> homes;
+  std::istringstream lines(passwd);
+  for (std::string line; std::getline(lines, line);) {
+    std::vector<std::string> fields;
+    std::istringstream in(line);
+    for (std::string field; std::getline(in, field, ':');) fields.push_back(field);
+    unsigned uid = 0;
+    if (fields.size() > 5 && std::from_chars(fields[2].data(), fields[2].data() + fields[2].size(), uid).ec == std::errc{})
+      homes.emplace(uid, fields[5]);  // of two lines the first
+  }
+  return homes;
+}
+
+// The value of one of these options: `--option value`, `--option=value`. Empty: it is not there.
+std::string option_in(const std::vector<std::string>& words, std::initializer_list<string_view> names) {
+  for (std::size_t i = 0; i < words.size(); i++)
+    for (const string_view name : names) {
+      if (words[i] == name && i + 1 < words.size()) return words[i + 1];
+      if (words[i].starts_with(name) && words[i].substr(name.size()).starts_with('=')) return words[i].substr(name.size() + 1);
+    }
+  return {};
+}
+
+// By a configuration of dockerd.
+std::string data_root_in(const std::string& config) {
+  std::string root;
+  for_each_json_string(config, [&](const JsonPath& path, const std::string& value) {
+    if (is(path, {"data-root"}) || is(path, {"graph"})) root = value;
+  });
+  return root;
+}
+
+// By /proc/PID/cgroup, whose lines are such as "4:memory:/docker/ID": the outermost ones.
+std::set<std::string> containers_in(const std::string& cgroups) {
+  std::set<std::string> ids;
+  std::istringstream lines(cgroups);
+  for (std::string line; std::getline(lines, line);)
+    if (const auto path = line.find(":/"); path != line.npos)
+      if (const CgroupName name = parse_cgroup(string_view(line).substr(path + 1)); !name.id.empty()) ids.emplace(name.id);
+  return ids;
+}
+
+// ROOT/containers/ID/...: the root, whose container's ever it is.
+std::string docker_root_in(string_view file) {
+  constexpr string_view kContainers = "/containers/";
+  constexpr std::size_t kId = 64;
+  for (auto at = file.rfind(kContainers); at != file.npos && at > 0; at = file.rfind(kContainers, at - 1)) {
+    const string_view id = file.substr(at + kContainers.size());
+    if (id.find('/') == kId && id.find_first_not_of("0123456789abcdef") == kId) return std::string(file.substr(0, at));
+  }
+  return {};
+}
+
+}  // namespace
+
+// Looks at the disk for the containers of one path, in the places of one owner.
 class Look {
  public:
-  Look(const Disk& disk, Places places, bool users) : disk_(disk), places_(std::move(places)), users_(users) {
-    for (const Place& place : places_.containerd)
-      for (const char* tasks : {"io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"})
-        for (std::string& ns : disk_.directories(place, tasks)) tasks_.push_back({place, tasks + ("/" + ns + "/"), std::move(ns)});
-  }
+  Look(Runtimes& runtimes, unsigned owner)
+      : runtimes_(runtimes), disk_(runtimes.disk_), owner_(owner), places_(owner ? of_user(owner, runtimes.home_of(owner)) : of_system()) {}
+
+  // Of what was read last: if something was found, what told it.
+  const Source& source() const { return source_; }
 
   // By what the path says.
-  bool by_id(Container& c, const CgroupName& name) const {
+  bool by_id(Container& c, const CgroupName& name) {
     if (c.runtime == "containerd") return containerd(c);
     if (c.runtime == "docker") return docker(c);
     if (c.runtime == "cri-o") return crio(c);
@@ -93,14 +142,10 @@ class Look {
 
   // By what the state says, where the path alone says nothing: runc and ctr name a cgroup as they
   // were told to name the container.
-  bool by_cgroup(Container& c, string_view path) const {
-    for (; !path.empty(); path = path.substr(0, path.rfind('/'))) {
-      c.id = path.substr(path.rfind('/') + 1);
-      if (c.id.empty() || c.id == "." || c.id == "..") continue;
-      if (runc(c, path) || ctr(c, path)) return true;
-    }
+  bool by_cgroup(Container& c, string_view path) {
     c = {};
-    return false;
+    c.id = path.substr(path.rfind('/') + 1);
+    return !c.id.empty() && c.id != "." && c.id != ".." && (runc(c, path) || ctr(c, path));
   }
 
  private:
@@ -112,14 +157,27 @@ class Look {
     std::string ns, config;
   };
 
+  std::string read(const Place& place, const std::string& path) {
+    source_ = {place, path, {}};
+    return disk_.read(place, path, &source_.id);
+  }
+
+  const std::vector<Tasks>& tasks() {
+    if (!std::exchange(listed_, true))
+      for (const Place& place : places_.containerd)
+        for (const char* tasks : {"io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"})
+          for (std::string& ns : disk_.directories(place, tasks)) tasks_.push_back({place, tasks + ("/" + ns + "/"), std::move(ns)});
+    return tasks_;
+  }
+
   // containerd's directory of the container, in whatever namespace of its.
-  std::optional<Bundle> bundle(const std::string& id) const {
-    for (const Tasks& t : tasks_)
-      if (std::string config = disk_.read(t.place, t.path + id + "/config.json"); !config.empty()) return Bundle{t.ns, std::move(config)};
+  std::optional<Bundle> bundle(const std::string& id) {
+    for (const Tasks& t : tasks())
+      if (std::string config = read(t.place, t.path + id + "/config.json"); !config.empty()) return Bundle{t.ns, std::move(config)};
     return {};
   }
 
-  bool containerd(Container& c) const {
+  bool containerd(Container& c) {
     const auto found = bundle(c.id);
     if (!found) return false;
     if (found->ns == "moby") return docker(c, found->config);
@@ -142,7 +200,7 @@ class Look {
     return whole;
   }
 
-  bool ctr(Container& c, string_view cgroup) const {
+  bool ctr(Container& c, string_view cgroup) {
     const auto found = bundle(c.id);
     bool same = false;
     const bool whole = found && for_each_json_string(found->config, [&](const JsonPath& path, const std::string& value) {
@@ -154,23 +212,33 @@ class Look {
   }
 
   // `config`: the OCI configuration that dockerd gave to containerd, if it was met.
-  bool docker(Container& c, std::string config = {}) const {
+  bool docker(Container& c, std::string config = {}) {
     std::vector<Place> roots = places_.docker;
-    if (!users_) {
+    if (!owner_) {
       if (config.empty())
         if (auto found = bundle(c.id); found && found->ns == "moby") config = std::move(found->config);
-      // It mounts files of the container's directory, wherever that is.
+      // It mounts files of the container's directory, wherever that is, or of that whose network it shares.
+      std::map<std::string, std::pair<std::string, std::string>> mounts;
       for_each_json_string(config, [&](const JsonPath& path, const std::string& value) {
-        const std::string file = "/containers/" + c.id + "/hostname";
-        if (path.size() == 3 && path[0] == "mounts" && path[2] == "source" && value.ends_with(file))
-          roots.insert(roots.begin(), {value.substr(0, value.size() - file.size()), ""});
+        if (path.size() != 3 || path[0] != "mounts") return;
+        if (path[2] == "destination") mounts[path[1]].first = value;
+        if (path[2] == "source") mounts[path[1]].second = value;
       });
-      for_each_json_string(disk_.read({"/etc/docker", ""}, "daemon.json"), [&](const JsonPath& path, const std::string& value) {
-        if (is(path, {"data-root"}) || is(path, {"graph"})) roots.push_back({value, ""});
-      });
+      for (const auto& [number, mount] : mounts)  // other mounts are what the container's user wants
+        for (const char* destination : {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/dev/shm"})
+          if (mount.first == destination)
+            if (std::string root = docker_root_in(mount.second); !root.empty()) roots.insert(roots.begin(), {std::move(root), ""});
+      const std::string root = data_root_in(disk_.read({"/etc/docker", ""}, "daemon.json"));
+      if (!root.empty()) roots.push_back({root, ""});
+      if (docker_in(c, roots)) return true;
+      roots = runtimes_.docker_roots();
     }
+    return docker_in(c, roots);
+  }
+
+  bool docker_in(Container& c, const std::vector<Place>& roots) {
     for (const Place& root : roots) {
-      const std::string text = disk_.read(root, "containers/" + c.id + "/config.v2.json");
+      const std::string text = read(root, "containers/" + c.id + "/config.v2.json");
       Container next = c;
       next.runtime = "docker";
       std::string name, kubernetes_name;
@@ -191,11 +259,11 @@ class Look {
     return false;
   }
 
-  bool crio(Container& c) const {
+  bool crio(Container& c) {
     for (const Place& place : places_.storage)
       for (const char* driver : kDrivers) {
         Container next = c;
-        const bool whole = for_each_json_string(disk_.read(place, driver + ("-containers/" + c.id) + "/userdata/config.json"),
+        const bool whole = for_each_json_string(read(place, driver + ("-containers/" + c.id) + "/userdata/config.json"),
                                                 [&](const JsonPath& path, const std::string& value) {
           if (path.size() != 2 || path[0] != "annotations") return;
           if (path[1] == "io.kubernetes.container.name") set(next.name, value);
@@ -211,48 +279,46 @@ class Look {
     return false;
   }
 
-  bool podman(Container& c) const {
+  bool podman(Container& c) {
     for (const Place& place : places_.storage)
       for (const char* driver : kDrivers)
         for (const char* file : {"-containers/containers.json", "-containers/volatile-containers.json"}) {  // with --rm
-          Container next;
-          bool found = false;
-          std::string element;
-          const bool whole = for_each_json_string(disk_.read(place, std::string(driver) + file), [&](const JsonPath& path, const std::string& value) {
-            if (found && path[0] != element) return;  // what comes after is others'
-            if (path[0] != element) next = c, element = path[0];
-            if (path.size() == 2 && path[1] == "id") found = value == c.id;
-            if (path.size() == 3 && path[1] == "names" && path[2] == "0") set(next.name, value);
-            if (path.size() == 2 && path[1] == "metadata")
-              for_each_json_string(value, [&](const JsonPath& key, const std::string& image) {
-                if (is(key, {"image-name"})) set(next.image, image);
-              });
+          source_ = {place, std::string(driver) + file, {}};
+          const Runtimes::Stored* found = runtimes_.stored(owner_, place, source_.path, c.id, source_.id);
+          if (!found) continue;
+          c.name = found->name;
+          c.image.clear();
+          for_each_json_string(found->metadata, [&](const JsonPath& key, const std::string& image) {
+            if (is(key, {"image-name"})) set(c.image, image);
           });
-          if (!whole || !found) continue;
-          c = std::move(next);
           return true;
         }
     return false;
   }
 
-  bool lxc(Container& c) const {
+  bool has(const Place& place, const std::string& path) {
+    source_ = {place, path, disk_.identify(place, path)};
+    return source_.id.inode != 0;
+  }
+
+  bool lxc(Container& c) {
     for (const Place& place : places_.lxc)
-      if (disk_.has(place, c.id + "/config")) {
+      if (has(place, c.id + "/config")) {
         c.name = c.id;
         return true;
       }
     for (const Place& place : places_.lxd)
-      if (disk_.has(place, c.id + "/lxc.conf")) {  // PROJECT_NAME, or NAME, in which there is no _
+      if (has(place, c.id + "/lxc.conf")) {  // PROJECT_NAME, or NAME, in which there is no _
         c.name = c.id.substr(c.id.rfind('_') + 1);
         return true;
       }
     return false;
   }
 
-  bool runc(Container& c, string_view cgroup) const {
+  bool runc(Container& c, string_view cgroup) {
     for (const Place& place : places_.runc) {
       bool same = false;
-      const bool whole = for_each_json_string(disk_.read(place, c.id + "/state.json"), [&](const JsonPath& path, const std::string& value) {
+      const bool whole = for_each_json_string(read(place, c.id + "/state.json"), [&](const JsonPath& path, const std::string& value) {
         if (path.size() != 2 || path[0] != "cgroup_paths" || !value.ends_with(cgroup)) return;
         // Below /sys/fs/cgroup, or a hierarchy's directory there.
         string_view mount = value;
@@ -271,23 +337,123 @@ class Look {
   }
 
   static constexpr const char* kDrivers[] = {"overlay", "vfs", "btrfs", "zfs"};
+  Runtimes& runtimes_;
   const Disk& disk_;
+  unsigned owner_;
   Places places_;
+  bool listed_ = false;
   std::vector<Tasks> tasks_;
-  bool users_;
+  Source source_;
 };
 
-}  // namespace
+const std::string& Runtimes::home_of(unsigned uid) {
+  static const std::string none;
+  const Place etc{"/etc", ""};
+  if (const FileId id = disk_.identify(etc, "passwd"); id != passwd_) {
+    homes_ = homes_in(disk_.read(etc, "passwd"));
+    passwd_ = id;
+  }
+  const auto found = homes_.find(uid);
+  return found == homes_.end() ? none : found->second;
+}
 
-bool Runtimes::describe(Container& c, const CgroupName& name, string_view path) const {
-  const string_view user = user_of(path);
-  const bool users = !user.empty() && user != "0";
-  const Look look(disk_, users ? of_user(std::string(user), home_of(disk_, user)) : of_system(), users);
-  if (name.id.empty()) return look.by_cgroup(c, path);
-  // Inside a container, cgroups have whatever names it gives them.
-  const string_view above = name.path.substr(0, name.path.rfind('/'));
-  Container outer;
-  return parse_cgroup(above).id.empty() && !look.by_cgroup(outer, above) && look.by_id(c, name);
+const Runtimes::Stored* Runtimes::stored(unsigned owner, const Place& place, const std::string& path, const std::string& id, FileId& file) {
+  constexpr std::size_t kMost = 32, kMostOfOne = 4;  // a file takes a few MiB at most
+  file = disk_.identify(place, path);
+  if (file.inode == 0) return nullptr;
+  const std::string key = place.base + '\n' + place.below + '\n' + path;
+  const auto older = [](const auto& a, const auto& b) { return a.second.used < b.second.used; };
+  auto known = storages_.find(key);
+  if (known == storages_.end()) {
+    const auto of_owner = [&](const auto& s) { return s.second.owner == owner; };
+    if (std::ranges::count_if(storages_, of_owner) >= std::ptrdiff_t{kMostOfOne}) {
+      auto oldest = storages_.end();
+      for (auto i = storages_.begin(); i != storages_.end(); ++i)
+        if (of_owner(*i) && (oldest == storages_.end() || older(*i, *oldest))) oldest = i;
+      storages_.erase(oldest);
+    } else if (storages_.size() >= kMost) {
+      storages_.erase(std::min_element(storages_.begin(), storages_.end(), older));
+    }
+    known = storages_.emplace(key, Storage{owner, {}, {}, 0}).first;
+  }
+  Storage& s = known->second;
+  s.used = ++uses_;
+  if (file != s.id) {
+    s.containers.clear();
+    std::string element, of_element;
+    Stored next;
+    const auto keep = [&] {
+      if (!of_element.empty()) s.containers.emplace(std::move(of_element), std::move(next));  // of two with an id the first
+      of_element.clear();
+      next = {};
+    };
+    const bool whole = for_each_json_string(disk_.read(place, path, &s.id), [&](const JsonPath& at, const std::string& value) {
+      if (at[0] != element) keep(), element = at[0];
+      if (at.size() == 2 && at[1] == "id") of_element = value;
+      if (at.size() == 3 && at[1] == "names" && at[2] == "0") set(next.name, value);  // also after a rename; in the metadata is the old one
+      if (at.size() == 2 && at[1] == "metadata") next.metadata = value;
+    });
+    keep();
+    if (!whole) s.containers.clear();
+    file = s.id;
+  }
+  const auto found = s.containers.find(id);
+  return found == s.containers.end() ? nullptr : &found->second;
+}
+
+const std::vector<Place>& Runtimes::docker_roots() {
+  constexpr auto kSeldom = std::chrono::seconds(10);
+  constexpr std::size_t kProcesses = 1 << 16;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - daemons_looked_ < kSeldom) return docker_roots_;
+  daemons_looked_ = now;
+  docker_roots_.clear();
+  const Place proc{"/proc", ""};
+  for (const std::string& pid : disk_.directories(proc, ".", kProcesses)) {
+    if (pid[0] < '0' || pid[0] > '9' || disk_.read(proc, pid + "/comm") != "dockerd\n") continue;
+    // Anyone may have that name: it must be root's, and in no container, where other files are, but for the one that this is in.
+    if (disk_.read(proc, pid + "/status").find("\nUid:\t0\t0\t") == std::string::npos) continue;
+    if (containers_in(disk_.read(proc, pid + "/cgroup")) != containers_in(disk_.read(proc, "self/cgroup"))) continue;
+    std::vector<std::string> words;
+    std::istringstream in(disk_.read(proc, pid + "/cmdline"));
+    for (std::string word; std::getline(in, word, '\0');) words.push_back(word);
+    if (const std::string root = option_in(words, {"--data-root", "--graph", "-g"}); !root.empty()) docker_roots_.push_back({root, ""});
+    if (const std::string file = option_in(words, {"--config-file"}); !file.empty()) {
+      const auto slash = file.rfind('/');
+      if (slash == file.npos) continue;
+      const std::string root = data_root_in(disk_.read({file.substr(0, slash + 1), ""}, file.substr(slash + 1)));
+      if (!root.empty()) docker_roots_.push_back({root, ""});
+    }
+  }
+  std::erase_if(docker_roots_, [](const Place& root) { return !root.base.starts_with('/'); });
+  return docker_roots_;
+}
+
+unsigned owner_of(string_view path, std::size_t level, const Delegated& d) {
+  if (const unsigned user = user_of(path); user != 0) return user;
+  return level > d.level ? d.uid : 0;
+}
+
+std::optional<Description> Runtimes::describe(string_view path, const std::vector<CgroupName>& names, const Delegated& d) {
+  std::optional<Look> look;
+  unsigned owner = 0;
+  std::optional<Description> found;
+  std::size_t level = 0;
+  for_each_prefix(path, [&](string_view cgroup) {
+    const unsigned next = owner_of(path, ++level, d);
+    if (!look || next != owner) look.emplace(*this, owner = next);
+    Container c;
+    bool known = false;
+    if (!names.empty() && cgroup == names.front().path) {
+      // Those below it, in a container, have whatever names that gives them.
+      c.id = names.front().id, c.runtime = names.front().runtime, c.pod_uid = names.front().pod_uid;
+      std::replace(c.pod_uid.begin(), c.pod_uid.end(), '_', '-');
+      known = look->by_id(c, names.front());
+    }
+    if (known || look->by_cgroup(c, cgroup)) found = {std::move(c), std::string(cgroup), look->source()};
+    return found.has_value();
+  });
+  return found;
 }
 
 }  // namespace needle

@@ -146,11 +146,14 @@ Session::Session(const Options& o, Command* command)
   stats_ = object_.stats();
   if (o.verbose) say_raw(fmt::format("{}: hooks:\n{}", tool.name, hooks_.report()));
   if (bpf_program__autoload(object_.seed)) find_followed();
-  for (const std::string& name : o.containers.absent()) {
+  const ContainerFilter::Absent absent = o.containers.absent();
+  for (const std::string& name : absent.names) {
     Buffer line;
     put_text(line, name, Blanks::single);
     say(fmt::format("no container is '{}' yet", line));
   }
+  if (!absent.names.empty() && absent.unnamed > 0)
+    say(fmt::format("of {} containers that run the names are not known, only the ids: no runtime's state tells of them", absent.unnamed));
   std::uint64_t needed = 0;
   if (command) needed |= 1ull << CAP_KILL;  // to pass signals on to a command of another user
   if (object_.filter->want & WANT_CONTAINER) needed |= 1ull << CAP_DAC_READ_SEARCH;  // users' own runtimes write where only they may read
@@ -192,18 +195,40 @@ bool Session::container_wanted(Record r) {
     undecided_++;
     return false;
   }
-  const Verdict verdict = options_.containers.of(r.container);
+  const ev_cgroups& cgroups = r.who()->cgroups;
+  const Verdict verdict = options_.containers.of(r.container, cgroups_.claims(cgroups));
   if (verdict == Verdict::unwanted) {
-    const __u64 key = cgroups_key(&r.who()->cgroups);
+    const __u64 key = cgroups_key(&cgroups);
+    unwanted_.resize(UNWANTED_SLOTS);
+    unwanted_[UNWANTED_SLOT(key)] = cgroups;
     std::atomic_ref(object_.unwanted()[UNWANTED_SLOT(key)]).store(key, std::memory_order_relaxed);
   }
   return verdict == Verdict::wanted;
+}
+
+// What the programs were told is taken back where a container has another name by now, or a cgroup has become one.
+void Session::review_unwanted() {
+  constexpr std::size_t kSome = 512;  // at a time
+  const auto now = std::chrono::steady_clock::now();
+  if (unwanted_.empty() || now - reviewed_at_ < std::chrono::milliseconds(500)) return;
+  reviewed_at_ = now;
+  std::size_t left = kSome;
+  for (std::size_t i = 0; i < UNWANTED_SLOTS && left > 0; i++) {
+    ev_cgroups& cgroups = unwanted_[reviewed_++ % UNWANTED_SLOTS];
+    if (cgroups.unified == 0 && cgroups.v1 == 0) continue;
+    left--;
+    const Container* c = cgroups_.container(cgroups);
+    if (c != &unknown_container() && options_.containers.of(c, cgroups_.claims(cgroups)) == ContainerFilter::Verdict::unwanted) continue;
+    std::atomic_ref(object_.unwanted()[UNWANTED_SLOT(cgroups_key(&cgroups))]).store(0, std::memory_order_relaxed);
+    cgroups = {};
+  }
 }
 
 // Takes a batch out of the ring buffer. Returns whether there is more.
 bool Session::consume() {
   refresh_wall_clock();
   const bool more = ring_buffer__consume(ring_) == -EAGAIN;
+  review_unwanted();
   flush();
   report_losses(false);
   return more && !done_;

@@ -30,6 +30,7 @@ class Session {
   static int on_record(void* self, void* data, std::size_t size);
   bool consume();
   bool container_wanted(Record);
+  void review_unwanted();
   void loop();
   void find_followed();
   std::uint64_t followed() const;
@@ -46,9 +47,11 @@ class Session {
   ::event_stats* stats_ = nullptr;
   ring_buffer* ring_ = nullptr;
   Cgroups cgroups_;
+  std::vector<ev_cgroups> unwanted_;  // in the slots of the programs
+  std::size_t reviewed_ = 0;
   Buffer out_;
   std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0, unfollowed_said_ = 0, skipped_said_ = 0, replaced_said_ = 0, undecided_ = 0;
-  std::chrono::steady_clock::time_point lost_said_at_{}, looked_at_{};
+  std::chrono::steady_clock::time_point lost_said_at_{}, looked_at_{}, reviewed_at_{};
   bool done_ = false;
 };
 

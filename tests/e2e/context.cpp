@@ -568,7 +568,7 @@ TEST_CASE("a container that is there for one deed") {
   Tracer tracer(k.tool, {"-n", comm, "-o", "container,runtime,container_name"});
   actor.act();
   tracer.stop();
-  CHECK(tracer.out() == "CONTAINER    RUNTIME    CONTAINER_NAME\n" + cases[0].id.substr(0, 12) + " docker     -\n");
+  CHECK(tracer.out() == "CONTAINER    RUNTIME    CONTAINER_NAME\n" + cases[0].id.substr(0, 12) + " docker     ?\n");
 }
 
 namespace {

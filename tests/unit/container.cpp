@@ -92,20 +92,27 @@ TEST_CASE("cgroup paths of no container") {
   }
 }
 
-TEST_CASE("nested containers: the innermost is the process's own") {
+TEST_CASE("nested containers: the outermost is the one that the host made") {
   const std::string outer = "/system.slice/docker-" + a + ".scope";
+  const std::string pod = pods + "/cri-containerd-" + a + ".scope";
   check({
-      {outer + "/kubelet/kubepods/burstable/pod" + uid + "/" + b, b, "", uid, ""},  // kind
-      {outer + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + uid_ + ".slice/cri-containerd-" + b + ".scope", b, "containerd", uid_, ""},
-      {"/docker/" + a + "/docker/" + b, b, "docker", "", ""},
-      {pods + "/cri-containerd-" + a + ".scope/docker/" + b, b, "docker", uid_, ""},  // it is in that pod
-      {"/lxc.payload.host/lxc.payload.guest", "guest", "lxc", "", ""},
+      {outer + "/kubelet/kubepods/burstable/pod" + uid + "/" + b, a, "docker", "", outer},  // kind
+      {outer + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + uid_ + ".slice/cri-containerd-" + b + ".scope", a, "docker", "", outer},
+      {"/docker/" + a + "/docker/" + b, a, "docker", "", "/docker/" + a},
+      {pod + "/docker/" + b, a, "containerd", uid_, pod},
+      {"/lxc.payload.host/lxc.payload.guest", "host", "lxc", "", "/lxc.payload.host"},
+      {outer + "/lxc/x", a, "docker", "", outer},
       // What has no id of its own belongs to the container around it.
       {outer + "/init.scope", a, "docker", "", outer},
       {outer + "/system.slice/containerd.service", a, "docker", "", outer},
       {outer + "/system.slice/crio-conmon-" + b + ".scope", a, "docker", "", outer},
       {"/lxc.payload.host/lxc.monitor.guest", "host", "lxc", "", "/lxc.payload.host"},
   });
+  const std::string path = "/docker/" + a + "/x/lxc/y/docker-" + b + ".scope/z";
+  std::string all;
+  for (const CgroupName& name : container_names(path))
+    all += std::string(name.id) + (name.firm ? " firm " : " ") + std::string(name.path) + "\n";
+  CHECK(all == a + " firm /docker/" + a + "\ny /docker/" + a + "/x/lxc/y\n" + b + " firm /docker/" + a + "/x/lxc/y/docker-" + b + ".scope\n");
 }
 
 TEST_CASE("a cgroup that is gone is named nonetheless") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What is made of a record's context: cgroups become containers, ancestors a lineage.
+#include "container_filter.h"
 #include "context.h"
 #include "harness.h"
 #include "output.h"
@@ -58,18 +59,18 @@ Json json(const Made& m, std::string_view name, const Container* c = nullptr) {
   return Json::parse(out + "}");
 }
 
-// The record that tells of a cgroup; the names as the kernel walks them, from the cgroup up.
-std::string told(ev_cgroups ids, const std::string& unified, const std::string& v1) {
+// The record that tells of a cgroup, of which `missing` names are not told.
+std::string told(ev_cgroups ids, const std::string& unified, const std::string& v1, unsigned missing = 0, Delegated owner = {}) {
   std::string bytes(sizeof(cgroups_record), '\0');
   cgroups_record r{};
   r.h.kind = KIND_CGROUPS;
   r.cgroups = ids;
-  const auto add = [&](ev_strv& names, const std::string& path) {
+  const auto add = [&](cgroup_names& names, const std::string& path) {
     std::string words;
     std::istringstream in(path);
     for (std::string name; std::getline(in, name, '/');)
-      if (!name.empty()) words = name + '\0' + words;
-    names.s = {static_cast<__u16>(bytes.size()), static_cast<__u16>(words.size()), 0};
+      if (!name.empty()) words += name + '\0';
+    names = {{static_cast<__u16>(bytes.size()), static_cast<__u16>(words.size()), missing}, ev_uid{owner.uid}, static_cast<__u32>(owner.level)};
     bytes += words;
   };
   add(r.unified, unified);
@@ -78,14 +79,14 @@ std::string told(ev_cgroups ids, const std::string& unified, const std::string& 
   return bytes;
 }
 
-void learn(Cgroups& cgroups, ev_cgroups ids, const std::string& unified, const std::string& v1 = {}) {
-  const std::string bytes = told(ids, unified, v1);
+void learn(Cgroups& cgroups, ev_cgroups ids, const std::string& unified, const std::string& v1 = {}, unsigned missing = 0, Delegated owner = {}) {
+  const std::string bytes = told(ids, unified, v1, missing, owner);
   cgroups.learn({std::as_bytes(std::span(bytes))});
 }
 
 std::string id_of(Cgroups& cgroups, ev_cgroups ids) {
   const Container* c = cgroups.container(ids);
-  return !c ? "none" : c == &unknown_container() ? "unknown" : c->id;
+  return !c ? "none" : c == &unknown_container() ? "unknown" : c == &buried_container() ? "buried" : c->id;
 }
 
 const std::string kId(64, 'a'), kOther(64, 'b');
@@ -108,6 +109,73 @@ TEST_CASE("cgroups: the container of a path, of v1 before v2") {
   CHECK(id_of(cgroups, {3, 3}) == kOther);
   CHECK(id_of(cgroups, {3, 4}) == kId);
   CHECK(id_of(cgroups, {4, 0}) == "unknown");
+}
+
+TEST_CASE("cgroups: what is too deep to be told is not known, but for what lies above") {
+  Cgroups cgroups;
+  learn(cgroups, {1, 0}, "/a/b/c", {}, 7);
+  learn(cgroups, {2, 0}, "/docker/" + kId + "/b/c", {}, 7);
+  learn(cgroups, {3, 1}, "/a", "/docker/" + kId, 7);
+  learn(cgroups, {4, 1}, "/a", "", 7);
+  CHECK(id_of(cgroups, {1, 0}) == "buried");
+  CHECK(id_of(cgroups, {2, 0}) == kId);
+  CHECK(id_of(cgroups, {3, 1}) == kId);
+  CHECK(id_of(cgroups, {4, 1}) == "buried");
+  CHECK(text(Made(), "container", &buried_container()) == "?");
+}
+
+TEST_CASE("cgroups: names that a user may have given are claims, and so are those in a container") {
+  Cgroups cgroups;
+  const std::string docker = "/docker-" + kId + ".scope", inner = "/docker/" + kOther;
+  learn(cgroups, {1, 0}, docker + inner);
+  learn(cgroups, {2, 0}, "/x" + docker, {}, 0, {1000, 1});
+  learn(cgroups, {3, 0}, "/x" + docker, {}, 0, {1000, 2});
+  learn(cgroups, {4, 0}, "/user.slice/user-1000.slice/user@1000.service" + docker);
+  learn(cgroups, {5, 0}, "/user.slice/user-0.slice/session-1.scope" + docker);
+  learn(cgroups, {6, 0}, "/lxc/web");
+  learn(cgroups, {7, 7}, "/lxc/web", inner);
+  const auto told_of = [&](__u64 n, __u64 v1 = 0) {
+    const Container* c = cgroups.container({n, v1});
+    REQUIRE(c);
+    std::string all = c->id + (c->claimed ? " claimed" : "");
+    for (const std::string& id : cgroups.claims({n, v1})) all += " " + id;
+    return all;
+  };
+  CHECK(told_of(1) == kId + " " + kId + " " + kOther);
+  CHECK(told_of(2) == kId + " claimed " + kId);
+  CHECK(told_of(3) == kId + " " + kId);  // it is the user's, but another has named it
+  CHECK(told_of(4) == kId + " claimed " + kId);
+  CHECK(told_of(5) == kId + " " + kId);
+  CHECK(told_of(6) == "web claimed web");
+  CHECK(told_of(7, 7) == kOther + " " + kOther + " web");
+}
+
+TEST_CASE("filters by container: what is not known, or claimed, can only be wanted") {
+  using Verdict = ContainerFilter::Verdict;
+  Container known;
+  known.id = kId, known.name = "web", known.described = true;
+  Container nameless;
+  nameless.id = kOther;
+  Container claimed = nameless;
+  claimed.claimed = true;
+  const std::vector<std::string> none, inner{kId, "victim", kOther};
+  const ContainerFilter any, host{{}, {}, true}, web{{"web"}, {}, false}, not_web{{}, {"web", kOther, "victim"}, false}, other{{kOther.substr(0, 12)}, {}, false};
+  for (const ContainerFilter* f : {&any, &host, &web, &not_web, &other})
+    for (const Container* c : std::initializer_list<const Container*>{&claimed, &buried_container()}) CHECK(f->of(c, none) == Verdict::wanted);
+  CHECK(host.of(nullptr, none) == Verdict::wanted);
+  CHECK(web.of(nullptr, none) == Verdict::unwanted);
+  CHECK(host.of(&known, inner) == Verdict::unwanted);
+  CHECK(host.of(&nameless, none) == Verdict::unwanted);
+  CHECK(web.of(&known, inner) == Verdict::wanted);
+  CHECK(web.of(&nameless, none) == Verdict::not_yet);
+  CHECK(not_web.of(&known, inner) == Verdict::unwanted);
+  CHECK(not_web.of(&nameless, none) == Verdict::unwanted);  // by its id
+  Container db = known;
+  db.name = "db";
+  CHECK(not_web.of(&db, inner) == Verdict::wanted);  // whatever it has inside
+  CHECK(web.of(&db, none) == Verdict::unwanted);
+  CHECK(other.of(&db, none) == Verdict::unwanted);
+  CHECK(other.of(&db, inner) == Verdict::wanted);
 }
 
 TEST_CASE("cgroups: however many there are, those in use are remembered") {
@@ -147,6 +215,9 @@ TEST_CASE("container columns: none, unknown, short in text, whole in JSON, hosti
   CHECK(text(m, "runtime", &c) == "docker");
   CHECK(text(m, "container_name", &c) == "a\\x20\\x1b[31m\\n\\xff");
   CHECK(json(m, "container_name", &c)["key_hex"] == "61201b5b33316d0aff");
+  CHECK(text(m, "pod", &c) == "?");  // nothing has told of it
+  CHECK(json(m, "pod", &c) == Json{{"key", nullptr}});
+  c.described = true;
   CHECK(text(m, "pod", &c) == "-");
   CHECK(json(m, "pod", &c) == Json{{"key", nullptr}});
 }
@@ -199,7 +270,7 @@ TEST_CASE("a context that is not there, or not where the record says, is not kno
     if ((m.record().who() != nullptr) != fits) FAIL("at " << at);
   }
   m.header().context = 0;
-  for (const char* name : {"nspid", "session", "login_uid", "audit_session", "lineage"}) {
+  for (const char* name : {"nspid", "session", "login_uid", "audit_session", "lineage", "exe", "pexe", "cwd", "tty"}) {
     CHECK(text(m, name) == "?");
     CHECK(json(m, name)["key"].is_null());
   }
