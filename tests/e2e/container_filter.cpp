@@ -3,6 +3,8 @@
 #include "containers.h"
 #include "deeds.h"
 
+#include <sys/mount.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -199,6 +201,101 @@ TEST_CASE("Docker: by name, whenever it starts") {
                     : late ? std::vector<std::string>{"/late"} : std::vector<std::string>{"/one"}));
     CHECK((tracer.err().find("no container is") != std::string::npos) == late);
   }
+}
+
+TEST_CASE("G: a container that gets another name has that one, for columns and filters") {
+  Docker docker;
+  docker.start("needle-old");
+  int n = 0;
+  const auto open_in = [&](const std::string& name) {
+    const std::string file = "/needle-" + std::to_string(getpid()) + "-" + std::to_string(n++);
+    CHECK(docker.exec(name, {"/bin/cat", file}).status == 1);
+    return file;
+  };
+  Tracer columns("opensnoop", {"-j", "-o", "container_name,requested", "-n", "cat"});
+  Tracer fresh("opensnoop", {"-j", "-o", "container_name,requested", "-n", "cat", "--container", "needle-new"});
+  Tracer stale("opensnoop", {"-j", "-o", "container_name,requested", "-n", "cat", "--container", "needle-old"});
+  Tracer without("opensnoop", {"-j", "-o", "container_name,requested", "-n", "cat", "--exclude-container", "needle-old"});
+  const std::string before = open_in("needle-old");
+  REQUIRE(docker.docker({"rename", "needle-old", "needle-new"}).status == 0);
+  usleep(1'500'000);  // this is what is promised
+  const std::string after = open_in("needle-new");
+  const auto said = [&](Tracer& tracer) {
+    tracer.stop();
+    CHECK(tracer.lost() == 0);
+    std::string all;
+    for (const Json& e : tracer.events())
+      if (e["requested"] == before || e["requested"] == after)
+        all += (e["requested"] == before ? "before=" : "after=") + e["container_name"].dump() + " ";
+    return all;
+  };
+  CHECK(said(columns) == "before=\"needle-old\" after=\"needle-new\" ");
+  CHECK(said(fresh) == "after=\"needle-new\" ");
+  CHECK(said(stale) == "before=\"needle-old\" ");
+  CHECK(said(without) == "after=\"needle-new\" ");
+  docker.docker({"rm", "--force", "needle-new"});
+}
+
+TEST_CASE("O: Docker's data root on the command line alone, and in the network of another container") {
+  TempDir dir;
+  for (const bool state : {true, false}) {
+    INFO("containerd's state " << (state ? "is where it is looked for" : "is not there"));
+    Docker docker({}, {"--data-root", dir / ("data" + std::to_string(state)), "--exec-root", dir / ("exec" + std::to_string(state))});
+    docker.start("needle-one");
+    const Result two = docker.docker({"run", "--detach", "--network", "container:needle-one", "--security-opt", "apparmor=unconfined", "--name", "needle-two",
+                                      Docker::kImage, "/bin/sleep", "1000"});
+    if (two.status != 0) FAIL(two.err);
+    if (!state) check(mount("none", "/run/containerd", "tmpfs", 0, nullptr), "mount");
+    Tracer tracer("opensnoop", {"-j", "-o", "container_name,requested", "-n", "cat", "--container", "needle-two"});
+    if (!state) umount2("/run/containerd", MNT_DETACH);
+    CHECK(docker.exec("needle-one", {"/bin/cat", "/needle-one"}).status == 1);
+    CHECK(docker.exec("needle-two", {"/bin/cat", "/needle-two"}).status == 1);
+    tracer.stop();
+    CHECK(tracer.err().find("no container is") == std::string::npos);
+    int shown = 0;
+    for (const Json& e : tracer.events()) {
+      CHECK(e["requested"] != "/needle-one");
+      if (e["requested"] != "/needle-two") continue;
+      CHECK(e["container_name"] == "needle-two");
+      shown++;
+    }
+    CHECK(shown == 1);
+    docker.docker({"rm", "--force", "needle-two"});
+  }
+}
+
+TEST_CASE("S9: a container whose name is not known says so, and so does the tool at its start") {
+  Box box('e');
+  TempDir dir;
+  const std::string path = dir.file("f");
+  int go[2], done[2];
+  REQUIRE(pipe(go) == 0);
+  REQUIRE(pipe(done) == 0);
+  Actor actor([&](Json&) {
+    box.enter();
+    char c = 0;
+    (void)!write(done[1], "x", 1);
+    (void)!read(go[0], &c, 1);
+    close(open(path.c_str(), O_RDONLY));
+    Box::leave();
+  });
+  actor.start();
+  char c = 0;
+  REQUIRE(read(done[0], &c, 1) == 1);
+  Tracer tracer("opensnoop", {"-o", "container,container_name,image", "--path", path, "-p", actor.id()});
+  Tracer filtered("opensnoop", {"--container", "needle-nosuch", "--path", path, "-p", actor.id()});
+  REQUIRE(write(go[1], "x", 1) == 1);
+  actor.finish();
+  tracer.stop(), filtered.stop();
+  REQUIRE(!tracer.lines().empty());
+  CHECK(tracer.lines().back().starts_with(box.id.substr(0, 12)));
+  std::istringstream in(tracer.lines().back());
+  std::string id, name, image;
+  in >> id >> name >> image;
+  CHECK(name == "?");
+  CHECK(image == "?");
+  CHECK(filtered.err().find("opensnoop: no container is 'needle-nosuch' yet\nopensnoop: of ") != std::string::npos);
+  CHECK(filtered.err().find(" containers that run the names are not known") != std::string::npos);
 }
 
 TEST_CASE("Kubernetes: by pod and namespace") {

@@ -9,6 +9,7 @@
 #include <pty.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <thread>
 
 using namespace harness;
 namespace fs = std::filesystem;
@@ -500,6 +502,37 @@ TEST_CASE("datagrams where the cgroup hooks are refused") {
       }
     }
   }
+}
+
+TEST_CASE("P: a parent whose first thread has ended still has a program") {
+  TempDir dir;
+  for (const Kind& k : kinds(dir))
+    for (const std::string& tier : tiers(k.tool))
+      for (const int more : {0, 40}) {
+        if (more && k.tool != "opensnoop") continue;
+        INFO(k.tool << ", " << k.name << ", " << tier << ", " << more);
+        const std::string comm = own_name("orphan");
+        Json truth;
+        const auto events = traced(k, tier, comm, [&](Json& t) {
+          t["exe"] = link_of("/proc/self/exe");
+          const pid_t parent = static_cast<pid_t>(check(fork(), "fork"));
+          if (parent == 0) {
+            std::vector<std::thread> others;
+            for (int i = 0; i < more; i++) others.emplace_back([] { pause(); });
+            std::thread([&] {
+              while (slurp("/proc/self/task/" + std::to_string(getpid()) + "/stat").find(") Z ") == std::string::npos) sched_yield();
+              int status = 1;
+              waitpid(child_named(comm, k.deed), &status, 0);
+              _exit(status);
+            }).detach();
+            syscall(SYS_exit, 0);  // this thread alone
+          }
+          reap(parent);
+        }, &truth);
+        REQUIRE(events.size() == 1);
+        CHECK(events[0]["pexe"] == truth["exe"]);
+        CHECK(events[0]["comm"] == comm);
+      }
 }
 
 TEST_CASE("nspid: in a pid namespace of its own") {

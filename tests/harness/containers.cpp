@@ -203,10 +203,10 @@ pid_t Containerd::pid(const std::string& name) {
   return -1;
 }
 
-Docker::Docker(Args options) : options_(std::move(options)), containerd_(start_containerd()) {
+Docker::Docker(Args options, Args of_daemon) : options_(std::move(options)), containerd_(start_containerd()) {
   daemon_ = std::make_unique<Daemon>(
       Args{"dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "--containerd", kContainerdSocket, "--host",
-           std::string("unix://") + kDockerSocket, "--pidfile", "/run/docker/docker.pid"},
+           std::string("unix://") + kDockerSocket, "--pidfile", "/run/docker/docker.pid"} + of_daemon,
       [] { return serves(kDockerSocket); });
   const Rootfs rootfs;
   must({"sh", "-c", "tar -C \"$0\" -c . | docker -H \"$1\" import - \"$2\"", rootfs.path(), std::string("unix://") + kDockerSocket, kImage});

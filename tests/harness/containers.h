@@ -93,7 +93,7 @@ class Containerd : public Runtime {
 
 class Docker : public Runtime {
  public:
-  explicit Docker(Args options = {});  // of docker run
+  explicit Docker(Args options = {}, Args of_daemon = {});  // of docker run, of dockerd
   ~Docker() override;
   void start(const std::string& name) override;
   Result run(const std::string& name, const Args& command) override;
