@@ -198,7 +198,7 @@ static __always_inline int report_by(const struct request *q, struct change *c, 
 			append_name(r, &e->path, &e->requested, q->dfd, q->name, q->kernel_name);
 		}
 	}
-	if (!path_wanted(r, &e->path))
+	if (!path_wanted(r, &e->path, !dentry))
 		return event_drop(r), 0;
 	if (c->inode) {
 		e->dev = c->dev;

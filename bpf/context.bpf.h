@@ -278,9 +278,9 @@ int BPF_PROG(lineage__tp_exit, struct task_struct *task)
 }
 
 /* ---- The rest. */
-static __always_inline void append_marked_path(struct record *r, struct ev_str *s, const struct path *path)
+static __always_inline void append_marked_path(struct record *r, struct ev_str *s, const struct path *path, struct task_struct *task)
 {
-	append_path(r, s, path);
+	append_path_for(r, s, path, task);
 	if (unlinked(READ(path, dentry)))
 		s->mark |= EV_STR_DELETED;
 }
@@ -328,7 +328,7 @@ static __always_inline void append_exe(struct record *r, struct ev_str *s, struc
 	}
 	exe = READ(mm, exe_file);
 	if (exe)
-		append_marked_path(r, s, (void *)exe + bpf_core_field_offset(struct file, f_path));
+		append_marked_path(r, s, (void *)exe + bpf_core_field_offset(struct file, f_path), task);
 }
 
 /* Makes room for a struct context, or returns NULL. */
@@ -391,7 +391,7 @@ __noinline int fill_context(__u32 slot)
 		struct fs_struct *fs = READ(task, fs);
 
 		if (fs)
-			append_marked_path(r, &c->cwd, (void *)fs + bpf_core_field_offset(struct fs_struct, pwd));
+			append_marked_path(r, &c->cwd, (void *)fs + bpf_core_field_offset(struct fs_struct, pwd), task);
 	}
 	if (filter.want & WANT_PEXE)
 		append_exe(r, &c->pexe, parent);

@@ -84,11 +84,13 @@ struct ev_str {
 	__u16 len;
 	__u32 mark; /* how many bytes are missing at the end, and EV_STR_* */
 };
-#define EV_STR_MISSING 0x1fffffffu
+#define EV_STR_MISSING 0x07ffffffu
 #define EV_STR_UNKNOWN EV_STR_MISSING /* of none of its bytes: it is not known whether there is one */
-#define EV_STR_DETACHED 0x80000000u /* a path whose mount is in no mount namespace */
-#define EV_STR_DEEP 0x40000000u     /* a path with its beginning cut off */
+#define EV_STR_DETACHED 0x80000000u /* a path that no mount namespace shows: of a mount in none, or above a mount's root */
+#define EV_STR_DEEP 0x40000000u     /* a path whose beginning is missing */
 #define EV_STR_DELETED 0x20000000u  /* a path whose name has been removed */
+#define EV_STR_FOREIGN 0x10000000u  /* a path of another mount namespace than the process's */
+#define EV_STR_FOUND 0x08000000u    /* of a failed exec: the file itself was found and opened */
 
 /* The same bytes, but NUL-terminated words: an argv. */
 struct ev_strv {

@@ -7,8 +7,11 @@
 
 #include "execsnoop.h"
 #include "context.bpf.h"
+#include "interrupted.bpf.h"
 #include "syscall.bpf.h"
 #include "trampoline.bpf.h"
+
+#include <asm-generic/errno.h>
 
 #define ARGS_MAX 32768
 #define NAME_MAX 4096
@@ -319,6 +322,7 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 	__u32 tid = current_pid_tgid();
 	struct mm_struct *mm = READ(task, mm);
 	struct before *b = bpf_map_lookup_elem(&befores, &tid);
+	const char *name, *interp;
 	struct exec_event *e;
 	struct record *r;
 
@@ -330,7 +334,11 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 		goto out;
 	e = event_of(r, exec_event);
 	append_program(r, e, READ(mm, exe_file));
-	if (!path_wanted(r, &e->exe.path)) {
+	name = READ(bprm, filename);
+	interp = READ(bprm, interp);
+	if (interp != name && (path_filter || filter.want & WANT_NAMES))
+		append_name(r, &e->script, &e->requested, AT_FDCWD, name, true);
+	if (!path_wanted(r, &e->exe.path, false) && (interp == name || !path_wanted(r, &e->script, true))) {
 		event_drop(r);
 		goto out;
 	}
@@ -346,20 +354,55 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 		e->old_caps = EV_NONE64;
 	}
 	if (filter.want & WANT_NAMES) {
-		const char *name = READ(bprm, filename), *interp = READ(bprm, interp);
-
-		if (interp == name) {
+		if (interp == name)
 			append_kernel_str(r, &e->requested, name);
-		} else {
-			append_name(r, &e->script, &e->requested, AT_FDCWD, name, true);
+		else
 			append_kernel_str(r, &e->interpreter, interp);
-		}
 	}
 	fill_actor(e);
 	append_args(r, e, mm, READ(bprm, argc));
 	event_submit(r);
 out:
 	return forget_before();
+}
+
+/* The file that an exec which fails now has opened, or NULL: it waits to be closed until the thread goes back to its program, see
+ * fput() in fs/file_table.c. Nothing if there are more: of a script and its interpreter it is not known which is which. */
+static __always_inline struct file *file_of_work(struct callback_head *work)
+{
+	struct file___task_work *newer = NULL;
+	struct file___rcuhead *middle = NULL;
+
+	if (bpf_core_field_exists(newer->f_task_work))
+		return (void *)work - bpf_core_field_offset(struct file___task_work, f_task_work);
+	if (bpf_core_field_exists(middle->f_rcuhead))
+		return (void *)work - bpf_core_field_offset(struct file___rcuhead, f_rcuhead);
+	return (void *)work - bpf_core_field_offset(struct file___u, f_u.fu_rcuhead);
+}
+
+static __always_inline struct file *exec_opened(void)
+{
+	struct callback_head *work = READ(current_task(), task_works);
+	struct file *found = NULL;
+
+	for (int i = 0; i < 4 && work; i++) {
+		struct file *file = file_of_work(work);
+		struct inode *inode = READ(file, f_inode);
+
+		if (READ(file, f_flags) & FMODE_EXEC && (READ(inode, i_mode) & S_IFMT) == S_IFREG) {
+			if (found)
+				return NULL;
+			found = file;
+		}
+		work = READ(work, next);
+	}
+	return work ? NULL : found;
+}
+
+/* Errors that read as if the file were not there, or not to be had. */
+static __always_inline bool misleads(long ret)
+{
+	return ret == -ENOENT || ret == -EACCES || ret == -ENOTDIR || ret == -ELOOP || ret == -ENAMETOOLONG || ret == -EPERM;
 }
 
 /* An exec that failed, when the call returns. `name`: the kernel's copy of the name, or NULL. */
@@ -392,14 +435,24 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 		e->args.s.mark = 1;
 		path = NULL;
 	} else {
-		struct file *file = NULL;
+		struct file *file = NULL, *opened = misleads(ret) ? exec_opened() : NULL;
 		char first = 1;
 
 		if (at && args[4] & AT_EMPTY_PATH)
 			bpf_probe_read_user(&first, 1, path);
 		if (!first)
 			file = fd_file(args[0]);
-		if (file) {
+		if (opened) { /* so what is missing is its interpreter, or its loader */
+			append_program(r, e, opened);
+			e->exe.path.mark |= EV_STR_FOUND;
+			src = SRC_KERNEL;
+			if (filter.want & WANT_NAMES) {
+				if (name)
+					append_kernel_str(r, &e->requested, name->s);
+				else
+					append_user_str(r, &e->requested, path);
+			}
+		} else if (file) {
 			append_program(r, e, file);
 			src = SRC_FD;
 		} else {
@@ -415,7 +468,7 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 		fill_before(&now);
 		fill_old(e, &now);
 	}
-	if (!path_wanted(r, &e->exe.path))
+	if (!path_wanted(r, &e->exe.path, src != SRC_FD && !(e->exe.path.mark & EV_STR_FOUND)))
 		return event_drop(r);
 	fill_header(&e->h);
 	append_context(r);
@@ -434,11 +487,11 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 	event_submit(r);
 }
 
-/* A call that is interrupted while it waits is made again by itself, or its thread dies, as when
- * another one's exec comes first: nothing has failed. */
+/* One that is interrupted while it waits is made again by itself, or its thread dies, as when another one's exec comes first:
+ * nothing has failed. */
 static __always_inline bool has_failed(long ret)
 {
-	return ret < 0 && (ret > -ERESTARTSYS || ret < -ERESTART_RESTARTBLOCK);
+	return ret < 0 && !is_restart(ret);
 }
 
 SEC("?tp_btf/sys_exit")

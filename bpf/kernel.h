@@ -20,13 +20,19 @@
 /* include/linux/err.h */
 #define MAX_ERRNO 4095
 #define ESTALE 116
-#define ERESTARTSYS 512 /* to ERESTART_RESTARTBLOCK: a program never sees them */
+#define ERESTARTSYS 512 /* to ERESTART_RESTARTBLOCK: a program never sees them; see interrupted.bpf.h */
+#define ERESTARTNOINTR 513
 #define ERESTART_RESTARTBLOCK 516
 #define IS_ERR_OR_NULL(p) (!(p) || (unsigned long)(p) >= (unsigned long)-MAX_ERRNO)
 
 /* include/linux/proc_ns.h: anonymous namespaces, of mounts that are attached nowhere, have a number
  * below, or none. */
 #define MNT_NS_INIT_INO 0xeffffff8u
+
+/* include/uapi/asm-generic/signal.h, signal-defs.h */
+#define SIG_DFL 0
+#define SIG_IGN 1
+#define SA_RESTART 0x10000000
 
 /* include/uapi/linux/stat.h, fcntl.h, magic.h */
 #define S_IFMT 0170000
@@ -42,6 +48,10 @@
 #define O_CREAT 0100
 #define O_EXCL 0200
 #define O_TRUNC 01000
+#define O_EXCL 0200
+#define O_NOCTTY 0400
+#define O_PATH 010000000
+#define O_CLOEXEC 02000000
 #define RESOLVE_CACHED 0x20
 #define O_NONBLOCK 04000
 #define O_TMPFILE 020000000 /* without O_DIRECTORY, which is part of it for a program */
@@ -56,9 +66,15 @@
 #define TMPFS_MAGIC 0x01021994
 #define RAMFS_MAGIC 0x858458f6
 #define HUGETLBFS_MAGIC 0x958458f6
+#define PIPEFS_MAGIC 0x50495045
+#define SOCKFS_MAGIC 0x534f434b
+#define NSFS_MAGIC 0x6e736673
+#define ANON_INODE_FS_MAGIC 0x09041934
+#define PID_FS_MAGIC 0x50494446
+#define DMA_BUF_MAGIC 0x444d4142
 
 /* include/linux/fs.h, sched.h, arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
-#define FMODE_EXEC 0x20
+#define FMODE_EXEC 0x20 /* also of f_flags: __FMODE_EXEC */
 #define FMODE_CREATED 0x100000
 #define PF_KTHREAD 0x00200000
 #define PF_IO_WORKER 0x00000010
@@ -186,6 +202,7 @@ struct thread_info {
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
+	__u64 pc;
 	__u64 orig_x0;
 	__s32 syscallno;
 };
@@ -195,7 +212,11 @@ struct thread_info {
 };
 #endif
 
+struct proc_ns_operations {
+	const char *name;
+};
 struct ns_common {
+	const struct proc_ns_operations *ops;
 	unsigned int inum;
 };
 struct mnt_namespace {
@@ -254,6 +275,7 @@ struct inode {
 	unsigned int i_nlink;
 	unsigned int i_rdev;
 	struct super_block *i_sb;
+	void *i_private;
 };
 struct inode___times { /* before 6.6 (13bc24457850); i_mtime until 6.7 (12cd44023651) */
 	struct timespec64 i_ctime, i_mtime;
@@ -305,6 +327,29 @@ struct file {
 	unsigned int f_flags;
 	unsigned int f_mode;
 	void *private_data;
+};
+struct callback_head {
+	struct callback_head *next;
+	void *func;
+};
+/* Where a file that is to be closed hangs in the list of its task's work, see fput(): since 6.6 or so, */
+struct file___task_work {
+	struct callback_head f_task_work;
+};
+struct file___rcuhead { /* since 6.0 or so, */
+	struct callback_head f_rcuhead;
+};
+struct file___u { /* and before */
+	struct {
+		struct callback_head fu_rcuhead;
+	} f_u;
+};
+struct sigaction {
+	void *sa_handler;
+	unsigned long sa_flags;
+};
+struct k_sigaction {
+	struct sigaction sa;
 };
 struct fdtable {
 	unsigned int max_fds;
@@ -454,6 +499,7 @@ struct task_struct {
 	void *io_uring; /* it has used one */
 	struct pid *thread_pid;
 	struct css_set *cgroups;
+	struct callback_head *task_works;
 	__u64 start_boottime;
 	kuid_t loginuid;
 	unsigned int sessionid;

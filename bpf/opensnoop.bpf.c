@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "opensnoop.h"
 #include "context.bpf.h"
+#include "interrupted.bpf.h"
 #include "syscall.bpf.h"
 #include "trampoline.bpf.h"
 
@@ -18,6 +19,8 @@ struct request {
 	__u64 flags, mode, resolve;
 	int dfd;
 	__u32 via;
+	__u32 claimed; /* flags that may have been others: they are read from memory that the caller can change */
+	__u32 unused;
 };
 
 /* What is kept of an open of io_uring, which the kernel forgets when it has been tried. */
@@ -70,6 +73,7 @@ static __always_inline void request_of(struct request *q, const struct call *cal
 		q->name = (void *)args[1];
 		/* flags, mode, resolve lie there in the same order; user memory, so only a claim */
 		bpf_probe_read_user(&q->flags, 3 * sizeof(__u64), (void *)args[2]);
+		q->claimed = ~0u;
 		break;
 	case VIA_open_by_handle_at:
 		q->flags = (__u32)args[2];
@@ -90,14 +94,34 @@ static __always_inline void result_of(struct result *res, int ret)
 		res->src = SRC_FD;
 }
 
+/* Corrects flags that are but a claim by those of the file, which keeps all but a few (do_dentry_open() in fs/open.c). */
+#define FLAGS_NOT_KEPT (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+static __always_inline void know_flags(struct request *q, struct file *file)
+{
+	__u32 kept, claimed = FLAGS_NOT_KEPT;
+
+	if (!q->claimed || !file)
+		return;
+	kept = READ(file, f_flags) & ~(O_LARGEFILE | FLAGS_NOT_KEPT);
+	if (kept & O_PATH || (READ(file, f_inode, i_mode) & S_IFMT) == S_IFDIR) /* of which none is made, nor cut */
+		claimed = O_CLOEXEC;
+	q->flags = kept | (q->flags & (claimed | O_LARGEFILE));
+	q->claimed = claimed;
+	if (READ(file, f_mode) & FMODE_CREATED)
+		q->flags |= O_CREAT;
+}
+
+/* What may be asked for is. */
 static __always_inline bool wanted(const struct request *q, int err)
 {
+	__u32 access = q->claimed & O_ACCMODE ? ~0u : 1u << (q->flags & O_ACCMODE);
+
 	if (filter.set & FILTER_FAILED && !err)
 		return false;
-	if (only_writes && !(q->flags & O_ACCMODE)) /* O_RDONLY */
+	if (only_writes && !(access & ~1u)) /* O_RDONLY */
 		return false;
 	if (flags_any || access_any)
-		return q->flags & flags_any || access_any >> (q->flags & O_ACCMODE) & 1;
+		return (q->flags | q->claimed) & flags_any || access_any & access;
 	return true;
 }
 
@@ -150,7 +174,7 @@ static __always_inline int report(const struct request *q, const struct result *
 		e->owner = e->group = EV_NONE;
 		e->perm = e->type = e->created = e->deleted = EV_NONE;
 	}
-	if (!path_wanted(r, &e->path))
+	if (!path_wanted(r, &e->path, !file))
 		return event_drop(r), 0;
 	if (res->by)
 		e->h = *res->by;
@@ -161,7 +185,7 @@ static __always_inline int report(const struct request *q, const struct result *
 	e->h.src = res->src;
 	e->h.via = q->via;
 	e->fd = res->fd;
-	e->err = res->err;
+	e->err = error_seen(res->err);
 	e->flags = q->flags;
 	e->resolve = q->resolve;
 	e->mode = q->flags & (O_CREAT | O_TMPFILE) ? q->mode & 07777 : EV_NONE;
@@ -183,11 +207,39 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 	if (!open_exits(&call, regs) || (filter.set & FILTER_FAILED && ret >= 0) || filtered_out())
 		return 0;
 	exit_args(&call, regs);
+	if (is_restart(ret)) {
+		keep_interrupted(&call, ret);
+		return 0;
+	}
 	request_of(&q, &call);
-	if (!wanted(&q, ret < 0 ? -ret : 0))
+	if (!q.claimed && !wanted(&q, ret < 0 ? -ret : 0))
 		return 0;
 	result_of(&res, ret);
+	if (q.claimed) {
+		know_flags(&q, res.file);
+		if (!wanted(&q, res.err))
+			return 0;
+	}
 	return report(&q, &res);
+}
+
+/* The end of one that was interrupted. The same in both tiers. */
+static __always_inline int interrupted_by(int sig, const struct k_sigaction *action)
+{
+	struct result res = {.fd = -1, .err = EINTR, .src = SRC_USER};
+	struct request q;
+	struct call call;
+
+	if (!ends_interrupted(&call, sig, action))
+		return 0;
+	request_of(&q, &call);
+	return wanted(&q, EINTR) ? report(&q, &res) : 0;
+}
+
+SEC("?tp_btf/signal_deliver")
+int BPF_PROG(open__tp_opt_signal, int sig, void *info, struct k_sigaction *action)
+{
+	return interrupted_by(sig, action);
 }
 
 /* What the caller asked io_uring for, but for the name. */
@@ -346,12 +398,17 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 	}
 	o.q.dfd = dfd;
 	o.q.name = BPF_CORE_READ(name, name);
+	if (o.q.claimed) {
+		o.q.flags = (flags & ~(O_LARGEFILE | O_CLOEXEC)) | (o.q.flags & (O_LARGEFILE | O_CLOEXEC));
+		o.q.mode = BPF_CORE_READ(op, mode);
+		o.q.claimed = O_CLOEXEC;
+	}
 	if (!IS_ERR_OR_NULL(file)) {
 		o.file = file;
 	} else {
 		struct result res = {.fd = -1, .err = -(long)file, .src = SRC_KERNEL, .kernel_name = true};
 
-		if (u) /* its end is going to tell */
+		if (u || (!uring && is_restart((long)file))) /* its end is going to tell */
 			return 0;
 		if (wanted(&o.q, res.err) && !(uring && will_retry(&o.q, flags, (long)file)))
 			report(&o.q, &res);
@@ -431,9 +488,20 @@ int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, 
 	bpf_map_delete_elem(&opened, &tid);
 	if (known || filtered_out() || !open_runs(&call))
 		return 0;
+	if (is_restart(ret)) {
+		keep_interrupted(&call, ret);
+		return 0;
+	}
 	request_of(&q, &call);
 	result_of(&res, ret);
+	know_flags(&q, res.file);
 	return wanted(&q, res.err) ? report(&q, &res) : 0;
+}
+
+SEC("?tp_btf/signal_deliver")
+int BPF_PROG(open__fentry_opt_signal, int sig, void *info, struct k_sigaction *action)
+{
+	return interrupted_by(sig, action);
 }
 
 /* open_by_handle_at(2) has its own way to a file. */

@@ -31,6 +31,15 @@ static __always_inline void copy_name(struct record *r, __u32 pos, __u32 n, cons
 	}
 }
 
+/* A mark of r->path_mark that stays there: the walk has ended at a dentry without a parent that is no mount's root. */
+#define PATH_ORPHAN (1ull << 32)
+
+/* Whether a mount namespace is one that can be entered: not that of kernel mounts, of mounts that are attached nowhere, or none. */
+static __always_inline bool is_namespace(const struct mnt_namespace *ns)
+{
+	return !IS_ERR_OR_NULL(ns) && READ(ns, ns.inum) >= MNT_NS_INIT_INO;
+}
+
 /* One step of the walk in record `slot`. Returns nonzero when there is nothing left to do. */
 static __always_inline int path_step(__u32 slot)
 {
@@ -48,8 +57,10 @@ static __always_inline int path_step(__u32 slot)
 		if (!up || up == mount) {
 			struct mnt_namespace *ns = READ(mount, mnt_ns);
 
-			if (IS_ERR_OR_NULL(ns) || READ(ns, ns.inum) < MNT_NS_INIT_INO)
+			if (!is_namespace(ns))
 				r->path_mark |= EV_STR_DETACHED;
+			else if (r->ns && r->ns != (__u64)ns)
+				r->path_mark |= EV_STR_FOREIGN;
 			return 1;
 		}
 		r->dentry = (__u64)READ(mount, mnt_mountpoint);
@@ -58,6 +69,10 @@ static __always_inline int path_step(__u32 slot)
 		return 0;
 	}
 	parent = READ(dentry, d_parent);
+	if (parent == dentry || !parent) {
+		r->path_mark |= PATH_ORPHAN;
+		return 1;
+	}
 	n = READ(dentry, d_name.len);
 	name = READ(dentry, d_name.name);
 	pos = r->pos;
@@ -66,12 +81,7 @@ static __always_inline int path_step(__u32 slot)
 		return 1;
 	}
 	copy_name(r, pos, n, name);
-	pos -= n;
-	if (parent == dentry || !parent) { /* in no tree: "memfd:name", or a subtree lost by its file system */
-		r->pos = pos;
-		return 1;
-	}
-	pos--;
+	pos -= n + 1;
 	r->path[pos & (PATH_BYTES - 1)] = '/';
 	r->pos = pos;
 	r->dentry = (__u64)parent;
@@ -98,17 +108,123 @@ __noinline int path_more_steps(__u32 slot)
 	return 0;
 }
 
-/* Leaves the path of r->dentry and r->mount in r->path[r->pos .. PATH_BYTES). */
+/* Leaves the path of r->dentry and r->mount in r->path[r->pos .. PATH_BYTES). Nonzero: but for its beginning. */
 __noinline int path_walk(__u32 slot)
 {
 	for (int i = 0; i < PATH_TURNS; i++)
 		if (path_more_steps(slot))
 			return 0;
+	return 1;
+}
+
+static __always_inline void prepend_byte(struct record *r, char c)
+{
+	__u32 pos = r->pos - 1;
+
+	r->path[pos & (PATH_BYTES - 1)] = c;
+	r->pos = pos;
+}
+
+#define PREPEND(r, literal)                                        \
+	do {                                                       \
+		_Pragma("unroll")                                  \
+		for (int i = sizeof(literal) - 2; i >= 0; i--)     \
+			prepend_byte((r), (literal)[i]);           \
+	} while (0)
+
+static __always_inline void prepend_name(struct record *r, const unsigned char *name, __u32 n)
+{
+	if (n > 255)
+		return;
+	copy_name(r, r->pos, n, name);
+	r->pos -= n;
+}
+
+/* Global: verified once. */
+__noinline int prepend_number(__u32 slot, __u64 number)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	if (!r)
+		return 0;
+	for (int i = 0; i < 20; i++) {
+		prepend_byte(r, '0' + number % 10);
+		number /= 10;
+		if (!number)
+			break;
+	}
 	return 0;
 }
 
-/* Appends the full path of `dentry` below `mnt`. */
-static __always_inline void append_dentry(struct record *r, struct ev_str *s, struct vfsmount *mnt, struct dentry *dentry)
+/* A walk's end where there is no mount's root, the rest of the path in r->path. Names what lies in no directory as /proc/PID/fd
+ * does, by the kernel's d_dname functions: but without the slash that it has in front of some, which are no paths either. What
+ * does lie in one is above the root of its mount, or its file system has not looked up where. */
+__noinline int path_orphan(__u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	const unsigned char *name;
+	struct dentry *dentry;
+	struct inode *inode;
+	char kind[32] = {};
+	__u64 magic;
+	__u32 n;
+	long len;
+
+	if (!r)
+		return 0;
+	dentry = (void *)r->dentry;
+	inode = READ(dentry, d_inode);
+	magic = READ(dentry, d_sb, s_magic);
+	name = READ(dentry, d_name.name);
+	n = READ(dentry, d_name.len);
+	switch (magic) {
+	case PIPEFS_MAGIC:
+	case SOCKFS_MAGIC:
+	case NSFS_MAGIC:
+		PREPEND(r, "]");
+		prepend_number(slot, READ(inode, i_ino));
+		PREPEND(r, ":[");
+		if (magic == PIPEFS_MAGIC) {
+			PREPEND(r, "pipe");
+		} else if (magic == SOCKFS_MAGIC) {
+			PREPEND(r, "socket");
+		} else {
+			struct ns_common *ns = READ(inode, i_private);
+
+			len = bpf_probe_read_kernel_str(kind, sizeof(kind), READ(ns, ops, name));
+			for (int i = sizeof(kind) - 1; i-- > 0;)
+				if (i + 1 < len)
+					prepend_byte(r, kind[i]);
+		}
+		return 0;
+	case PID_FS_MAGIC: /* since 6.9 */
+		PREPEND(r, "anon_inode:[pidfd]");
+		return 0;
+	case ANON_INODE_FS_MAGIC:
+		prepend_name(r, name, n);
+		PREPEND(r, "anon_inode:");
+		return 0;
+	case DMA_BUF_MAGIC:
+		PREPEND(r, ":");
+		break;
+	}
+	if (n != 1 || (bpf_probe_read_kernel(kind, 1, name), kind[0]) != '/') {
+		if (magic != DMA_BUF_MAGIC && r->pos != PATH_BYTES) /* a subtree that its file system has lost */
+			r->path_mark |= EV_STR_DETACHED | EV_STR_DEEP;
+		prepend_name(r, name, n);
+		return 0;
+	}
+	r->path_mark |= EV_STR_DETACHED;
+	if (READ(dentry, d_sb, s_root) != dentry)
+		r->path_mark |= EV_STR_DEEP;
+	else if (r->pos == PATH_BYTES)
+		PREPEND(r, "/");
+	return 0;
+}
+
+/* Appends the full path of `dentry` below `mnt`, for a process whose mount namespace is that of `task`. */
+static __always_inline void append_dentry_for(struct record *r, struct ev_str *s, struct vfsmount *mnt, struct dentry *dentry,
+					      struct task_struct *task)
 {
 	__u32 pos, off = r->len, n;
 
@@ -117,8 +233,12 @@ static __always_inline void append_dentry(struct record *r, struct ev_str *s, st
 	r->dentry = (__u64)dentry;
 	r->mount = (__u64)mount_of(mnt);
 	r->root = (__u64)READ(mnt, mnt_root);
-	path_walk(r->slot);
-	if (r->pos == PATH_BYTES) {
+	r->ns = (__u64)READ(task, nsproxy, mnt_ns);
+	if (path_walk(r->slot))
+		r->path_mark |= EV_STR_DEEP;
+	if (r->path_mark & PATH_ORPHAN) {
+		path_orphan(r->slot);
+	} else if (r->pos == PATH_BYTES) {
 		r->pos = PATH_BYTES - 1;
 		r->path[PATH_BYTES - 1] = '/';
 	}
@@ -136,10 +256,21 @@ static __always_inline void append_dentry(struct record *r, struct ev_str *s, st
 	r->len = off + n;
 }
 
+/* The same for the current process. */
+static __always_inline void append_dentry(struct record *r, struct ev_str *s, struct vfsmount *mnt, struct dentry *dentry)
+{
+	append_dentry_for(r, s, mnt, dentry, current_task());
+}
+
+static __always_inline void append_path_for(struct record *r, struct ev_str *s, const struct path *path, struct task_struct *task)
+{
+	append_dentry_for(r, s, READ(path, mnt), READ(path, dentry), task);
+}
+
 /* Appends the full path of `path`. */
 static __always_inline void append_path(struct record *r, struct ev_str *s, const struct path *path)
 {
-	append_dentry(r, s, READ(path, mnt), READ(path, dentry));
+	append_path_for(r, s, path, current_task());
 }
 
 /* Whether a directory entry has been removed: d_unlinked() in include/linux/dcache.h. */
@@ -161,18 +292,85 @@ static __always_inline struct file *fd_file(int fd)
 	return (void *)word_at(&files[fd]);
 }
 
+/* Whether the name in the record's bytes [from, end), which begins with a slash and ends with a NUL, has something that
+ * fold_name() takes away: a slash at its end or before another, a dot between two or behind the last. Eight bytes at a time, of
+ * which six may begin it. Global: verified once. */
+#define FOLD_TURNS 16
+__noinline int has_some_to_fold(__u32 slot, __u32 from, __u32 end)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	if (!r)
+		return 0;
+	for (__u32 i = 0; i < FOLD_TURNS && from < end; i++, from += 6) {
+		__u64 word = *(__u64 *)record_at(r, from);
+		__u64 slashes = equal_bytes(word, '/'), ends = slashes | equal_bytes(word, 0);
+
+		if (slashes & (ends >> 8 | (equal_bytes(word, '.') >> 8 & ends >> 16)))
+			return 1;
+	}
+	return 0;
+}
+
+static __always_inline bool has_to_fold(struct record *r, __u32 from, __u32 end)
+{
+	for (int i = 0; i <= STR_MAX / (6 * FOLD_TURNS) && from < end; i++, from += 6 * FOLD_TURNS)
+		if (has_some_to_fold(r->slot, from, end))
+			return true;
+	return false;
+}
+
+/* One byte of a name that is folded in place: it is read at fold_in, and goes to fold_out if it is to stay. */
+__noinline int fold_some(__u32 slot, __u32 end)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	if (!r)
+		return 1;
+	for (int i = 0; i < 64; i++) {
+		__u32 in = r->fold_in, out = r->fold_out;
+		char c, next;
+
+		if (in >= end)
+			return 1;
+		r->fold_in = in + 1;
+		c = *(char *)record_at(r, in);
+		next = *(char *)record_at(r, in + 1);
+		if (*(char *)record_at(r, out - 1) == '/' && (c == '/' || (c == '.' && (next == '/' || !next))))
+			continue;
+		*(char *)record_at(r, out) = c;
+		r->fold_out = out + 1;
+	}
+	return 0;
+}
+
+/* Takes needless slashes and dots away from the name in the record's bytes [from, end), which begins with a slash and ends with a
+ * NUL. Returns its new end. */
+static __always_inline __u32 fold_name(struct record *r, __u32 from, __u32 end)
+{
+	__u32 out;
+
+	r->fold_in = r->fold_out = from + 1;
+	for (int i = 0; i <= STR_MAX / 64; i++)
+		if (fold_some(r->slot, end))
+			break;
+	out = r->fold_out;
+	return out > from + 1 && *(char *)record_at(r, out - 1) == '/' ? out - 1 : out;
+}
+
 /* Appends `name`, as a system call was given it, made absolute: behind the path of the directory
  * `dfd`, of the working directory, or of the caller's root where that is not the namespace's.
- * `name` is the kernel's own copy, or else user memory. `whole` becomes all of it, `given` the
- * part that the caller named. Symlinks and ".." in it are not followed. */
+ * `name` is the kernel's own copy, or else user memory. `whole` becomes all of it, with "//" and
+ * "/." folded, `given` the part that the caller named, as it is. Symlinks and ".." in it are not followed. */
 static __always_inline void append_name(struct record *r, struct ev_str *whole, struct ev_str *given, int dfd,
 					const char *name, bool kernel)
 {
 	struct task_struct *task = current_task();
 	struct fs_struct *fs = READ(task, fs);
 	const struct path *base = NULL;
-	__u32 start = r->len;
+	__u32 start = r->len, from, end;
 	char first = 0;
+	long n;
 
 	if (kernel ? bpf_probe_read_kernel(&first, 1, name) : bpf_probe_read_user(&first, 1, name))
 		return;
@@ -195,13 +393,20 @@ static __always_inline void append_name(struct record *r, struct ev_str *whole, 
 			r->len++;
 		}
 	}
-	if (kernel)
-		append_kernel_str(r, given, name);
-	else
-		append_user_str(r, given, name);
+	from = first == '/' ? r->len : r->len - 1;
+	n = kernel ? append_kernel_str(r, given, name) : append_user_str(r, given, name);
+	if (n < 0)
+		given->mark |= 1;
+	end = r->len;
 	whole->off = start;
-	whole->len = r->len - start;
 	whole->mark |= given->mark;
+	if ((base || first == '/') && n > 0 && has_to_fold(r, from, end)) {
+		append_kernel(r, given, record_at(r, given->off), given->len); /* elsewhere: here it is changed */
+		end = fold_name(r, from, end);
+		if (end == from + 1 && from > start)
+			end = from; /* nothing is left but the slash */
+	}
+	whole->len = end - start;
 }
 
 /* --path: strings that paths must begin with. */
@@ -213,7 +418,17 @@ struct {
 	__type(value, __u8);
 } path_prefixes SEC(".maps");
 
+/* The same strings as symbolic links name them: what failed is known by the name asked for, links in it not followed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct prefix);
+	__type(value, __u8);
+} asked_prefixes SEC(".maps");
+
 const volatile bool path_filter = false;
+const volatile bool asked_filter = false; /* there are such */
 /* What all of them begin with, eight bytes at most: compared first. */
 const volatile __u64 path_begin = 0, path_begin_mask = 0;
 
@@ -265,7 +480,7 @@ __noinline int begins_elsewhere(__u64 vfsmount, __u64 at)
 			dentry = parent;
 		}
 	}
-	if (!whole || !first)
+	if (!whole || !first || !is_namespace(READ(mount, mnt_ns)))
 		return 0;
 	bits = component_bits(first);
 	if (second) {
@@ -282,24 +497,31 @@ static __always_inline bool is_elsewhere(const struct vfsmount *mnt, const struc
 	return path_filter && path_begin_mask > 0xff /* more than a slash */ && begins_elsewhere((__u64)mnt, (__u64)dentry);
 }
 
-/* Whether --path asks for the path at `s` of the record, which is not its first byte. The key has the path where it is, and its
- * length in the place of what is before. */
-static __always_inline bool path_wanted(struct record *r, const struct ev_str *s)
+/* Whether a path may be below any directory that --path names: its beginning is missing, or all of it. */
+static __always_inline bool may_be_anywhere(const struct ev_str *s)
+{
+	return !s->len || s->mark & (EV_STR_DEEP | EV_STR_DETACHED) || (s->mark & EV_STR_MISSING && s->len < PREFIX_BYTES);
+}
+
+/* Whether --path asks for the path at `s` of the record, which is not its first byte, or may ask for it. `asked`: it is what a caller
+ * asked for, symbolic links not followed. The key has the path where it is, and its length in the place of what is before. */
+static __always_inline bool path_wanted(struct record *r, const struct ev_str *s, bool asked)
 {
 	__u32 n = s->len, before;
 	struct prefix *key;
 	__u64 *begin;
 	bool wanted;
 
-	if (!path_filter)
+	if (!path_filter || may_be_anywhere(s))
 		return true;
+	asked = asked && asked_filter;
 	begin = record_at(r, s->off);
-	if ((*begin ^ path_begin) & path_begin_mask)
+	if (!asked && (*begin ^ path_begin) & path_begin_mask)
 		return false;
 	key = record_at(r, s->off - sizeof(key->bits));
 	before = key->bits;
 	key->bits = (n < PREFIX_BYTES ? n : PREFIX_BYTES) * 8;
-	wanted = bpf_map_lookup_elem(&path_prefixes, key);
+	wanted = bpf_map_lookup_elem(&path_prefixes, key) || (asked && bpf_map_lookup_elem(&asked_prefixes, key));
 	key->bits = before;
 	return wanted;
 }

@@ -357,6 +357,8 @@ void put_json_marks(Buffer& out, std::string_view key, const ev_str& s) {
   if (s.mark & EV_STR_DEEP) put_suffixed_true(out, key, "_cut");
   if (s.mark & EV_STR_DETACHED) put_suffixed_true(out, key, "_detached");
   if (s.mark & EV_STR_DELETED) put_suffixed_true(out, key, "_deleted");
+  if (s.mark & EV_STR_FOREIGN) put_suffixed_true(out, key, "_foreign");
+  if (s.mark & EV_STR_FOUND) put_suffixed_true(out, key, "_found");
 }
 
 void put_text_missing(Buffer& out, const ev_str& s) {
@@ -497,9 +499,11 @@ static bool not_known(const ev_str& s) { return s.len == 0 && (s.mark & EV_STR_M
 void Format<ev_str>::text(Buffer& out, const ev_str& s, Record r, Blanks b) {
   if (not_known(s)) return out.push_back('?');
   if (s.mark & EV_STR_DELETED) out += "\\deleted:";
+  if (s.mark & EV_STR_FOUND) out += "\\found:";
+  if (s.mark & EV_STR_FOREIGN) out += "\\foreign:";
   if (s.mark & EV_STR_DETACHED) out += "\\detached:";
   if (s.mark & EV_STR_DEEP) out += "\\...";
-  put_text(out, r.str(s), b);
+  if (s.len > 0 || !(s.mark & EV_STR_DEEP)) put_text(out, r.str(s), b);
   put_text_missing(out, s);
 }
 

@@ -4,30 +4,11 @@
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <map>
 
 namespace needle {
-
-prefix prefix_of(std::string_view path) {
-  if (path.empty() || path.size() > PREFIX_BYTES)
-    throw BadUsage(fmt::format("--path: a prefix of {} bytes; give 1 to {}", path.size(), PREFIX_BYTES));
-  prefix key{};
-  key.bits = static_cast<__u32>(path.size() * 8);
-  path.copy(key.bytes, path.size());
-  return key;
-}
-
-void keep_common(const prefix& prefix, bool first, __u64& bytes, __u64& mask) {
-  __u64 own = 0;
-  std::memcpy(&own, prefix.bytes, sizeof own);
-  const unsigned same = first ? std::min(prefix.bits, 64u) / 8 : std::countr_zero((own ^ bytes) | ~mask) / 8;
-  mask = same == 8 ? ~0ull : (1ull << same * 8) - 1;
-  bytes = own & mask;
-}
 
 void MapEntries::add(bpf_map* map, std::span<const std::byte> key) {
   entries_.push_back({map, {key.begin(), key.end()}});

@@ -5,6 +5,7 @@
 #include "column.h"
 #include "error.h"
 #include "filter.h"
+#include "path_prefixes.h"
 
 #include <bpf/libbpf.h>
 
@@ -120,12 +121,6 @@ class MapEntries {
   std::vector<Entry> entries_;
 };
 
-// A key of the trie behind --path. Throws BadUsage.
-prefix prefix_of(std::string_view path);
-
-// Makes of `bytes`, where `mask` has ones, what this prefix and those before have in common: eight bytes at most. 0, 0: nothing.
-void keep_common(const prefix& prefix, bool first, __u64& bytes, __u64& mask);
-
 // An option of the tool's own. It is applied after the object is opened, before it is loaded:
 // it sets constants of the BPF programs, or adds map entries. Throws BadUsage.
 struct Option {
@@ -184,10 +179,18 @@ template <class S> struct Skeleton {
   static consteval Option path_prefix() {
     return {"--path", "PREFIX", "only paths that begin so (repeatable; end with / for a directory)",
             [](std::string_view v, MapEntries& entries) {
-              const prefix p = prefix_of(v);
-              entries.add(s->maps.path_prefixes, p);
-              keep_common(p, !s->rodata->path_filter, s->rodata->path_begin, s->rodata->path_begin_mask);
-              s->rodata->path_filter = true;
+              prefix_of(v);  // throws
+              const PathPrefixes& all = path_prefixes(v);
+              for (const std::string& path : all.paths) {
+                const prefix p = prefix_of(path);
+                entries.add(s->maps.path_prefixes, p);
+                keep_common(p, !s->rodata->path_filter, s->rodata->path_begin, s->rodata->path_begin_mask);
+                s->rodata->path_filter = true;
+              }
+              for (const std::string& name : all.names) {
+                entries.add(s->maps.asked_prefixes, prefix_of(name));
+                s->rodata->asked_filter = true;
+              }
             }};
   }
 };
