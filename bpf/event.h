@@ -16,7 +16,7 @@
 #endif
 
 EV_SCALAR(ev_time, __u64);     /* ns, CLOCK_BOOTTIME */
-EV_SCALAR(ev_start, __u64);    /* the same, of a process: when it started */
+EV_SCALAR(ev_start, __u64);    /* the same, of a process: when it started; with its id, its identity */
 EV_SCALAR(ev_wall, __s64);     /* ns since 1970: a file's own time stamp */
 EV_SCALAR(ev_duration, __u64); /* ns; EV_NONE64: not known */
 EV_SCALAR(ev_pid, __u32);      /* thread group id, in the initial pid namespace */
@@ -207,6 +207,9 @@ struct event_stats {
 	__u32 seeded;     /* set by user space when all that were there have been found */
 	__u32 zero, unused;
 	__u64 replaced;   /* times that others have changed what runs at one of `fexits`: see trampoline.bpf.h */
+	__u64 clock;      /* self__run: the kernel's CLOCK_BOOTTIME, which no time namespace moves */
+	__u64 asked;      /* by that clock, when the ids in the filter were given: set by user space */
+	__u32 pid_level, pid_ns; /* self__run: the tool's pid namespace: 0 is the initial one's level; and its number */
 	__u32 fexits[FEXITS_MAX]; /* functions that fexit programs are attached to, by their BTF ids; set by user space */
 };
 

@@ -10,6 +10,7 @@ enum filter_bits {
 	FILTER_TREE = 1 << 1,    /* only LIST_TREE, the command, and what descends from them: see follow.bpf.h */
 	FILTER_COMMAND = 1 << 2, /* the tool's own child is followed */
 	FILTER_CONTAINER = 1 << 3, /* not those in cgroups that user space does not want: see cgroup.bpf.h */
+	FILTER_OWN_IDS = 1 << 4, /* the tool may not be in the initial pid namespace: ids are those of its own */
 };
 
 /* What can be compared with a list of numbers. */
@@ -17,6 +18,7 @@ enum list {
 	LIST_PID,
 	LIST_TID,
 	LIST_UID,
+	LIST_EUID,
 	LIST_SESSION,
 	LIST_MNT_NS,
 	LIST_PID_NS,

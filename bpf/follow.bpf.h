@@ -33,7 +33,7 @@ static __always_inline bool is_followed(__u32 pid, struct task_struct *task)
 
 static __always_inline bool is_root(__u32 pid, struct task_struct *task)
 {
-	return LISTED(LIST_TREE, pid) ||
+	return (filter.lists[LIST_TREE].count && names_task(LIST_TREE, READ(task, group_leader), pid)) ||
 	       (filter.set & FILTER_COMMAND && (__u32)BPF_CORE_READ(task, real_parent, tgid) == stats.self);
 }
 

@@ -250,14 +250,53 @@ static __always_inline __u32 session_of(struct task_struct *task)
 	return READ(task, signal, pids[PIDTYPE_SID], numbers[0].nr);
 }
 
+/* What a process, a thread or a session is called in the tool's own pid namespace: that is what the user knows, and
+ * what the lists have with FILTER_OWN_IDS. 0: it is not in there, so nothing. `of_pid`: its struct pid. */
+__noinline int own_id(__u64 of_pid)
+{
+	struct pid *pid = (void *)of_pid;
+	__u32 level = stats.pid_level;
+	struct upid *upid;
+
+	if (!pid || READ(pid, level) < level)
+		return 0;
+	upid = (void *)of_pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
+	return READ(upid, ns, ns.inum) == stats.pid_ns ? READ(upid, nr) : 0;
+}
+
+/* Whether a list has this thread, or this process by its leader. An id was given to mean what had it then: what got it
+ * later, being used again, is another. `id`: in the initial namespace. */
+static __always_inline bool names_task(enum list list, struct task_struct *task, __u32 id)
+{
+	if (filter.set & FILTER_OWN_IDS)
+		id = own_id(number(READ(task, thread_pid)));
+	return listed(list, id) && READ(task, start_boottime) <= stats.asked;
+}
+
+static __always_inline bool names_session(struct task_struct *task)
+{
+	__u32 id = session_of(task);
+
+	if (filter.set & FILTER_OWN_IDS)
+		id = own_id(number(READ(task, signal, pids[PIDTYPE_SID])));
+	return listed(LIST_SESSION, id);
+}
+
 #include "cgroup.bpf.h"
 #include "follow.bpf.h"
 
+/* Of the current task. */
 static __always_inline bool id_filtered_out(__u64 pid_tgid)
 {
 	__u32 pid = pid_tgid >> 32, tid = pid_tgid;
 
-	return stats.self == pid || UNLISTED(LIST_PID, pid) || UNLISTED(LIST_TID, tid) || LISTED(LIST_NOT_PID, pid);
+	if (stats.self == pid)
+		return true;
+	if (filter.lists[LIST_PID].count && !names_task(LIST_PID, READ(current_task(), group_leader), pid))
+		return true;
+	if (filter.lists[LIST_TID].count && !names_task(LIST_TID, current_task(), tid))
+		return true;
+	return filter.lists[LIST_NOT_PID].count && names_task(LIST_NOT_PID, READ(current_task(), group_leader), pid);
 }
 
 /* Whether the current process is one that nobody asked for. */
@@ -272,9 +311,11 @@ static __always_inline bool filtered_out(void)
 		return true;
 	if (UNLISTED(LIST_UID, current_uid_gid()) || LISTED(LIST_NOT_UID, current_uid_gid()))
 		return true;
+	if (UNLISTED(LIST_EUID, READ(task, cred, euid.val)))
+		return true;
 	if (UNLISTED(LIST_MNT_NS, READ(task, nsproxy, mnt_ns, ns.inum)) || UNLISTED(LIST_PID_NS, pid_ns_of(task)))
 		return true;
-	if (UNLISTED(LIST_SESSION, session_of(task)))
+	if (filter.lists[LIST_SESSION].count && !names_session(task))
 		return true;
 	if (filter.cgroups && cgroup_filtered_out())
 		return true;
@@ -471,12 +512,17 @@ static __always_inline const struct pt_regs *find_regs(void)
 }
 
 /* Run once by user space, through BPF_PROG_TEST_RUN, to learn who the tool itself is, whose getpid() may be that of another
- * pid namespace, and where on its stack a task's registers are: the same for all. */
+ * pid namespace, what clock the kernel has, and where on its stack a task's registers are: the same for all. */
 SEC("raw_tp")
 int self__run(void *ctx)
 {
+	struct task_struct *task = current_task();
+
+	stats.clock = bpf_ktime_get_boot_ns();
 	stats.self = bpf_get_current_pid_tgid() >> 32;
-	stats.regs = (const void *)find_regs() - READ(current_task(), stack);
+	stats.pid_level = READ(task, thread_pid, level);
+	stats.pid_ns = pid_ns_of(task);
+	stats.regs = (const void *)find_regs() - READ(task, stack);
 	return 0;
 }
 

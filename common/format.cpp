@@ -12,33 +12,12 @@
 #include <charconv>
 #include <cstdlib>
 #include <iterator>
-#include <limits>
 
 namespace needle {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr char kHex[] = "0123456789abcdef";
-
-std::int64_t now(clockid_t clock) {
-  timespec t{};
-  clock_gettime(clock, &t);
-  return t.tv_sec * kSecond + t.tv_nsec;
-}
-
-// Between two readings the process may be preempted: then they are made again.
-std::int64_t boot_to_wall() {
-  std::int64_t offset = 0, between = std::numeric_limits<std::int64_t>::max();
-  for (int i = 0; i < 10 && between > 100'000; i++) {
-    const std::int64_t before = now(CLOCK_BOOTTIME), wall = now(CLOCK_REALTIME), after = now(CLOCK_BOOTTIME);
-    if (after - before >= between) continue;
-    between = after - before;
-    offset = wall - before;
-  }
-  return offset;
-}
-std::int64_t wall_offset = boot_to_wall();
-unsigned wall_steps = 0;
 
 template <class T> void to_chars(Buffer& out, T v, int base = 10) {
   std::array<char, 24> digits;
@@ -179,17 +158,6 @@ constexpr std::string_view kCaps[] = {
 
 }  // namespace
 
-// Only if the clock was set: what started once must not move.
-void refresh_wall_clock() {
-  constexpr std::int64_t kNoStep = 1'000'000;
-  const std::int64_t offset = boot_to_wall();
-  if (std::abs(offset - wall_offset) <= kNoStep) return;
-  wall_offset = offset;
-  wall_steps++;
-}
-unsigned wall_clock_steps() { return wall_steps; }
-std::int64_t wall_clock(ev_time t) { return static_cast<std::int64_t>(static_cast<std::uint64_t>(wall_offset) + static_cast<std::uint64_t>(t)); }
-
 void put_decimal(Buffer& out, std::uint64_t v) { to_chars(out, v); }
 void put_decimal(Buffer& out, std::int64_t v) { to_chars(out, v); }
 
@@ -198,6 +166,11 @@ void put_json_time(Buffer& out, std::string_view key, ev_time t) {
   out.push_back('"');
   put_rfc3339(out, wall_clock(t));
   out.push_back('"');
+}
+
+void WhenStarted::text(Buffer& out, ev_start t, Record, Blanks) {
+  static Seconds seconds("%Y-%m-%dT%H:%M:%S", localtime_r);
+  out += seconds.text(wall_clock(static_cast<ev_time>(t)) / kSecond);
 }
 
 void put_octal(Buffer& out, unsigned v, int digits) {

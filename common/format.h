@@ -2,6 +2,7 @@
 // How each kind of field prints, as text and as JSON: one specialization a type.
 #pragma once
 
+#include "clock.h"
 #include "container.h"
 #include "event.h"
 
@@ -50,9 +51,6 @@ void put_decimal(Buffer&, std::int64_t);
 void put_octal(Buffer&, unsigned value, int digits);
 void put_time(Buffer&, ev_time);                         // local time of day, with microseconds
 void put_rfc3339(Buffer&, std::int64_t ns_since_1970);   // UTC, with nanoseconds
-std::int64_t wall_clock(ev_time);                        // ns since 1970
-void refresh_wall_clock();                               // follows a clock that was set: call once a batch
-unsigned wall_clock_steps();                             // how often it was
 
 // Text that a terminal may get: control bytes, what is not UTF-8, and characters that hide
 // or re-order others become \n \t \r \\ \xHH, which can be undone without loss. Empty is "-".
@@ -174,11 +172,13 @@ template <> struct Format<ev_time> {
   static void text(Buffer& out, ev_time t, Record, Blanks) { put_time(out, t); }
   static void json(Buffer& out, std::string_view key, ev_time t, Record) { put_json_time(out, key, t); }
 };
+// Whole microseconds of the kernel's own clock: the same whoever asks, and when, and below 2^53 for 285 years.
 template <> struct Format<ev_start> {
-  static constexpr int width = 15;
-  static constexpr Align align = Align::left;
-  static void text(Buffer& out, ev_start t, Blanks) { put_time(out, static_cast<ev_time>(t)); }
-  static void json(Buffer& out, std::string_view key, ev_start t) { put_json_time(out, key, static_cast<ev_time>(t)); }
+  static constexpr int width = 13;
+  static constexpr Align align = Align::right;
+  static void put(Buffer& out, ev_start t) { put_decimal(out, static_cast<std::uint64_t>(t) / 1000); }
+  static void text(Buffer& out, ev_start t, Blanks) { put(out, t); }
+  static void json(Buffer& out, std::string_view key, ev_start t) { put_key(out, key), put(out, t); }
 };
 template <> struct Format<ev_wall> : Word<ev_wall, Format<ev_wall>, 30> {
   static bool none(ev_wall t) { return t == ev_wall{}; }
@@ -293,6 +293,12 @@ template <> struct Format<ev_lineage> {
   static void json(Buffer& out, std::string_view key, const ev_lineage& l, Record r);
 };
 // Columns that print something else than their field.
+struct WhenStarted {  // to the second in text, with the date: it may be long ago
+  static constexpr int width = 19;
+  static constexpr Align align = Align::left;
+  static void text(Buffer& out, ev_start t, Record, Blanks);
+  static void json(Buffer& out, std::string_view key, ev_start t, Record) { put_json_time(out, key, static_cast<ev_time>(t)); }
+};
 struct UserName {
   static constexpr int width = 8;
   static constexpr Align align = Align::left;

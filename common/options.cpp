@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <climits>
 #include <cstring>
 
 namespace needle {
@@ -25,14 +27,15 @@ template <class T> bool to_number(std::string_view text, T& value) {
   return !text.empty() && error == std::errc{} && end == text.data() + text.size();
 }
 
-__u32 process_id(std::string_view option, std::string_view kind, const std::string& text) {
-  __u32 id = 0;
-  if (!to_number(text, id) || id == 0)
-    throw BadUsage(fmt::format("{}: '{}' is not a {} id; give a number, as in {} 1234", option, text, kind, option));
-  if (access(("/proc/" + text).c_str(), F_OK) != 0)
-    throw BadUsage(fmt::format("{}: there is no {} {}; ps -e{} lists them", option, kind, text, kind == "thread" ? "L" : ""));
-  return id;
-}
+// A list of processes or threads, of which some may have ended when the tool starts.
+struct Ids {
+  ::list list;
+  std::string_view option, kind;
+  std::vector<__u32> gone;
+};
+
+// The kernel is asked, not /proc, which may be absent, or hide what belongs to others.
+bool exists(__u32 id) { return kill(static_cast<pid_t>(id), 0) == 0 || errno == EPERM; }
 
 __u32 session_id(const std::string& text) {
   __u32 id = 0;
@@ -54,6 +57,28 @@ void add(Options& o, ::list list, __u32 value) {
   ::filter_list& l = o.filter.lists[list];
   if (l.count++ == 0) l.first = value;
   o.listed.push_back({list, value});
+}
+
+void add_id(Options& o, Ids& ids, const std::string& text) {
+  __u32 id = 0;
+  if (!to_number(text, id) || id == 0 || id > INT_MAX)
+    throw BadUsage(fmt::format("{}: '{}' is not a {} id; give a number, as in {} 1234", ids.option, text, ids.kind, ids.option));
+  if (exists(id)) add(o, ids.list, id);
+  else ids.gone.push_back(id);
+}
+
+// Of a list that pidof(1) or pgrep(1) made, one may have ended meanwhile; if all have, there is nothing to trace.
+void check_ids(Options& o, const Ids& ids) {
+  if (ids.gone.empty()) return;
+  const std::string text = fmt::format("{}: there is no {} {}", ids.option, ids.kind, fmt::join(ids.gone, ", "));
+  if (o.filter.lists[ids.list].count == 0) throw BadUsage(fmt::format("{}; ps -e{} lists them", text, ids.kind == "thread" ? "L" : ""));
+  o.remarks.push_back(text + " any more; going on with the others");
+}
+
+bool in_initial_pid_namespace() {
+  constexpr ino_t kInitial = 0xEFFFFFFC;  // include/linux/proc_ns.h: PROC_PID_INIT_INO
+  struct stat st{};
+  return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == kInitial;
 }
 
 void add_name(std::string_view option, filter_name (&names)[NAMES_MAX], __u32& count, const std::string& text) {
@@ -224,14 +249,19 @@ int parse_options(int argc, char** argv, Options& o) {
     app.add_option_function<std::string>(flags, set, text)->type_name(type)->group(group);
   };
   ::filter& f = o.filter;
-  list("-p,--pid", "LIST", "only these processes: ids, separated by commas",
-       [&o](const std::string& w) { add(o, LIST_PID, process_id("--pid", "process", w)); });
-  list("-t,--tid", "LIST", "only these threads", [&o](const std::string& w) { add(o, LIST_TID, process_id("--tid", "thread", w)); });
-  list("--tree", "LIST", "only these processes and all that descend from them", [&o](const std::string& w) {
-    add(o, LIST_TREE, process_id("--tree", "process", w));
+  Ids pids{LIST_PID, "--pid", "process", {}}, tids{LIST_TID, "--tid", "thread", {}}, trees{LIST_TREE, "--tree", "process", {}},
+      not_pids{LIST_NOT_PID, "--exclude-pid", "process", {}};
+  o.asked = boot_clock();
+  if (!in_initial_pid_namespace()) f.set |= FILTER_OWN_IDS;
+  list("-p,--pid", "LIST", "only these processes: ids, separated by commas", [&](const std::string& w) { add_id(o, pids, w); });
+  list("-t,--tid", "LIST", "only these threads", [&](const std::string& w) { add_id(o, tids, w); });
+  list("--tree", "LIST", "only these processes and all that descend from them", [&](const std::string& w) {
+    add_id(o, trees, w);
     o.filter.set |= FILTER_TREE;
   });
   list("-u,--uid", "LIST", "only these users: names or real user ids", [&o](const std::string& w) { add(o, LIST_UID, user_id("--uid", w)); });
+  list("--euid", "LIST", "only with these effective users, as setuid programs have",
+       [&o](const std::string& w) { add(o, LIST_EUID, user_id("--euid", w)); });
   repeated("-n,--comm", "NAME", "only processes with this in their name",
            [&f](const std::string& v) { add_name("--comm", f.name, f.names, v); });
   app.add_flag_callback("-x,--failed", [&f] { f.set |= FILTER_FAILED; }, "only what failed")->group(kFilters);
@@ -254,8 +284,7 @@ int parse_options(int argc, char** argv, Options& o) {
     o.containers.host = true;
     f.set |= FILTER_CONTAINER;
   }, "only what is in no container")->group(kFilters);
-  list("--exclude-pid", "LIST", "not these processes",
-       [&o](const std::string& w) { add(o, LIST_NOT_PID, process_id("--exclude-pid", "process", w)); });
+  list("--exclude-pid", "LIST", "not these processes", [&](const std::string& w) { add_id(o, not_pids, w); });
   list("--exclude-uid", "LIST", "not these users",
        [&o](const std::string& w) { add(o, LIST_NOT_UID, user_id("--exclude-uid", w)); });
   repeated("--exclude-comm", "NAME", "not processes with this in their name",
@@ -317,6 +346,7 @@ int parse_options(int argc, char** argv, Options& o) {
     fmt::print("{} {}\n", tool.name, NEEDLE_VERSION);
     return 0;
   }
+  for (const Ids* ids : {&pids, &tids, &trees, &not_pids}) check_ids(o, *ids);
   if (end != argv + argc) {
     o.command.assign(end + 1, argv + argc);
     if (o.command.empty()) throw BadUsage(fmt::format("--: give a command behind it, as in {} -- ls -l", tool.name));

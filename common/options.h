@@ -16,6 +16,8 @@ enum class Colour { automatic, always, never };
 struct Options {
   ::filter filter{};                     // all but `want`
   std::vector<::listed> listed;          // the lists of numbers
+  std::int64_t asked = 0;                // boot_clock() when their ids were looked at
+  std::vector<std::string> remarks;      // what to tell the user before the trace
   std::vector<std::string> cgroups;      // directories of the cgroup v2 hierarchy
   ContainerFilter containers;
   std::vector<std::string> command;      // to run and follow; empty: none

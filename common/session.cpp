@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session.h"
 
+#include "clock.h"
 #include "message.h"
 #include "privileges.h"
 
@@ -12,6 +13,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -84,7 +86,8 @@ int duration_timer(double seconds) {
 bool wants_colour(Colour c) {
   if (c != Colour::automatic) return c == Colour::always;
   const char* no = std::getenv("NO_COLOR");
-  return isatty(STDOUT_FILENO) && !(no && *no);
+  const char* terminal = std::getenv("TERM");
+  return isatty(STDOUT_FILENO) && !(no && *no) && !(terminal && std::string_view(terminal) == "dumb");
 }
 
 std::unique_ptr<Output> make_output(const Options& o) {
@@ -136,14 +139,17 @@ Session::Session(const Options& o, Command* command)
       [&](const Object& object) {
         entries.fill_maps();
         fill_cgroups(object, o.cgroups);
-        LIBBPF_OPTS(bpf_test_run_opts, run);
-        if (const int e = bpf_prog_test_run_opts(bpf_program__fd(object.self), &run))
-          throw Error(fmt::format("cannot find out the tool's own process id: {}", std::strerror(-e)));
+        object_ = object;
+        learn_self();
         ring_buffer__free(ring_);
         ring_ = ring_buffer__new(bpf_map__fd(object.events), on_record, this, nullptr);
         if (!ring_) throw Error(fmt::format("cannot map the ring buffer: {}", std::strerror(errno)));
       });
   stats_ = object_.stats();
+  watch_listed();
+  for (const std::string& remark : o.remarks) say(remark);
+  if (stats_->pid_level > 0)
+    say("in a pid namespace: options take its process ids, columns show those of the initial one; nspid is what a process's own has");
   if (o.verbose) say_raw(fmt::format("{}: hooks:\n{}", tool.name, hooks_.report()));
   if (bpf_program__autoload(object_.seed)) find_followed();
   const ContainerFilter::Absent absent = o.containers.absent();
@@ -161,7 +167,41 @@ Session::Session(const Options& o, Command* command)
   malloc_trim(0);  // what libbpf needed for the kernel's BTF
 }
 
-Session::~Session() { ring_buffer__free(ring_); }
+Session::~Session() {
+  ring_buffer__free(ring_);
+  for (const std::vector<int>& fds : listed_)
+    for (const int fd : fds)
+      if (fd >= 0) close(fd);
+}
+
+// Runs the program that finds out what user space cannot know.
+void Session::learn_self() {
+  std::int64_t ahead = 0, before = 0, after = 1'000'000;
+  for (int i = 0; i < 10 && after - before > 100'000; i++) {  // it may be preempted meanwhile
+    LIBBPF_OPTS(bpf_test_run_opts, run);
+    before = boot_clock();
+    if (const int e = bpf_prog_test_run_opts(bpf_program__fd(object_.self), &run))
+      throw Error(fmt::format("cannot find out the tool's own process id: {}", std::strerror(-e)));
+    after = boot_clock();
+    ahead = compare_clocks(before, static_cast<std::int64_t>(object_.stats()->clock), after);
+  }
+  object_.stats()->asked = static_cast<__u64>(options_.asked - ahead);
+}
+
+// When the last of those has ended that are asked for, so does the tool. What nobody can watch, such as a single thread
+// before Linux 6.9, is there for ever.
+void Session::watch_listed() {
+#ifndef PIDFD_THREAD
+  constexpr unsigned PIDFD_THREAD = O_EXCL;
+#endif
+  for (const auto& [list, id] : options_.listed)
+    if (list == LIST_PID || list == LIST_TID) {
+      const auto open_fd = [id = id](unsigned flags) { return static_cast<int>(syscall(SYS_pidfd_open, id, flags)); };
+      int fd = open_fd(list == LIST_TID ? PIDFD_THREAD : 0);
+      if (fd < 0 && errno == ESRCH) continue;
+      listed_[list].push_back(fd);
+    }
+}
 
 // Those of the trees that are there already.
 void Session::find_followed() {
@@ -345,6 +385,24 @@ void Session::loop() {
   }
   const bool follows = (options_.filter.set & FILTER_TREE) != 0, seeded = stats_->seeded != 0;
   std::atomic_ref<__u32> waits(stats_->reader_waits);
+  for (const std::vector<int>& fds : listed_)
+    for (const int fd : fds) {
+      epoll_event e{.events = EPOLLIN, .data = {.fd = fd}};
+      if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
+    }
+  int grace = -1;  // what the kernel does for a process may end after it
+  const auto none_left = [&] {
+    for (const __u32 list : {LIST_PID, LIST_TID})
+      if (options_.filter.lists[list].count > 0 && listed_[list].empty()) return true;
+    return false;
+  };
+  const auto end_soon = [&] {
+    if (grace >= 0 || !none_left()) return;
+    grace = duration_timer(0.5);
+    epoll_event e{.events = EPOLLIN, .data = {.fd = grace}};
+    epoll_ctl(epoll, EPOLL_CTL_ADD, grace, &e);
+  };
+  end_soon();
   bool more = false, busy = false, stop = false, runs = command_, alone = false;
   const auto look = [&] {
     const std::uint64_t before = records_;
@@ -366,6 +424,15 @@ void Session::loop() {
     for (int i = 0; i < n; i++) {
       if (e[i].data.fd == STDOUT_FILENO) done_ = true;
       stop |= e[i].data.fd == stop_event || e[i].data.fd == timer;
+      if (grace >= 0 && e[i].data.fd == grace) {
+        say(fmt::format("what --{} asked for has ended", listed_[LIST_PID].empty() && options_.filter.lists[LIST_PID].count > 0 ? "pid" : "tid"));
+        stop = true;
+      }
+      for (std::vector<int>& fds : listed_)
+        if (std::erase(fds, e[i].data.fd) > 0) {
+          close(e[i].data.fd);
+          end_soon();
+        }
       if (e[i].data.fd == command) {
         command_->wait();  // now: another may wait for its id to be gone
         epoll_ctl(epoll, EPOLL_CTL_DEL, command, nullptr);
@@ -378,7 +445,8 @@ void Session::loop() {
     }
     if (!done_) look();
   }
-  close(epoll);
+  for (const int fd : {epoll, timer, grace})
+    if (fd >= 0) close(fd);
 }
 
 }  // namespace needle

@@ -8,6 +8,7 @@
 #include "options.h"
 #include "output.h"
 
+#include <array>
 #include <chrono>
 #include <memory>
 
@@ -33,6 +34,8 @@ class Session {
   void review_unwanted();
   void loop();
   void find_followed();
+  void learn_self();
+  void watch_listed();
   std::uint64_t followed() const;
   void flush();
   void report_losses(bool end);
@@ -52,6 +55,7 @@ class Session {
   Buffer out_;
   std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0, unfollowed_said_ = 0, skipped_said_ = 0, replaced_said_ = 0, undecided_ = 0;
   std::chrono::steady_clock::time_point lost_said_at_{}, looked_at_{}, reviewed_at_{};
+  std::array<std::vector<int>, LISTS> listed_;  // pidfds of those of LIST_PID and LIST_TID that have not ended
   bool done_ = false;
 };
 

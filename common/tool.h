@@ -44,7 +44,7 @@ inline constexpr std::array header_columns{
     column<&E::h, &event_header::pid>("pid", "process id, in the initial pid namespace"),
     hidden(column<&E::h, &event_header::tid>("tid", "thread id")),
     hidden(column<&E::h, &event_header::ppid>("ppid", "process id of the parent")),
-    hidden(column<&E::h, &event_header::start>("start", "when the process started: with pid, its identity")),
+    hidden(column<&E::h, &event_header::start>("start", "when the process started, in microseconds of the kernel's clock: with pid, its identity")),
     column<&E::h, &event_header::comm>("comm", "name of the process, which it may choose itself"),
     hidden(column<&E::h, &event_header::thread>("thread", "name of the thread")),
     hidden(column<&E::h, &event_header::kthread>("kthread", "whether it is a thread of the kernel, whatever its name")),
@@ -60,6 +60,7 @@ inline constexpr std::array header_columns{
 // behind those of the header.
 inline constexpr std::array context_columns{
     extra(column_as<UserName, &event_header::uid>("user", "name of the real user id, by /etc/passwd")),
+    extra(column_as<WhenStarted, &event_header::start>("started", "when the process started, by the clock on the wall")),
     extra(column<&context::nspid>("nspid", "process id in its own pid namespace, as the container has it")),
     extra(column<&context::pcomm>("pcomm", "name of the parent")),
     extra(column<&context::session>("session", "session id: process id of its leader")),

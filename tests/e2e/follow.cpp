@@ -764,3 +764,171 @@ TEST_CASE("a command's own tree and others are one list") {
   CHECK(events[0]["comm"] == "bash");
   CHECK(events[1]["pid"] == pid);
 }
+
+// A shell's script with the tool and a process beside it that does the tool's deed: TOOL and DEED stand for them.
+Result by_script(const std::string& tool, const std::string& path, const Args& unshare, std::string script) {
+  script = std::regex_replace(script, std::regex("TOOL"), tool_path(tool) + " --no-heading");
+  script = std::regex_replace(script, std::regex("DEED"), script_for(tool, path) + " 2>/dev/null");
+  return run(with(unshare, {"bash", "-c", script}));
+}
+
+TEST_CASE("start is the same number whoever asks, how often, and in what time namespace") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  Puppets one([&] { for (const std::string& tool : all_tools()) deed_for(tool, path); });
+  std::istringstream stat(slurp("/proc/" + one.id(0) + "/stat"));
+  std::string word;
+  for (int i = 0; i < 22; i++) stat >> word;  // its name has no blank
+  std::set<unsigned long long> starts;
+  for (const std::string& tool : all_tools())
+    for (int i = 0; i < 4; i++) {
+      Args command = command_of(tool, {"-j", "-o", "start", "-p", one.id(0)});
+      if (i == 3) command = with({"unshare", "--time", "--boottime", "86400", "--monotonic", "-100", "--fork"}, command);
+      Tracer tracer(command);
+      one.act(0);
+      one.act(0);
+      const pid_t child = tracer.pid();
+      if (i == 3) run({"pkill", "-INT", "-P", std::to_string(child)}), tracer.wait();
+      else tracer.stop();
+      for (const Json& e : tracer.events()) starts.insert(e["start"].get<unsigned long long>());
+    }
+  REQUIRE(starts.size() == 1);
+  CHECK(*starts.begin() / 1000 * static_cast<unsigned long long>(sysconf(_SC_CLK_TCK)) / 1000 == std::stoull(word));
+}
+
+TEST_CASE("times in a time namespace are those of the clock on the wall") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools())
+    for (const char* offset : {"86400", "1", "1000000"}) {
+      INFO(tool << " " << offset);
+      const long long before = std::time(nullptr);
+      const Result r = by_script(tool, path, {"unshare", "--time", "--boottime", offset, "--fork"},
+                                 "TOOL -j -o time,started -- bash -c 'DEED'");
+      const long long after = std::time(nullptr);
+      std::istringstream lines(r.out);
+      int n = 0;
+      for (std::string line; std::getline(lines, line); n++)
+        for (const char* key : {"time", "started"}) {
+          const long long second = time_of(Json::parse(line)[key]) / 1'000'000'000;
+          CHECK(second >= before - 1);
+          CHECK(second <= after + 1);
+        }
+      CHECK(n > 0);
+    }
+}
+
+TEST_CASE("in a pid namespace filters take its ids: processes, threads, trees, sessions, those that are left out") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  const Args unshare{"unshare", "--pid", "--mount-proc", "--fork"};
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    // Two that do the same; the second is in a session of its own. Lines say which by nspid.
+    const std::string two = "loop() { for ((;;)); do read -t 0.1 < <(exec sleep 0.1); DEED; done; }; export -f loop; loop & one=$!; "
+                            "setsid bash -c loop & two=$!; ";
+    for (const std::string& filter : {"--tree $one", "--tree $one,$two --exclude-comm none", "--session $two", "--tree $$ --tree $two"}) {
+      INFO(filter);
+      const Result r = by_script(tool, path, unshare, two + "timeout -s INT 2 TOOL -o nspid " + filter + "; kill -9 $one $two; true");
+      CHECK(r.out != "");
+      CHECK(r.err.find("in a pid namespace") != std::string::npos);
+    }
+    if (tool != "opensnoop") continue;
+    const auto ids = [&](const std::string& filter) {
+      const Result r = by_script(tool, path, unshare, two + "timeout -s INT 2 TOOL --path " + path + " -o nspid " + filter +
+                                                          " | sort -u | sed \"s/^ *$one\\$/one/; s/^ *$two\\$/two/\"; kill -9 $one $two; true");
+      return r.out;
+    };
+    CHECK(ids("-p $one") == "one\n");
+    CHECK(ids("-p $one,1") == "one\n");
+    CHECK(ids("-p 1") == "");
+    CHECK(ids("-t $two") == "two\n");
+    CHECK(ids("-p $one,$two --exclude-pid $one") == "two\n");
+    CHECK(ids("-p $one,$two --session $two") == "two\n");
+    CHECK(ids("--tree $two") == "two\n");
+    CHECK(ids("-p $one,$two") == "one\ntwo\n");
+  }
+}
+
+TEST_CASE("-p: the tool ends when the last process has, says so, and goes on for those that are left") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    Puppets a([&] { deed_for(tool, path); }), b([&] { deed_for(tool, path); });
+    const std::string gone = [] {
+      const pid_t pid = fork();
+      if (pid == 0) _exit(0);
+      waitpid(pid, nullptr, 0);
+      return std::to_string(pid);
+    }();
+    Tracer tracer(tool, {"-j", "-o", "pid", "-p", a.id(0) + "," + gone + "," + b.id(0)});
+    a.act(0);
+    a.end(0);
+    b.act(0);
+    const Pids wanted = sorted({a.pid(0), b.pid(0)});
+    b.end(0);
+    tracer.wait();
+    CHECK(tracer.status() == 0);
+    CHECK(pids_of(tracer) == wanted);
+    CHECK(tracer.err().find("there is no process " + gone + " any more; going on with the others\n") != std::string::npos);
+    CHECK(tracer.err().ends_with("what --pid asked for has ended\n"));
+    const Result none = run_tool(tool, {"-p", gone + "," + gone});
+    CHECK(none.status == 2);
+    CHECK(none.err.find("there is no process " + gone) != std::string::npos);
+  }
+}
+
+TEST_CASE("-p, -t and --exclude-pid mean the process that had the id, not the next one") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  Puppets old([&] { close(open(path.c_str(), O_RDONLY)); }), other([&] { close(open(path.c_str(), O_RDONLY)); });
+  const pid_t id = old.pid(0);
+  const std::string both = old.id(0) + "," + other.id(0);
+  Tracer by_pid("opensnoop", {"-j", "-o", "pid", "--path", path, "-p", both}), by_tid("opensnoop", {"-j", "-o", "pid", "--path", path, "-t", both}),
+      but("opensnoop", {"-j", "-o", "pid", "--path", path, "--exclude-pid", both});
+  old.act(0);
+  old.end(0);
+  pid_t set[] = {id};
+  clone_args args{};
+  args.exit_signal = SIGCHLD;
+  args.set_tid = reinterpret_cast<__u64>(set);
+  args.set_tid_size = 1;
+  long made = -1;
+  do made = syscall(SYS_clone3, &args, sizeof args);
+  while (made < 0 && errno == EEXIST);
+  if (check(made, "clone3") == 0) {
+    close(open(path.c_str(), O_RDONLY));
+    _exit(0);
+  }
+  waitpid(static_cast<pid_t>(made), nullptr, 0);
+  REQUIRE(made == id);
+  other.act(0);
+  const Pids wanted = sorted({id, other.pid(0)});
+  for (Tracer* t : {&by_pid, &by_tid, &but}) t->stop();
+  CHECK(pids_of(by_pid) == wanted);
+  CHECK(pids_of(by_tid) == wanted);
+  CHECK(pids_of(but) == Pids{id});
+}
+
+TEST_CASE("-p needs no /proc") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools()) {
+    Puppets one([&] { deed_for(tool, path); });
+    Tracer tracer({"unshare", "-m", "bash", "-c", "mount --make-rprivate / && mount -t tmpfs none /proc && exec " + tool_path(tool) + " -j -o pid -p " + one.id(0)});
+    one.act(0);
+    const Pids wanted{one.pid(0)};
+    tracer.stop();
+    CHECK(pids_of(tracer) == wanted);
+  }
+}
+
+TEST_CASE("--euid: the effective user, of setuid programs too") {
+  for (const std::string& tool : all_tools()) {
+    const auto effective = [] { check(setresuid(65534, 65533, 0), "setresuid"); };
+    const auto real = [] { check(setresuid(65533, 65534, 0), "setresuid"); };
+    only_first(tool, effective, real, [](const Actor&, const Actor&) { return Args{"--euid", "65533"}; });
+    only_first(tool, effective, real, [](const Actor&, const Actor&) { return Args{"--euid", "4242,65533", "-u", "nobody"}; });
+  }
+}
