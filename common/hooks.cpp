@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <mntent.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +29,15 @@ bool asked_for(const std::string& what, const ::filter& filter) {
   if (what == "follow") return (filter.set & FILTER_TREE) != 0;
   if (what == "lineage") return (filter.want & WANT_LINEAGE) != 0;
   return true;
+}
+
+// What the tool or the machine has run out of says nothing about what the kernel can do: it ends the tool.
+void check_shortage(int error) {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  if (error == EMFILE) throw Error(fmt::format("too many open files: the limit is {}; raise it, as with ulimit -n 1024", files.rlim_cur));
+  if (error == ENFILE) throw Error("too many open files in the whole system; raise the limit with sysctl fs.file-max");
+  if (error == ENOMEM) throw Error("the kernel has no memory for the BPF programs and maps; the cgroup's limit may be too low, or --buffer too large");
 }
 
 template <class F> void for_each_program(const Object& object, F f) {
@@ -51,9 +61,12 @@ const std::string& trampoline_refusal(unsigned function) {
   opts.expected_attach_type = BPF_TRACE_FENTRY;
   opts.attach_btf_id = function;
   const int program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "trial", "GPL", return_0, std::size(return_0), &opts);
+  if (program < 0) check_shortage(errno);
   const int link = program < 0 ? -1 : bpf_raw_tracepoint_open(nullptr, program);
   constexpr int kENOTSUPP = 524;  // the kernel's own; libc has no text for it
-  const char* reason = errno == kENOTSUPP ? "it has no trampolines on this processor" : std::strerror(errno);
+  const int error = errno;
+  const char* reason = error == kENOTSUPP ? "it has no trampolines on this processor" : std::strerror(error);
+  if (link < 0 && program >= 0) check_shortage(error);
   if (link < 0) refusal = fmt::format("the kernel refuses fentry programs: {}", reason);
   if (link >= 0) close(link);
   if (program >= 0) close(program);
@@ -215,6 +228,7 @@ void Hooks::choose(const Object& object) {
 Object Hooks::open(const std::function<void(const Object&)>& setup) const {
   const std::string types = fmt::format("/proc/self/fd/{}", types_);  // read at the load
   const Object object = tool.open(access(types.c_str(), R_OK) == 0 ? types.c_str() : untyped_ ? btf_.c_str() : nullptr);
+  if (!object.bpf) check_shortage(errno);
   if (!object.bpf) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
   if (lseek(types_, 0, SEEK_END) == 0)
     if (const std::string bytes = kernel_->for_program(bpf_object__btf(object.bpf), names_needed(object.bpf)); write(types_, bytes.data(), bytes.size()) != std::ssize(bytes))
@@ -242,6 +256,7 @@ bool Hooks::refuse_unloadable(const std::function<void(const Object&)>& setup) {
     const Object object = open(setup);
     bpf_program__set_autoload(bpf_object__find_program_by_name(object.bpf, name.c_str()), true);
     if (const int e = object.load()) {
+      check_shortage(-e);
       refuse(name, fmt::format("the kernel refuses to load it: {}", std::strerror(-e)));
       any = true;
     }
@@ -251,10 +266,11 @@ bool Hooks::refuse_unloadable(const std::function<void(const Object&)>& setup) {
 }
 
 Object Hooks::take(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded) {
-  types_ = memfd_create("types", MFD_CLOEXEC);
+  if ((types_ = memfd_create("types", MFD_CLOEXEC)) < 0) check_shortage(errno);
   try {
     kernel_.emplace();
   } catch (const Error& e) {
+    check_shortage(errno);
     if (btf_.empty())
       throw Error(fmt::format("this kernel shows no type information (BTF): {}; mount /sys, or give --btf FILE with that of exactly this kernel", e.what()));
     untyped_ = true;
@@ -275,6 +291,7 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
     if (const int late = finish_loads(); e == 0) e = late;
     if (e != 0) {
       tool.close();
+      check_shortage(-e);
       if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, nullptr) == 0)
         throw Error("this kernel has no BPF ring buffer; it needs Linux 5.8 or later");
       if (!refuse_unloadable(setup)) throw Error(fmt::format("cannot load the BPF programs: {}; -v shows why", std::strerror(-e)));
@@ -304,6 +321,7 @@ bool Hooks::attach(const Object& object) {
     if (!attached || !bpf_program__autoload(p)) return;
     const auto keep = [&](bpf_link* link) {
       if (link) return links_.push_back(link);
+      check_shortage(errno);
       refuse(bpf_program__name(p), fmt::format("the kernel refuses to attach it: {}", std::strerror(errno)));
       attached = false;
     };

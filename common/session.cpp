@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -98,6 +99,14 @@ void size_map(bpf_map* map, __u32 entries, const char* what) {
   if (const int e = bpf_map__set_max_entries(map, entries)) throw Error(fmt::format("{}: {}", what, std::strerror(-e)));
 }
 
+// The command, which has been made by now, keeps the limit that it was given.
+void raise_file_limit() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == files.rlim_max) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 void set_up(const Object& object, const Options& o, MapEntries& entries) {
   entries = {};
   *object.filter = o.filter;
@@ -133,6 +142,7 @@ void fill_cgroups(const Object& object, const std::vector<std::string>& paths) {
 Session::Session(const Options& o, Command* command)
     : options_(o), command_(command), output_(make_output(o)), hooks_(o.hook, o.btf) {
   out_.reserve(kFlushBytes + kFlushBytes / 8);  // it would leave all its smaller sizes behind
+  raise_file_limit();
   MapEntries entries;
   object_ = hooks_.take(
       [&](const Object& object) { set_up(object, o, entries); },

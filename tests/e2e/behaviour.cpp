@@ -415,6 +415,17 @@ TEST_CASE("without BTF, or locked down: one line that says so") {
   }
 }
 
+TEST_CASE("a low limit of open files: the soft one is raised, the hard one is named") {
+  for (const std::string& tool : common_code_tools()) {
+    INFO(tool);
+    const Args args{"-p", std::to_string(getpid()), "-d", "0.1"};
+    CHECK(run(by_shell(tool, "ulimit -Sn 20; exec TOOL", args)).status == 0);
+    CHECK(run(by_shell(tool, "ulimit -Sn 20; TOOL", {"--path", "/nonexistent", "--", "sh", "-c", "exit $(ulimit -n)"})).status == (tool == "connectsnoop" ? 2 : 20));
+    for (const char* limit : {"4", "5", "6", "7", "8", "10", "12", "16", "20"})
+      check_one_line(tool, run(by_shell(tool, "ulimit -n " + std::string(limit) + "; exec TOOL", args)), 1, "too many open files");
+  }
+}
+
 TEST_CASE("bad usage: status 2, and one line that names the option and says what to do") {
   struct Bad {
     Args args;
