@@ -827,9 +827,9 @@ TEST_CASE("in a pid namespace filters take its ids: processes, threads, trees, s
     // Two that do the same; the second is in a session of its own. Lines say which by nspid.
     const std::string two = "loop() { for ((;;)); do read -t 0.1 < <(exec sleep 0.1); DEED; done; }; export -f loop; loop & one=$!; "
                             "setsid bash -c loop & two=$!; ";
-    for (const std::string& filter : {"--tree $one", "--tree $one,$two --exclude-comm none", "--session $two", "--tree $$ --tree $two"}) {
+    for (const char* filter : {"--tree $one", "--tree $one,$two --exclude-comm none", "--session $two", "--tree $$ --tree $two"}) {
       INFO(filter);
-      const Result r = by_script(tool, path, unshare, two + "timeout -s INT 2 TOOL -o nspid " + filter + "; kill -9 $one $two; true");
+      const Result r = by_script(tool, path, unshare, two + "timeout -s INT 2 TOOL -o nspid " + std::string(filter) + "; kill -9 $one $two; true");
       CHECK(r.out != "");
       CHECK(r.err.find("in a pid namespace") != std::string::npos);
     }
