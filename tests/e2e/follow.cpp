@@ -781,7 +781,7 @@ TEST_CASE("start is the same number whoever asks, how often, and in what time na
   for (int i = 0; i < 22; i++) stat >> word;  // its name has no blank
   std::set<unsigned long long> starts;
   for (const std::string& tool : all_tools())
-    for (int i = 0; i < 4; i++) {
+    for (int i = std::getenv("VMRUN") ? 2 : 0; i < 4; i++) {  // to start a tool takes long where the CPU is emulated
       Args command = command_of(tool, {"-j", "-o", "start", "-p", one.id(0)});
       if (i == 3) command = with({"unshare", "--time", "--boottime", "86400", "--monotonic", "-100", "--fork"}, command);
       Tracer tracer(command);
@@ -801,6 +801,7 @@ TEST_CASE("times in a time namespace are those of the clock on the wall") {
   const std::string path = dir.file("f");
   for (const std::string& tool : all_tools())
     for (const char* offset : {"86400", "1", "1000000"}) {
+      if (std::getenv("VMRUN") && *offset != '8') continue;
       INFO(tool << " " << offset);
       const long long before = std::time(nullptr);
       const Result r = by_script(tool, path, {"unshare", "--time", "--boottime", offset, "--fork"},
