@@ -17,8 +17,8 @@ using namespace harness;
 namespace {
 
 struct Ring : io_uring {
-  explicit Ring(unsigned entries, unsigned flags = 0) {
-    if (const int e = io_uring_queue_init(entries, this, flags); e < 0) errno = -e, check(-1, "io_uring_queue_init");
+  explicit Ring(unsigned entries, unsigned setup = 0) {
+    if (const int e = io_uring_queue_init(entries, this, setup); e < 0) errno = -e, check(-1, "io_uring_queue_init");
   }
   ~Ring() { io_uring_queue_exit(this); }
   io_uring_sqe* next() {
