@@ -401,7 +401,11 @@ static __always_inline void append_name(struct record *r, struct ev_str *whole, 
 	whole->off = start;
 	whole->mark |= given->mark;
 	if ((base || first == '/') && n > 0 && has_to_fold(r, from, end)) {
-		append_kernel(r, given, record_at(r, given->off), given->len); /* elsewhere: here it is changed */
+		r->len = end + 1; /* what is to be kept as it is goes behind its own NUL */
+		if (append_kernel_str(r, given, record_at(r, given->off)) < 0) {
+			given->len = 0;
+			given->mark |= 1;
+		}
 		end = fold_name(r, from, end);
 		if (end == from + 1 && from > start)
 			end = from; /* nothing is left but the slash */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "exec.h"
 
+#include <cstring>
+
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <pty.h>
@@ -284,7 +286,7 @@ TEST_CASE("a script and its interpreter") {
     check_success(e, run, program);
     check_file(e, program);
     CHECK(e["requested"] == "./script");
-    CHECK(e["script"] == dir / "./script");
+    CHECK(e["script"] == dir / "script");
     CHECK(e["interpreter"] == dir / "link");
     CHECK(e["args"] == Json({dir / "link", "-o", "./script", "1"}));
     CHECK(e["comm"] == "script");
@@ -336,7 +338,7 @@ TEST_CASE("failed execs") {
     };
     for (const auto& [name, exe, error] : std::vector<std::tuple<std::string, std::string, int>>{
              {"no such", dir / "no such", ENOENT},
-             {"./plain/x", dir / "./plain/x", ENOTDIR},
+             {"./plain/x", dir / "plain/x", ENOTDIR},
              {plain, plain, EACCES},
              {"noexec", noexec, ENOEXEC},
              {"../../../../..", dir / "../../../../..", EACCES},
@@ -513,5 +515,76 @@ TEST_CASE("the table, -x and --path") {
     run = executed(Args{"--hook", tier, "-n", "progra"}, deed);
     REQUIRE(run.lines.size() == 1);
     CHECK(words(run.lines[0])[4] == path);
+  }
+}
+
+TEST_CASE("--path matches a script, by its own name and through a symbolic link, not only its interpreter") {
+  TempDir dir;
+  argv_program(dir / "program");
+  check(mkdir((dir / "scripts").c_str(), 0755), "mkdir");
+  check(symlink("scripts", (dir / "link").c_str()), "symlink");
+  dir.file("scripts/s", "#!" + dir.path() + "/program\n", 0755);
+  for (const std::string& tier : tiers("execsnoop"))
+    for (const auto& [prefix, shown] : std::vector<std::pair<std::string, bool>>{
+             {dir / "scripts/", true}, {dir / "link/", true}, {dir / "program", true}, {dir / "other/", false}})
+      for (const char* name : {"./scripts/s", "scripts//./s", "link/s"}) {
+        INFO(tier << " " << prefix << " " << name);
+        const Executed run = executed({"-j", "--hook", tier, "--path", prefix}, [&] {
+          check(chdir(dir.path().c_str()), "chdir");
+          Words argv({"s"});
+          execv(name, argv.data());
+        });
+        const bool by_link = std::string(name) == "link/s" && prefix == dir / "scripts/";  // the link is not followed
+        REQUIRE(run.events.size() == (shown && !by_link ? 1 : 0));
+      }
+}
+
+TEST_CASE("\\found: a script without its interpreter, and a program without its loader, are there") {
+  TempDir dir;
+  const auto traced = [&](const std::string& tier, const std::string& name) {
+    return executed(tier, [&, name] {
+      check(chdir(dir.path().c_str()), "chdir");
+      Words argv({"a"});
+      execv(name.c_str(), argv.data());
+    });
+  };
+  const std::string secret = dir.file("secret", "x", 0600);
+  dir.file("none", "#!/nonexistent/interpreter\n", 0755);
+  dir.file("cr", "#!/bin/sh\r\n", 0755);
+  dir.file("below", "#!/dev/null/x\n", 0755);
+  dir.file("refused", "#!" + secret + "\n", 0755);
+  check(symlink("none", (dir / "link").c_str()), "symlink");
+  // The smallest program that asks for a loader.
+  std::string elf(64 + 56, '\0');
+  const auto put = [&elf](std::size_t at, unsigned long long value, std::size_t n) { std::memcpy(&elf[at], &value, n); };
+  std::memcpy(elf.data(), "\177ELF\2\1\1", 7);
+#ifdef __x86_64__
+  put(16, 2, 2), put(18, 62, 2), put(20, 1, 4), put(32, 64, 8), put(52, 64, 2), put(54, 56, 2), put(56, 1, 2);
+#else
+  put(16, 2, 2), put(18, 183, 2), put(20, 1, 4), put(32, 64, 8), put(52, 64, 2), put(54, 56, 2), put(56, 1, 2);
+#endif
+  const std::string loader = "/nonexistent/loader";
+  put(64, 3, 4), put(64 + 8, elf.size(), 8), put(64 + 32, loader.size() + 1, 8);  // PT_INTERP
+  dir.file("elf", elf + loader + '\0', 0755);
+  for (const std::string& tier : tiers("execsnoop")) {
+    for (const auto& [name, file, error] : std::vector<std::tuple<std::string, std::string, int>>{
+             {"none", "none", ENOENT}, {"./cr", "cr", ENOENT}, {"below", "below", ENOTDIR}, {"refused", "refused", EACCES},
+             {"link", "none", ENOENT}, {"elf", "elf", ENOENT}}) {
+      INFO(tier << " " << name);
+      const Executed run = traced(tier, name);
+      const Json& e = run.only();
+      CHECK(run.status == error);
+      CHECK(e["errno"] == error);
+      CHECK(e["exe"] == dir / file);
+      CHECK(e.value("exe_found", false));
+      CHECK(e["requested"] == name);
+      struct stat st{};
+      check(stat((dir / file).c_str(), &st), "stat");
+      CHECK(e["inode"] == std::to_string(st.st_ino));
+    }
+    for (const std::string& name : {dir / "nothing", secret, secret + "/x"}) {
+      INFO(tier << " " << name);
+      CHECK_FALSE(traced(tier, name).only().contains("exe_found"));
+    }
   }
 }

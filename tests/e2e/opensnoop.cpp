@@ -6,16 +6,20 @@
 #include <liburing.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -947,4 +951,222 @@ TEST_CASE("options together narrow") {
     CHECK(tracer.status() == 0);
     CHECK(tracer.events() == std::vector<Json>{{{"path", dir / "no/w2"}, {"uid", 65534}, {"errno", EACCES}, {"error", "EACCES"}}});
   }
+}
+
+TEST_CASE("pipe:[N], not /: what has no path reads as /proc/PID/fd shows it") {
+  const auto deed = [](Json& t) {
+    Json links = Json::array();
+    const auto again = [&](long fd, int flags) {
+      if (fd < 0) return;
+      char link[256];
+      const std::string name = "/proc/self/fd/" + std::to_string(fd);
+      const long n = check(readlink(name.c_str(), link, sizeof link), "readlink");
+      std::string shown(link, static_cast<std::size_t>(n));
+      if (shown.ends_with(" (deleted)")) shown = shown.substr(1, shown.size() - 11);  // of /memfd:x
+      links.push_back(shown);
+      close(static_cast<int>(check(open(name.c_str(), flags), "open")));
+    };
+    int ends[2], pair[2];
+    check(pipe(ends), "pipe");
+    check(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), "socketpair");
+    again(ends[0], O_RDONLY | O_NONBLOCK);
+    again(ends[1], O_PATH);
+    again(pair[0], O_PATH);
+    again(socket(AF_INET, SOCK_STREAM, 0), O_PATH);
+    again(eventfd(0, 0), O_PATH);
+    again(memfd_create("mem", 0), O_RDONLY);
+    again(syscall(SYS_pidfd_open, getpid(), 0), O_PATH);
+    for (const char* kind : {"net", "mnt", "pid", "uts", "ipc", "user", "cgroup", "time"}) {
+      const int fd = open((std::string("/proc/self/ns/") + kind).c_str(), O_PATH);
+      if (fd < 0) continue;
+      again(fd, O_RDONLY);
+      links.insert(links.end() - 1, links.back());  // two opens
+    }
+    t["links"] = links;
+  };
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    Json truth;
+    const Json shown = paths(trace("opensnoop", {"--hook", tier}, deed, &truth));
+    CHECK(shown == truth["links"]);
+    CHECK(paths(trace("opensnoop", {"--hook", tier, "--path", "/"}, deed)).empty());
+    CHECK(paths(trace("opensnoop", {"--hook", tier, "--path", "pipe:["}, deed)).size() == 2);
+    CHECK(paths(trace("opensnoop", {"--hook", tier, "--path", "/dev/null"}, [](Json&) { touch("/dev/null"); })) == Paths{"/dev/null"});
+  }
+}
+
+TEST_CASE("\\detached: a file above the root of its mount, by a handle; one slash, and no --path drops it") {
+  TempDir dir;
+  check(mkdir((dir / "shown").c_str(), 0755), "mkdir");
+  check(mkdir((dir / "hidden").c_str(), 0755), "mkdir");
+  const std::string shown = dir.file("shown/f"), hidden = dir.file("hidden/secret");
+  Handle h;
+  if (!handle_of(hidden, h)) CANNOT_TEST("the file system of " << dir.path() << " has no file handles");
+  const auto deed = [&](Json& t) {
+    check(unshare(CLONE_NEWNS), "unshare");
+    check(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount");
+    check(mount("tmp", "/mnt", "tmpfs", 0, nullptr), "mount");
+    close(static_cast<int>(check(open("/mnt/f", O_WRONLY | O_CREAT, 0600), "open")));
+    check(mount(shown.c_str(), "/mnt/f", nullptr, MS_BIND, nullptr), "mount");
+    const int at = static_cast<int>(check(open("/mnt/f", O_RDONLY), "open"));
+    close(static_cast<int>(check(open_by_handle_at(at, h.get(), O_RDONLY), "open_by_handle_at")));
+    struct stat st{};
+    check(stat(hidden.c_str(), &st), "stat");
+    t["inode"] = std::to_string(st.st_ino);
+  };
+  for (const std::string& tier : tiers("opensnoop"))
+    for (const char* prefix : {"", "/etc/", "/nowhere"}) {
+      INFO(tier << prefix);
+      Args args{"--hook", tier};
+      if (*prefix) args.insert(args.end(), {"--path", prefix});
+      Json truth;
+      const auto events = trace("opensnoop", args, deed, &truth);
+      REQUIRE(!events.empty());
+      const Json& e = events.back();
+      CHECK(e["inode"] == truth["inode"]);
+      CHECK(e["path_detached"] == true);
+      const std::string path = e["path"];
+      CHECK(path.find("//") == path.npos);
+      CHECK((e.contains("path_cut") || path.ends_with("/hidden/secret")));
+    }
+}
+
+TEST_CASE("\\foreign: a path of another mount namespace is told from an own one, also after a failure") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  const auto deed = [&](Json&) {
+    const int there = dir_of(dir);
+    check(unshare(CLONE_NEWNS), "unshare");
+    close(static_cast<int>(check(openat(there, "f", O_RDONLY), "openat")));
+    close(static_cast<int>(check(open(path.c_str(), O_RDONLY), "open")));
+    static_cast<void>(openat(there, "none", O_RDONLY));
+  };
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    const auto events = trace("opensnoop", {"--hook", tier, "--path", path, "--path", dir / "none"}, deed);
+    REQUIRE(paths(events) == Paths{path, path, dir / "none"});
+    CHECK(events[0].value("path_foreign", false));
+    CHECK_FALSE(events[1].contains("path_foreign"));
+    CHECK(events[2].value("path_foreign", false));
+    Actor actor(deed);
+    Tracer tracer("opensnoop", {"--hook", tier, "-p", actor.id(), "--path", path, "-o", "path"});
+    actor.act();
+    tracer.stop();
+    CHECK(tracer.out().find("\\foreign:" + path + "\n" + path + "\n") != std::string::npos);
+  }
+}
+
+TEST_CASE("--path: needless slashes and dots in the name of what failed are folded, and given back as requested") {
+  TempDir dir;
+  const std::string path = dir / "none", slashes(3000, '/');
+  const std::vector<std::string> names{dir / "/none", "/" + dir.path() + "//none", dir / "./none", "/." + dir.path() + "/.//./none", "none", "./none", ".//./none",
+                                       dir / "none/", dir / "none/.", dir / "none//.//", slashes + path, dir / "none/./x", dir / ".none"};
+  const auto deed = [&](Json&) {
+    check(chdir(dir.path().c_str()), "chdir");
+    for (const std::string& name : names) touch(name);
+  };
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    const auto events = trace("opensnoop", {"--hook", tier, "--path", path}, deed);
+    REQUIRE(events.size() == names.size() - 1);
+    for (std::size_t i = 0; i < events.size(); i++) {
+      CHECK(events[i]["requested"] == names[i]);
+      CHECK(events[i]["path"] == (i == 11 ? path + "/x" : path));
+    }
+    CHECK(paths(trace("opensnoop", {"--hook", tier, "-x"}, deed)).back() == dir / ".none");
+    const auto roots = [&](Json&) { check(chdir("/"), "chdir"), touch("/", O_WRONLY), touch("//", O_WRONLY), touch(".", O_WRONLY), touch("/./", O_WRONLY); };
+    CHECK(paths(trace("opensnoop", {"--hook", tier}, roots)) == Paths(4, "/"));
+  }
+}
+
+TEST_CASE("--path below a symbolic link: both names, and a line that says so") {
+  TempDir dir;
+  check(mkdir((dir / "real").c_str(), 0755), "mkdir");
+  check(symlink("real", (dir / "link").c_str()), "symlink");
+  const std::string path = dir.file("real/f");
+  const auto deed = [&](Json&) { touch(dir / "link/f"), touch(dir / "link/none"), touch(dir / "real/none"), touch("/usr/bin/none"), touch("/bin/none"); };
+  const auto traced = [&](const std::string& tier, const std::string& prefix, std::string& said) {
+    Actor actor(deed);
+    Tracer tracer("opensnoop", {"-j", "--hook", tier, "-p", actor.id(), "--path", prefix});
+    const auto all = paths(trace(tracer, actor));
+    said = tracer.err();
+    return all;
+  };
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    std::string said;
+    const Paths both{path, dir / "link/none", dir / "real/none"};
+    for (const std::string& prefix : {dir / "link/", dir / "link", dir / "link//./", dir / "real/../link/"}) {
+      INFO(prefix);
+      const auto all = traced(tier, prefix, said);
+      CHECK(std::ranges::find(all, path) != all.end());
+      CHECK(std::ranges::find(all, dir / "real/none") != all.end());
+      CHECK(said.find(dir / "real") != said.npos);
+    }
+    CHECK(traced(tier, dir / "link/", said) == both);
+    CHECK(std::count(said.begin(), said.end(), '\n') == 2);  // and that it is tracing
+    CHECK(traced(tier, dir / "real/", said) == Paths{path, dir / "real/none"});
+    CHECK(std::count(said.begin(), said.end(), '\n') == 1);
+    struct stat st{};
+    if (lstat("/bin", &st) == 0 && S_ISLNK(st.st_mode)) {
+      CHECK(traced(tier, "/usr/bin/none", said) == Paths{"/usr/bin/none", "/bin/none"});
+      CHECK(traced(tier, "/bin/none", said) == Paths{"/usr/bin/none", "/bin/none"});
+    }
+  }
+}
+
+TEST_CASE("EINTR once, or nothing: a waiting open that a signal interrupts") {
+  TempDir dir;
+  struct Case {
+    const char* what;
+    int flags, signal;
+    bool handled, ends;
+  };
+  const std::vector<Case> cases{{"SA_RESTART", SA_RESTART, SIGUSR1, true, false}, {"no SA_RESTART", 0, SIGUSR1, true, true},
+                                {"stopped", 0, SIGSTOP, false, false},           {"killed", 0, SIGKILL, false, true},
+                                {"SIGTERM", 0, SIGTERM, false, true},            {"SIGCHLD", 0, SIGCHLD, false, false}};
+  for (const bool compat : {false, true})
+    for (const std::string& tier : tiers("opensnoop"))
+      for (const Case& c : cases) {
+        if (compat && !have_int80()) continue;
+        const std::string fifo = dir / (std::string("fifo-") + tier + c.what + (compat ? "32" : ""));
+        INFO(c.what << " " << tier << compat);
+        check(mkfifo(fifo.c_str(), 0600), "mkfifo");
+        Actor actor([&](Json&) {
+          const pid_t waits = fork();
+          if (waits == 0) {
+            struct sigaction action {};
+            action.sa_handler = [](int) {};
+            action.sa_flags = c.flags;
+            signal(SIGTERM, SIG_DFL);  // Catch has a handler
+            if (c.handled) sigaction(c.signal, &action, nullptr);
+            if (compat) int80(5, reinterpret_cast<long>(low(fifo)), O_RDONLY);
+            else touch(fifo);
+            _exit(0);
+          }
+          const auto state = [waits] {
+            std::ifstream in("/proc/" + std::to_string(waits) + "/stat");
+            std::string id, comm, word;
+            in >> id >> comm >> word;
+            return word;
+          };
+          while (state() != "S") sched_yield();
+          kill(waits, c.signal);
+          if (c.signal == SIGSTOP) {
+            while (state() != "T") sched_yield();
+            kill(waits, SIGCONT);
+          }
+          if (!c.ends) {
+            usleep(20'000);  // it may be told wrongly meanwhile
+            close(static_cast<int>(check(open(fifo.c_str(), O_WRONLY), "open")));
+          }
+          waitpid(waits, nullptr, 0);
+        });
+        Tracer tracer("opensnoop", {"-j", "--hook", tier, "--tree", actor.id(), "--path", fifo, "-f", "O_RDONLY"});
+        const auto all = trace(tracer, actor);
+        INFO(Json(all));
+        REQUIRE(all.size() == 1);
+        CHECK(all[0]["error"] == (c.ends ? Json("EINTR") : Json()));
+        CHECK(all[0]["path"] == fifo);
+      }
 }
