@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -414,4 +415,74 @@ TEST_CASE("conservation: two writers at full speed, received + lost = done") {
         for (const Json& e : events)
           if (e["path"] != (failing ? path + "/none" : path)) FAIL(e);
       }
+}
+
+TEST_CASE("openat2: flags that are changed while the open waits are those that the kernel acted on") {
+  TempDir dir;
+  const std::string fifo = dir / "fifo", none = dir / "none";
+  check(mkfifo(fifo.c_str(), 0600), "mkfifo");
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    const auto deed = [&](Json&) {
+      static open_how how;
+      how = {.flags = O_WRONLY | O_APPEND, .mode = 0, .resolve = 0};
+      std::thread other([&] {
+        for (std::string id, comm, state; state != "S"; sched_yield()) std::ifstream("/proc/" + std::to_string(getpid()) + "/stat") >> id >> comm >> state;
+        std::atomic_ref(how.flags).store(O_RDONLY);  // it waits for a reader: the kernel has its copy
+        const int fd = static_cast<int>(check(open(fifo.c_str(), O_RDONLY | O_NONBLOCK), "open"));
+        char c;
+        while (read(fd, &c, 1) != 1) sched_yield();
+        close(fd);
+      });
+      const int fd = static_cast<int>(check(syscall(SYS_openat2, AT_FDCWD, fifo.c_str(), &how, sizeof how), "openat2"));
+      check(write(fd, "x", 1), "write");
+      other.join();
+      how.flags = O_WRONLY;
+      static_cast<void>(syscall(SYS_openat2, AT_FDCWD, none.c_str(), &how, sizeof how));
+    };
+    const auto events = trace("opensnoop", {"--hook", tier, "-w", "-f", "O_APPEND", "-f", "O_WRONLY", "--path", dir / ""}, deed);
+    int waited = 0;
+    for (const Json& e : events)
+      if (e["via"] == "openat2" && e["path"] == fifo) {
+        waited++;
+        CHECK(e["flags"] == "O_WRONLY|O_APPEND");
+      }
+    CHECK(waited == 1);
+    CHECK(events.back()["path"] == none);
+  }
+}
+
+TEST_CASE("--path does not lose a file below directories whose names are longer than what is kept of a path") {
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    TempDir dir;
+    const std::string name(250, 'd');
+    const auto events = trace("opensnoop", {"--hook", tier, "--path", dir / "", "-f", "O_WRONLY"}, [&](Json&) {
+      check(chdir(dir.path().c_str()), "chdir");
+      for (int i = 0; i < 40; i++) check(mkdir(name.c_str(), 0700), "mkdir"), check(chdir(name.c_str()), "chdir");
+      close(static_cast<int>(check(open("f", O_WRONLY | O_CREAT, 0600), "open")));
+      static_cast<void>(open("none", O_WRONLY));
+      unlink("f");
+      for (int i = 0; i < 40; i++) check(chdir(".."), "chdir"), rmdir(name.c_str());
+    });
+    REQUIRE(events.size() == 2);
+    for (const Json& e : events) CHECK(e.value("path_cut", false));
+  }
+}
+
+TEST_CASE("--path does not lose a file of a mount that is nowhere") {
+  TempDir dir;
+  dir.file("f");
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    const auto events = trace("opensnoop", {"--hook", tier, "--path", dir / "f", "--path", dir / "none"}, [&](Json&) {
+      const int fd = static_cast<int>(check(syscall(SYS_open_tree, AT_FDCWD, dir.path().c_str(), 1 /* OPEN_TREE_CLONE */), "open_tree"));
+      close(static_cast<int>(check(openat(fd, "f", O_RDONLY), "openat")));
+      static_cast<void>(openat(fd, ".//none", O_RDONLY));
+    });
+    REQUIRE(events.size() == 2);
+    CHECK(events[0]["path"] == "/f");
+    CHECK(events[1]["path"] == "/none");
+    for (const Json& e : events) CHECK(e.value("path_detached", false));
+  }
 }
