@@ -292,9 +292,17 @@ static __always_inline struct file *fd_file(int fd)
 	return (void *)word_at(&files[fd]);
 }
 
-/* Whether the name in the record's bytes [from, end), which begins with a slash and ends with a NUL, has something that
- * fold_name() takes away: a slash at its end or before another, a dot between two or behind the last. Eight bytes at a time, of
- * which six may begin it. Global: verified once. */
+/* Whether in eight bytes at `from` there is a slash before another, or before a dot that is followed by a slash or an end. */
+static __always_inline bool folds_at(struct record *r, __u32 from)
+{
+	__u64 word = *(__u64 *)record_at(r, from), slashes = equal_bytes(word, '/'), ends = slashes | equal_bytes(word, 0);
+
+	return slashes & (slashes >> 8 | (equal_bytes(word, '.') >> 8 & ends >> 16));
+}
+
+/* Whether the name in the record's bytes [from, end), which begins with a slash and ends with a NUL, has something inside that
+ * fold_name() takes away: a slash before another, a dot between two or behind the last. Looks closer only where two bytes in
+ * a row are slash or dot, which differ in their last bit. Eight bytes at a time, of which seven may begin it. Global: verified once. */
 #define FOLD_TURNS 16
 __noinline int has_some_to_fold(__u32 slot, __u32 from, __u32 end)
 {
@@ -302,11 +310,11 @@ __noinline int has_some_to_fold(__u32 slot, __u32 from, __u32 end)
 
 	if (!r)
 		return 0;
-	for (__u32 i = 0; i < FOLD_TURNS && from < end; i++, from += 6) {
-		__u64 word = *(__u64 *)record_at(r, from);
-		__u64 slashes = equal_bytes(word, '/'), ends = slashes | equal_bytes(word, 0);
+	for (__u32 i = 0; i < FOLD_TURNS && from < end; i++, from += 7) {
+		__u64 word = (*(__u64 *)record_at(r, from) ^ EACH_BYTE('/')) & EACH_BYTE(0xfe);
 
-		if (slashes & (ends >> 8 | (equal_bytes(word, '.') >> 8 & ends >> 16)))
+		word = (word - EACH_BYTE(1)) & ~word & EACH_BYTE(0x80);
+		if (word & word >> 8 && (folds_at(r, from) || folds_at(r, from + 2)))
 			return 1;
 	}
 	return 0;
@@ -314,7 +322,9 @@ __noinline int has_some_to_fold(__u32 slot, __u32 from, __u32 end)
 
 static __always_inline bool has_to_fold(struct record *r, __u32 from, __u32 end)
 {
-	for (int i = 0; i <= STR_MAX / (6 * FOLD_TURNS) && from < end; i++, from += 6 * FOLD_TURNS)
+	if (*(char *)record_at(r, end - 1) == '/')
+		return true;
+	for (int i = 0; i <= STR_MAX / (7 * FOLD_TURNS) && from < end; i++, from += 7 * FOLD_TURNS)
 		if (has_some_to_fold(r->slot, from, end))
 			return true;
 	return false;
