@@ -325,6 +325,7 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 	const char *name, *interp;
 	struct exec_event *e;
 	struct record *r;
+	bool wanted;
 
 	bpf_map_delete_elem(&names, &old_tid);
 	if (filter.set & FILTER_FAILED || filtered_out())
@@ -334,11 +335,12 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 		goto out;
 	e = event_of(r, exec_event);
 	append_program(r, e, READ(mm, exe_file));
+	wanted = path_wanted(r, &e->exe.path, false);
 	name = READ(bprm, filename);
 	interp = READ(bprm, interp);
 	if (interp != name && (path_filter || filter.want & WANT_NAMES))
 		append_name(r, &e->script, &e->requested, AT_FDCWD, name, true);
-	if (!path_wanted(r, &e->exe.path, false) && (interp == name || !path_wanted(r, &e->script, true))) {
+	if (!wanted && (interp == name || !path_wanted(r, &e->script, true))) {
 		event_drop(r);
 		goto out;
 	}

@@ -511,6 +511,37 @@ static __always_inline bool is_elsewhere(const struct vfsmount *mnt, const struc
 	return path_filter && path_begin_mask > 0xff /* more than a slash */ && begins_elsewhere((__u64)mnt, (__u64)dentry);
 }
 
+/* For the path of a mount that is attached nowhere, which the walk has left in r->path: whether --path cannot ask for it, by its place in
+ * its file system, if that is the one of the process's root. Global: verified once. */
+__noinline int detached_elsewhere(__u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct mount *mount = mount_of(READ(current_task(), fs, root.mnt)), *up = READ(mount, mnt_parent);
+	struct dentry *top = READ(mount, mnt.mnt_root);
+	struct prefix *key;
+	__u32 pos, n;
+
+	if (!r || r->path_mark & PATH_ORPHAN)
+		return 0;
+	if (READ(top, d_parent) != top || (up != mount && (READ(up, mnt_parent) != up || READ(mount, mnt_mountpoint) != READ(up, mnt.mnt_root))))
+		return 0;
+	if (r->root != (__u64)top) {
+		if (r->pos == PATH_BYTES - 1)
+			r->pos = PATH_BYTES; /* "/" stands for nothing */
+		r->root = 0;
+		path_walk(slot);
+		if (!(r->path_mark & PATH_ORPHAN) || r->path_mark & EV_STR_DEEP || r->dentry != (__u64)top)
+			return 0;
+	}
+	pos = r->pos;
+	n = PATH_BYTES - pos;
+	if (pos < sizeof(key->bits) || pos > PATH_BYTES)
+		return 0;
+	key = (void *)&r->path[(pos - sizeof(key->bits)) & (PATH_BYTES - 1)];
+	key->bits = (n < PREFIX_BYTES ? n : PREFIX_BYTES) * 8;
+	return !bpf_map_lookup_elem(&path_prefixes, key);
+}
+
 /* Whether a path may be below any directory that --path names: its beginning is missing, or all of it. */
 static __always_inline bool may_be_anywhere(const struct ev_str *s)
 {
@@ -518,7 +549,7 @@ static __always_inline bool may_be_anywhere(const struct ev_str *s)
 }
 
 /* Whether --path asks for the path at `s` of the record, which is not its first byte, or may ask for it. `asked`: it is what a caller
- * asked for, symbolic links not followed. The key has the path where it is, and its length in the place of what is before. */
+ * asked for, symbolic links not followed; else it is the last path that was appended. The key has the path where it is, and its length in the place of what is before. */
 static __always_inline bool path_wanted(struct record *r, const struct ev_str *s, bool asked)
 {
 	__u32 n = s->len, before;
@@ -526,8 +557,10 @@ static __always_inline bool path_wanted(struct record *r, const struct ev_str *s
 	__u64 *begin;
 	bool wanted;
 
-	if (!path_filter || may_be_anywhere(s))
+	if (!path_filter)
 		return true;
+	if (may_be_anywhere(s))
+		return asked || !(s->mark & EV_STR_DETACHED) || !detached_elsewhere(r->slot);
 	asked = asked && asked_filter;
 	begin = record_at(r, s->off);
 	if (!asked && (*begin ^ path_begin) & path_begin_mask)

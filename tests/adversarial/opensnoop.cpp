@@ -486,3 +486,28 @@ TEST_CASE("--path does not lose a file of a mount that is nowhere") {
     for (const Json& e : events) CHECK(e.value("path_detached", false));
   }
 }
+
+TEST_CASE("--path finds a file that is itself the root of a mount that is nowhere, by its place in the root's file system") {
+  struct stat root{}, etc{};
+  check(stat("/", &root), "stat"), check(stat("/etc/passwd", &etc), "stat");
+  if (root.st_dev != etc.st_dev) CANNOT_TEST("/etc/passwd is on another file system than /");
+  const auto deed = [](Json&) {
+    for (const char* path : {"/etc/passwd", "/etc"}) {
+      const int fd = static_cast<int>(check(syscall(SYS_open_tree, AT_FDCWD, path, 1 /* OPEN_TREE_CLONE */), "open_tree"));
+      close(static_cast<int>(check(open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDONLY), "open")));
+      if (std::string(path) == "/etc") close(static_cast<int>(check(openat(fd, "passwd", O_RDONLY), "openat")));
+    }
+  };
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    const auto shown = [&](const char* prefix) {
+      std::string all;
+      for (const Json& e : trace("opensnoop", {"--hook", tier, "--path", prefix}, deed)) all += e["path"].get<std::string>() + " ";
+      return all;
+    };
+    CHECK(shown("/etc/passwd") == "/ /passwd ");
+    CHECK(shown("/etc") == "/ / /passwd ");
+    CHECK(shown("/etc/passwords") == "");
+    CHECK(shown("/usr/") == "");
+  }
+}
