@@ -399,7 +399,7 @@ static __always_inline void append_name(struct record *r, struct ev_str *whole, 
 		if (whole->len == 1)
 			r->len = start; /* just "/" */
 		if (first != '/' && r->len < RECORD_MAX) {
-			r->bytes[r->len & (RECORD_MAX - 1)] = '/';
+			*(char *)record_at(r, r->len) = '/';
 			r->len++;
 		}
 	}
