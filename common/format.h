@@ -267,9 +267,10 @@ template <> struct Format<ev_comm> {
   static void json(Buffer& out, std::string_view key, const ev_comm& c) { put_json_member(out, key, view(c)); }
 };
 // In text, "\...+N" follows a string of which N bytes are missing, "\..." precedes a path that
-// has lost its beginning, "\detached:" one that is in no mount namespace, "\deleted:" one whose name
-// has been removed. No name can forge them: a backslash of its own is printed as two. In JSON they
-// are KEY_missing, KEY_cut, KEY_detached, KEY_deleted.
+// has lost its beginning, "\detached:" one that no mount namespace shows, "\foreign:" one of another mount
+// namespace than the process's, "\deleted:" one whose name has been removed, "\found:" a program that is there
+// although its exec failed. No name can forge them: a backslash of its own is printed as two. In JSON they
+// are KEY_missing, KEY_cut, KEY_detached, KEY_foreign, KEY_deleted, KEY_found.
 template <> struct Format<ev_str> {
   static constexpr int width = 24;
   static constexpr Align align = Align::left;
