@@ -5,6 +5,7 @@
 #define NEEDLE_CONTEXT_BPF_H
 
 #include "path.bpf.h"
+#include "share.bpf.h"
 
 /* ---- Containers: by the names of the cgroups. They travel once, before the first event from
  * there: events carry ids. */
@@ -407,10 +408,18 @@ static __always_inline void append_context(struct record *r)
 }
 
 /* ---- For tools whose event begins in one hook and is sent by another: the context by a key, with
- * the strings behind it. */
+ * the strings behind it. Most have few: only those with long paths take all the room that there may be, and
+ * of these no process may have more than its share. Where there is none, the columns say that they do not know. */
+#define KEPT_BYTES 1024
+#define KEPT_LONG_MAX 1024
 struct kept_context {
 	struct context c;
-	char strings[RECORD_MAX - sizeof(struct context)];
+	char strings[KEPT_BYTES - sizeof(struct context)];
+};
+struct kept_long {
+	struct context c;
+	char strings[RECORD_MAX - sizeof(struct context) - 8];
+	__u32 pid, unused; /* whose share it is of */
 };
 
 struct {
@@ -421,12 +430,63 @@ struct {
 	__type(value, struct kept_context);
 } kept_contexts SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, KEPT_LONG_MAX);
+	__type(key, __u64);
+	__type(value, struct kept_long);
+} kept_long SEC(".maps");
+
+__u32 kept_long_shares[SHARES];
+__u64 kept_long_count = 0; /* there are so many, or more: none need be looked for while there are none */
+
+static __always_inline void forget_long_context(__u64 key)
+{
+	struct kept_long *kept = kept_long_count ? bpf_map_lookup_elem(&kept_long, &key) : NULL;
+	__u32 pid;
+
+	if (!kept)
+		return;
+	pid = kept->pid;
+	if (bpf_map_delete_elem(&kept_long, &key))
+		return;
+	__sync_fetch_and_add(&kept_long_count, -1);
+	share_return(kept_long_shares, pid);
+}
+
+static __always_inline void forget_context(__u64 key)
+{
+	if (!(filter.want & WANT_CONTEXT))
+		return;
+	bpf_map_delete_elem(&kept_contexts, &key);
+	forget_long_context(key);
+}
+
 /* Behind append_context(), in a record of `size` bytes before that: a multiple of 8. */
 static __always_inline void keep_context(struct record *r, __u32 size, __u64 key)
 {
-	/* Without room, the columns will say that they do not know. */
-	if (filter.want & WANT_CONTEXT)
-		bpf_map_update_elem(&kept_contexts, &key, &r->bytes[size], BPF_ANY);
+	__u32 offset = event_of(r, event_header)->context, pid = current_pid_tgid() >> 32;
+	const struct context *c = (void *)&r->bytes[size];
+	struct kept_long *kept;
+
+	if (!(filter.want & WANT_CONTEXT) || offset != size)
+		return;
+	if (sizeof(*c) + c->len <= KEPT_BYTES) {
+		bpf_map_update_elem(&kept_contexts, &key, c, BPF_ANY);
+		return;
+	}
+	if (!share_take(kept_long_shares, pid, KEPT_LONG_MAX / 16))
+		return;
+	__sync_fetch_and_add(&kept_long_count, 1);
+	if (!bpf_map_update_elem(&kept_long, &key, c, BPF_ANY)) {
+		kept = bpf_map_lookup_elem(&kept_long, &key);
+		if (kept)
+			kept->pid = pid;
+		return;
+	}
+	__sync_fetch_and_add(&kept_long_count, -1);
+	share_return(kept_long_shares, pid);
 }
 
 /* Of the current task, by its thread id. */
@@ -440,12 +500,6 @@ static __always_inline void keep_own_context(void)
 	append_context(r);
 	keep_context(r, sizeof(struct event_header), current_pid_tgid());
 	record_release(r);
-}
-
-static __always_inline void forget_context(__u64 key)
-{
-	if (filter.want & WANT_CONTEXT)
-		bpf_map_delete_elem(&kept_contexts, &key);
 }
 
 /* Appends some of its strings, less than PATH_BYTES of them: what is behind a record has no more room. */
@@ -463,9 +517,8 @@ static __always_inline void append_kept(struct record *r, const char *strings, _
 /* Instead of append_context(): the one that was kept. */
 static __always_inline void append_kept_context(struct record *r, __u64 key)
 {
-	struct kept_context *kept;
+	const char *kept, *strings;
 	struct context *c;
-	const char *strings;
 	__u16 moved;
 	__u32 n;
 
@@ -473,20 +526,26 @@ static __always_inline void append_kept_context(struct record *r, __u64 key)
 		return;
 	event_of(r, event_header)->context = 0;
 	kept = bpf_map_lookup_elem(&kept_contexts, &key);
+	if (!kept && kept_long_count)
+		kept = bpf_map_lookup_elem(&kept_long, &key);
 	if (!kept)
 		return;
+	kept = (const char *)number(kept); /* one for the verifier, of whichever map */
 	c = context_begin(r);
 	if (!c)
 		return;
-	moved = c->strings - kept->c.strings;
-	*c = kept->c;
+	n = c->strings;
+	if (bpf_probe_read_kernel(c, sizeof(*c), kept))
+		return;
+	moved = n - c->strings;
+	c->strings = n;
 	c->exe.off += moved;
 	c->pexe.off += moved;
 	c->cwd.off += moved;
 	c->tty.name.off += moved;
 	c->lineage.s.off += moved;
-	n = kept->c.len;
-	strings = kept->strings;
+	n = c->len;
+	strings = kept + sizeof(struct context);
 	if (n >= PATH_BYTES) {
 		append_kept(r, strings, PATH_BYTES - 1);
 		strings += PATH_BYTES - 1;
