@@ -180,6 +180,11 @@ void Hooks::refuse(const std::string& program, const std::string& reason) {
   refusals_ += fmt::format("  {}: {}\n", program, reason);
 }
 
+bool Hooks::takes(std::string_view prefix) const {
+  const auto first = taken_.lower_bound(std::string(prefix));
+  return first != taken_.end() && first->starts_with(prefix);
+}
+
 bool Hooks::is_refused(const std::string& program) const {
   const HookName name = parse_hook_name(program);
   return (name.alternative != 0 && refused_.contains(alternative_of(name))) || refused_.contains(name.unit) || refused_.contains(name.group());
@@ -193,6 +198,7 @@ void Hooks::choose(const Object& object) {
   if (!only_exists) throw Error(fmt::format("--hook: {} has no {} hooks", tool.name, only_));
 
   report_.clear();
+  taken_.clear();
   for (auto& [what, mechanisms] : whats) {
     bool taken = false;
     for (const std::string_view m : kMechanisms) {
@@ -216,6 +222,7 @@ void Hooks::choose(const Object& object) {
         const HookName n = parse_hook_name(bpf_program__name(p));
         if (is_refused(bpf_program__name(p)) || (n.alternative != 0 && n.alternative != alternatives[n.unit])) continue;
         bpf_program__set_autoload(p, true);
+        taken_.insert(bpf_program__name(p));
         report_ += fmt::format("  {}: taken ({})\n", bpf_program__name(p), where(p, *kernel_));
       }
       taken = true;

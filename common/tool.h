@@ -139,6 +139,12 @@ struct Trial {
   void (*deed)();
 };
 
+// What a tool does not see without programs that may be missing. Said before it traces.
+struct Blind {
+  std::string_view missing, unless;  // how their names begin; not said if programs of `unless` are taken
+  std::string_view what;
+};
+
 // The parts of a generated skeleton that the common code needs. All belong to the skeleton.
 struct Object {
   bpf_object* bpf;
@@ -204,6 +210,7 @@ struct Tool {
   std::span<const Column> columns;
   std::span<const Option> options;
   std::span<const Trial> trials;
+  std::span<const Blind> blind;
   Object (*open)(const char* btf);  // the file with the kernel's types; null: /sys has them
   void (*close)();
 };
@@ -211,9 +218,9 @@ struct Tool {
 template <class S, Event E>
 consteval Tool make_tool(std::string_view name, std::string_view about, std::string_view examples,
                          std::span<const Column> columns, std::span<const Option> options = {},
-                         std::span<const Trial> trials = {}) {
+                         std::span<const Trial> trials = {}, std::span<const Blind> blind = {}) {
   using Bpf = Skeleton<S>;
-  return {name, about, examples, sizeof(E), columns, options, trials, Bpf::open, Bpf::close};
+  return {name, about, examples, sizeof(E), columns, options, trials, blind, Bpf::open, Bpf::close};
 }
 
 extern const Tool tool;  // each tools/NAME.cpp defines it; common/main.cpp runs it
