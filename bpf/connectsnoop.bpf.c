@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "share.bpf.h"
 #include "sock.bpf.h"
 #include "syscall.bpf.h"
 #include "trampoline.bpf.h"
@@ -42,12 +43,14 @@ struct start {
 	__u32 unused;
 };
 
+#define STARTS_MAX 16384
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, STARTS_MAX);
 	__type(key, __u64);
 	__type(value, struct start);
 } starts SEC(".maps");
+__u32 start_shares[SHARES];
 
 /* How many there are, or more: while there are none, no socket that ends need be looked for. */
 __u64 under_way = 0;
@@ -58,14 +61,23 @@ struct facts {
 	__u32 proto, family, type, net_ns;
 };
 
+/* What is known of an address that programs of cgroups can change. */
+enum address_bits {
+	ADDRESS_ASKED = 1 << 0,   /* no program had changed it before: it is what was asked for */
+	ADDRESS_CHANGES = 1 << 1, /* programs that run later may, and to what is not known yet */
+	ADDRESS_USED = 1 << 2,    /* it is the one in the end */
+	ADDRESS_UNKNOWN = 1 << 3, /* there is one, but nobody has seen it */
+};
+
 /* What the hooks inside a call have learned for its end, by thread. Oldest first out: a call of
  * io_uring has no end of its own, and that of another leaves the room for the thread's next. */
 struct inside {
 	__u64 started; /* the struct sock whose attempt began in this call; 0: none, likewise below */
 	__u64 cookie;  /* the cgroup hooks: the socket whose attempt they were handed, and where to */
 	__u64 sock;    /* the kernel tier: the struct socket, and the kernel's copy of the address */
-	__u8 ip[16];
-	__u32 port;
+	__u8 ip[16], asked_ip[16];
+	__u32 port, asked_port;
+	__u32 bits; /* enum address_bits */
 	__u32 len;
 	struct facts facts;
 	union sockaddr_any addr;
@@ -84,9 +96,13 @@ static const struct inside nothing = {};
  * only the end of the whole call is seen, one to be shown for each message of sendmmsg(2). */
 struct datagram {
 	__u64 cookie;
-	__u8 ip[16];
-	__u32 port;
+	__u64 address; /* where the kernel has its struct sockaddr as long as it is being sent; 0: not known */
+	__u8 ip[16], asked_ip[16];
+	__u32 port, asked_port;
+	__u32 scope;
 	__u32 index; /* of it among those of a system call with an address, from 1; 0: it is no call's */
+	__u32 bits;  /* enum address_bits */
+	__u32 unused;
 };
 
 struct send {
@@ -118,10 +134,13 @@ struct {
 	__type(value, struct batch);
 } batches SEC(".maps");
 
-/* The destinations that a process has sent to. */
+/* The destinations that a process has sent to, and how that ended: whoever fails on purpose does not hide what arrives. */
 struct destination {
-	struct datagram to;
-	__u64 pid;
+	__u64 cookie;
+	__u8 ip[16];
+	__u32 port, scope;
+	__u32 pid;
+	int err;
 };
 
 struct {
@@ -243,10 +262,163 @@ static __always_inline struct inside *seen_inside(__u64 tid)
 static __always_inline void forget_inside(struct inside *inside)
 {
 	if (inside)
-		inside->started = inside->cookie = inside->sock = 0;
+		inside->started = inside->cookie = inside->sock = inside->bits = 0;
+}
+
+/* The arguments of a call on a socket, of socketcall(2) too. */
+struct socket_args {
+	__u32 op; /* SYS_* */
+	int fd;
+	unsigned long arg[6];
+};
+
+static __always_inline bool args_of(struct socket_args *a, const struct call *call)
+{
+	__u32 args[6] = {};
+
+	switch (call->via & ~VIA_COMPAT) {
+	case VIA_connect: a->op = SYS_CONNECT; break;
+	case VIA_sendto: a->op = SYS_SENDTO; break;
+	case VIA_sendmsg: a->op = SYS_SENDMSG; break;
+	case VIA_sendmmsg: a->op = SYS_SENDMMSG; break;
+	case VIA_socketcall:
+		a->op = call->args[0];
+		bpf_probe_read_user(args, a->op == SYS_CONNECT ? 12 : a->op == SYS_SENDTO ? 24 : 16, (void *)call->args[1]);
+		for (int i = 0; i < 6; i++)
+			a->arg[i] = args[i];
+		a->fd = args[0];
+		return a->op == SYS_CONNECT || a->op == SYS_SENDTO || a->op == SYS_SENDMSG || a->op == SYS_SENDMMSG;
+	}
+	for (int i = 0; i < 6; i++)
+		a->arg[i] = call->args[i];
+	a->fd = call->args[0];
+	return true;
+}
+
+/* An IP address with its port, as a struct sockaddr_in or _in6 has it. */
+struct inet_address {
+	__u16 family, port;
+	__u32 ip4;
+	__u8 ip6[16];
+	__u32 scope;
+};
+
+static __always_inline void set_requested(struct connect_event *e, const struct inet_address *s)
+{
+	if (s->family == AF_INET6) {
+		__builtin_memcpy(e->requested.ip, s->ip6, sizeof(s->ip6));
+		e->requested.scope = needs_scope(s->ip6) ? s->scope : 0;
+	} else {
+		copy_v4(e->requested.ip, s->ip4);
+	}
+	e->requested.kind = ADDR_IP;
+	e->requested_port = bpf_ntohs(s->port);
+}
+
+/* The record's room for a caller's address: behind all that is sent. */
+static __always_inline union sockaddr_any *sockaddr_of(struct record *r)
+{
+	return (void *)&r->bytes[RECORD_MAX];
+}
+
+/* What was asked for, by the memory of the caller that is in a call. Works in the room of sockaddr_of(), because old kernels have
+ * none on this stack. Global: verified once. */
+__noinline int requested_by_call(__u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct {
+		struct call call;
+		struct socket_args args;
+		struct inet_address s;
+		__u32 words[4];
+	} *w;
+	__u64 addr;
+	__u32 len;
+
+	if (!r)
+		return 0;
+	w = (void *)sockaddr_of(r);
+	__builtin_memset(w, 0, sizeof(*w));
+	if (!socket_call_runs(&w->call) || !args_of(&w->args, &w->call))
+		return 0;
+	if (w->args.op == SYS_CONNECT) {
+		addr = w->args.arg[1];
+		len = w->args.arg[2];
+	} else if (w->args.op == SYS_SENDTO) {
+		addr = w->args.arg[4];
+		len = w->args.arg[5];
+	} else if (w->args.op == SYS_SENDMSG && !bpf_probe_read_user(w->words, sizeof(w->words), (void *)w->args.arg[1])) {
+		addr = w->words[0];
+		len = w->words[1];
+		if (!(w->call.via & VIA_COMPAT)) {
+			addr |= (__u64)w->words[1] << 32;
+			len = w->words[2];
+		}
+	} else {
+		return 0;
+	}
+	if (!addr || bpf_probe_read_user(&w->s, len < sizeof(w->s) ? len & 31 : sizeof(w->s), (void *)addr))
+		return 0;
+	set_requested(event_of(r, connect_event), &w->s);
+	return 0;
+}
+
+/* What the connect of a TCP socket asked for, that has begun: as the kernel has copied it, if a hook saw that. */
+static __always_inline void requested_of_start(struct record *r, struct connect_event *e, const struct inside *inside)
+{
+	if (!(filter.want & WANT_REQUESTED))
+		return;
+	e->requested.kind = ADDR_UNKNOWN;
+	e->requested_port = EV_UNKNOWN;
+	if (e->h.via == VIA_KERNEL && !(inside && inside->bits & ADDRESS_ASKED))
+		return;
+	if (inside && inside->sock) {
+		struct inet_address s;
+
+		__builtin_memcpy(&s, &inside->addr, sizeof(s));
+		set_requested(e, &s);
+	} else if (inside && inside->bits & ADDRESS_ASKED && inside->cookie == e->cookie && !needs_scope(inside->asked_ip)) {
+		__builtin_memcpy(e->requested.ip, inside->asked_ip, sizeof(inside->asked_ip));
+		e->requested.kind = ADDR_IP;
+		e->requested_port = inside->asked_port;
+	} else {
+		requested_by_call(r->slot);
+	}
 }
 
 /* TCP, of whatever origin: from the first packet that is to be sent to the handshake's end. */
+
+/* Keeps an attempt, which is at the beginning of `r`, until it ends. False: there is no room, or none for this process. */
+static __always_inline bool start_keeps(__u64 key, const struct start *s, struct record *r)
+{
+	__u32 pid = s->e.h.pid;
+
+	if (!share_take(start_shares, pid, STARTS_MAX / 4))
+		return false;
+	__sync_fetch_and_add(&under_way, 1); /* before: its end may come at once, on another CPU */
+	if (!bpf_map_update_elem(&starts, &key, s, BPF_ANY)) {
+		keep_context(r, sizeof(*s), key);
+		return true;
+	}
+	__sync_fetch_and_add(&under_way, -1);
+	share_return(start_shares, pid);
+	return false;
+}
+
+static __always_inline void forget_start(__u64 key)
+{
+	struct start *s = bpf_map_lookup_elem(&starts, &key);
+	__u32 pid;
+
+	if (!s)
+		return;
+	pid = s->e.h.pid;
+	forget_context(key);
+	if (!bpf_map_delete_elem(&starts, &key)) {
+		__sync_fetch_and_add(&under_way, -1);
+		share_return(start_shares, pid);
+	}
+}
 
 /* Global: there is one, for two programs. */
 __noinline int tcp_start(__u64 key)
@@ -265,7 +437,9 @@ __noinline int tcp_start(__u64 key)
 	if (READ(sk, sk_protocol) != IPPROTO_TCP || filtered_out())
 		return 0;
 	via = task_via(&fd, sk);
-	if (via != VIA_KERNEL && via != VIA_IO_URING) { /* its end will know that this was an attempt */
+	if (via == VIA_KERNEL || via == VIA_IO_URING) {
+		inside = seen_inside(tid);
+	} else { /* its end will know that this was an attempt */
 		inside = this_call(tid);
 		if (inside)
 			inside->started = key;
@@ -282,17 +456,25 @@ __noinline int tcp_start(__u64 key)
 		return event_drop(r), 0;
 	fill_header(&e->h);
 	append_context(r);
-	keep_context(r, sizeof(struct start), key);
 	e->h.via = via;
 	e->h.src = SRC_KERNEL;
 	facts_of(&facts, sk);
 	fill_facts(e, &facts);
+	requested_of_start(r, e, inside);
 	e->fd = fd;
 	e->peer_pid = EV_NONE;
-	__sync_fetch_and_add(&under_way, 1);
-	if (bpf_map_update_elem(&starts, &key, s, BPF_ANY))
-		__sync_fetch_and_add(&stats.lost_map, 1);
-	event_drop(r);
+	forget_start(key); /* of an earlier socket at that address, whose end was not seen */
+	if (start_keeps(key, s, r)) {
+		event_drop(r);
+		return 0;
+	}
+	/* Without room it is told now, not how it ends. */
+	e->ms = EV_NONE64;
+	e->lport = EV_UNKNOWN;
+	e->laddr.kind = ADDR_UNKNOWN;
+	e->err = EV_ERRNO_UNKNOWN;
+	fill_mapped(e);
+	event_submit(r);
 	return 0;
 }
 
@@ -318,9 +500,7 @@ static __always_inline void tcp_done(__u64 key, struct start *s, int err)
 	s->e.err = err;
 	if (err || !(filter.set & FILTER_FAILED))
 		submit_start(key, s);
-	forget_context(key);
-	if (!bpf_map_delete_elem(&starts, &key))
-		__sync_fetch_and_add(&under_way, -1);
+	forget_start(key);
 }
 
 /* Whether an attempt without an error of the network ends by the call that began it, which is
@@ -353,7 +533,9 @@ static __always_inline int tcp_end(struct sock *sk, int state)
 	if (!s)
 		return 0;
 	e = &s->e;
-	e->ms = bpf_ktime_get_boot_ns() - e->h.time;
+	/* Without a packet there was no handshake: for want of a free port, or because the process says that there is a connection
+	 * (TCP_REPAIR). */
+	e->ms = READ((struct tcp_sock *)sk, segs_out) ? bpf_ktime_get_boot_ns() - e->h.time : EV_NONE64;
 	inet_local(sk, &e->laddr, &e->lport);
 	inet_remote(sk, &e->raddr, &e->rport);
 	fill_mapped(e);
@@ -429,7 +611,7 @@ static __always_inline bool tcp_tried(int ret, bool hooked)
 	case ECONNABORTED:
 	case ETIMEDOUT:
 	case EPIPE:
-	case 512: /* ERESTARTSYS */
+	case ERESTARTSYS:
 		return false;
 	case EHOSTUNREACH:
 	case ENETUNREACH:
@@ -481,12 +663,6 @@ static __always_inline void fill_local(struct record *r, struct connect_event *e
 		vsock_end(sk, 0, &e->laddr, &e->lport);
 }
 
-/* The record's room for a caller's address: behind all that is sent. */
-static __always_inline union sockaddr_any *sockaddr_of(struct record *r)
-{
-	return (void *)&r->bytes[RECORD_MAX];
-}
-
 /* Fills both ends: of the socket `at` if it is connected, else of the caller's address, `len`
  * bytes of sockaddr_of(). Nonzero if the call was none to connect. Global: verified once. */
 __noinline int fill_ends(__u32 slot, __u64 at, __u32 len, int ret)
@@ -507,10 +683,25 @@ __noinline int fill_ends(__u32 slot, __u64 at, __u32 len, int ret)
 		if (!fill_connected(r, e, sk))
 			return 1;
 	} else {
-		append_sockaddr(r, &e->raddr, &e->rport, sockaddr_of(r), len);
+		append_sockaddr(r, &e->raddr, &e->rport, sockaddr_of(r), len, true);
+		if (sk && e->raddr.kind == ADDR_IP && (e->family == AF_INET || e->family == AF_INET6))
+			sock_any_is_loopback(sk, e->raddr.ip);
 	}
 	fill_mapped(e);
 	return !dest_wanted(&e->raddr, e->rport);
+}
+
+/* Fills what was asked for: sockaddr_of(), of `len` bytes. Global: verified once. */
+__noinline int fill_requested(__u32 slot, __u32 len)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct connect_event *e;
+
+	if (!r)
+		return 0;
+	e = event_of(r, connect_event);
+	append_sockaddr(r, &e->requested, &e->requested_port, sockaddr_of(r), len, false);
+	return 0;
 }
 
 /* A connect that has returned. */
@@ -572,22 +763,28 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 	if (len > SOCKADDR_MAX)
 		len = SOCKADDR_MAX;
 	barrier_var(len); /* or the compiler takes the masks below for idle; the verifier does not */
-	if (end->kernel) {
-		if (bpf_probe_read_kernel(addr, len & 255, end->addr))
-			len = 0;
-		if (end->claimed && end->ret && !(inside && confirmed(inside, f, addr)))
-			src = SRC_USER;
-	} else if (tried && end->ret) {
-		src = SRC_KERNEL;
+	if (end->kernel ? bpf_probe_read_kernel(addr, len & 255, end->addr) : bpf_probe_read_user(addr, len & 255, end->addr))
+		len = 0;
+	if (!end->sock)
+		e->family = len >= sizeof(addr->family) ? addr->family : EV_NONE;
+	if (filter.want & WANT_REQUESTED) {
+		fill_requested(r->slot, len);
+		if (!end->kernel && tried && inside->bits & ADDRESS_ASKED && !needs_scope(inside->asked_ip)) {
+			__builtin_memcpy(e->requested.ip, inside->asked_ip, sizeof(inside->asked_ip));
+			e->requested_port = inside->asked_port;
+		}
+	}
+	if (end->claimed && end->ret && !(inside && confirmed(inside, f, addr)))
+		src = SRC_USER;
+	if (end->ret && !end->by && inside && (tried || inside->bits & ADDRESS_USED)) {
+		src = any(inside->bits & ADDRESS_CHANGES ? SRC_USER : SRC_KERNEL);
+		if (addr->family != AF_INET6)
+			addr->in6.scope = 0;
 		len = sizeof(addr->in6);
 		addr->in6.family = AF_INET6;
 		addr->in6.port = bpf_htons(inside->port);
 		__builtin_memcpy(addr->in6.ip, inside->ip, sizeof(inside->ip));
-	} else if (bpf_probe_read_user(addr, len & 255, end->addr)) {
-		len = 0;
 	}
-	if (!end->sock)
-		e->family = len >= sizeof(addr->family) ? addr->family : EV_NONE;
 	if (fill_ends(r->slot, (__u64)sk, len, end->ret))
 		return event_drop(r), 0;
 	if (end->by) {
@@ -605,8 +802,66 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 	return 0;
 }
 
-/* A datagram for an address of its own. Whether it was the first of this process to there was
- * looked up when it set out. `kept`: the current task has passed the filter, and its context is kept. */
+/* Where a datagram of this socket goes to, by such an address. */
+static __always_inline bool address_to(struct datagram *to, const struct inet_address *s, struct sock *sk)
+{
+	__u32 family = s->family;
+
+	if (family == AF_UNSPEC && READ(sk, __sk_common.skc_family) == AF_INET)
+		family = AF_INET; /* to udp_sendmsg() it is the same */
+	to->port = bpf_ntohs(s->port);
+	if (family == AF_INET)
+		copy_v4(to->ip, s->ip4);
+	else if (family == AF_INET6)
+		__builtin_memcpy(to->ip, s->ip6, sizeof(to->ip));
+	else
+		return false;
+	if (needs_scope(to->ip) && !to->scope)
+		to->scope = s->scope ?: sock_link(sk, to->ip);
+	return true;
+}
+
+/* Whether datagrams are shown one by one, not only the first to each destination. */
+static __always_inline bool each_datagram(void)
+{
+	return udp_all || filter.set & FILTER_FAILED;
+}
+
+static __always_inline void destination_of(struct destination *d, const struct datagram *to, int err)
+{
+	d->cookie = to->cookie;
+	__builtin_memcpy(d->ip, to->ip, sizeof(d->ip));
+	d->port = to->port;
+	d->scope = to->scope;
+	d->pid = READ(current_task(), tgid);
+	d->err = err;
+}
+
+/* Whether it has been told that one of the process arrived there: no other is of interest. */
+static __always_inline bool arrival_told(const struct datagram *to)
+{
+	struct destination d;
+
+	if (each_datagram())
+		return false;
+	destination_of(&d, to, 0);
+	return bpf_map_lookup_elem(&sent, &d);
+}
+
+/* Whether this end is news: the first of its kind. Two threads that both find nothing: only one adds it. Works in the room of
+ * sockaddr_of(), because old kernels have none on this stack. */
+static __always_inline bool first_such(struct record *r, const struct datagram *to, int err)
+{
+	struct destination *d = (void *)sockaddr_of(r);
+	__u8 yes = 1;
+
+	if (each_datagram())
+		return true;
+	destination_of(d, to, err);
+	return !bpf_map_update_elem(&sent, d, &yes, BPF_NOEXIST);
+}
+
+/* A datagram for an address of its own. `kept`: the current task has passed the filter, and its context is kept. */
 static __always_inline int datagram_end(struct sock *sk, const struct facts *f, const struct datagram *to, int ret,
 					__u32 via, int fd, __u32 src, bool kept)
 {
@@ -623,9 +878,30 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 	e = event_of(r, connect_event);
 	__builtin_memcpy(e->raddr.ip, to->ip, sizeof(to->ip));
 	e->raddr.kind = ADDR_IP;
+	e->raddr.scope = needs_scope(to->ip) ? to->scope : 0;
 	e->rport = to->port;
-	if (!dest_wanted(&e->raddr, e->rport))
+	/* What is not known, or may have been changed unseen, passes every filter. */
+	if (to->bits & ADDRESS_UNKNOWN) {
+		e->raddr.kind = ADDR_UNKNOWN;
+		e->rport = EV_UNKNOWN;
+	} else if (to->bits & ADDRESS_CHANGES) {
+		src = SRC_USER;
+	} else if (!dest_wanted(&e->raddr, e->rport))
 		return event_drop(r), 0;
+	if (!first_such(r, to, ret < 0 ? -ret : 0))
+		return event_drop(r), 0;
+	if (filter.want & WANT_REQUESTED) {
+		e->requested.kind = ADDR_UNKNOWN;
+		e->requested_port = EV_UNKNOWN;
+		if (to->bits & ADDRESS_ASKED) {
+			__builtin_memcpy(e->requested.ip, to->asked_ip, sizeof(to->asked_ip));
+			e->requested.kind = ADDR_IP;
+			e->requested.scope = needs_scope(to->asked_ip) ? to->scope : 0;
+			e->requested_port = to->asked_port;
+		} else if (via != VIA_IO_URING && via != VIA_KERNEL) {
+			requested_by_call(r->slot);
+		}
+	}
 	fill_facts(e, f);
 	inet_local(sk, &e->laddr, &e->lport);
 	fill_mapped(e);
@@ -644,82 +920,28 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 	return 0;
 }
 
-/* Whether this datagram is to be shown: the first of the process to its destination, or all. */
-static __always_inline bool first_sent(const struct datagram *to)
+static __always_inline void as_asked(struct datagram *to)
 {
-	struct destination d = {.to = *to, .pid = READ(current_task(), tgid)};
-	__u8 yes = 1;
-
-	if (udp_all || filter.set & FILTER_FAILED)
-		return true;
-	/* Two threads that both find nothing: only one adds it. */
-	return !bpf_map_update_elem(&sent, &d, &yes, BPF_NOEXIST);
-}
-
-/* The arguments of a call on a socket, of socketcall(2) too. */
-struct socket_args {
-	__u32 op; /* SYS_* */
-	int fd;
-	unsigned long arg[6];
-};
-
-static __always_inline bool args_of(struct socket_args *a, const struct call *call)
-{
-	__u32 args[6] = {};
-
-	switch (call->via & ~VIA_COMPAT) {
-	case VIA_connect: a->op = SYS_CONNECT; break;
-	case VIA_sendto: a->op = SYS_SENDTO; break;
-	case VIA_sendmsg: a->op = SYS_SENDMSG; break;
-	case VIA_sendmmsg: a->op = SYS_SENDMMSG; break;
-	case VIA_socketcall:
-		a->op = call->args[0];
-		bpf_probe_read_user(args, a->op == SYS_CONNECT ? 12 : a->op == SYS_SENDTO ? 24 : 16, (void *)call->args[1]);
-		for (int i = 0; i < 6; i++)
-			a->arg[i] = args[i];
-		a->fd = args[0];
-		return a->op == SYS_CONNECT || a->op == SYS_SENDTO || a->op == SYS_SENDMSG || a->op == SYS_SENDMMSG;
-	}
-	for (int i = 0; i < 6; i++)
-		a->arg[i] = call->args[i];
-	a->fd = call->args[0];
-	return true;
-}
-
-/* Where a datagram goes to, as an address says. */
-struct inet_address {
-	__u16 family, port;
-	__u32 ip4;
-	__u8 ip6[16];
-};
-
-static __always_inline bool address_to(struct datagram *to, const struct inet_address *s)
-{
-	to->port = bpf_ntohs(s->port);
-	if (s->family == AF_INET)
-		copy_v4(to->ip, s->ip4);
-	else if (s->family == AF_INET6)
-		__builtin_memcpy(to->ip, s->ip6, sizeof(to->ip));
-	else
-		return false;
-	return true;
+	__builtin_memcpy(to->asked_ip, to->ip, sizeof(to->ip));
+	to->asked_port = to->port;
 }
 
 /* Where the cgroup hooks cannot be attached: a datagram by the caller's memory. Global: verified once. */
 __noinline int user_datagram(__u64 sock, __u64 addr, __u32 len, __u32 via, __u64 fd_and_ret)
 {
 	struct sock *sk = (void *)sock;
-	struct datagram to = {.cookie = sock};
+	struct datagram to = {.cookie = sock, .bits = ADDRESS_ASKED};
 	struct inet_address s = {};
 	struct facts facts;
 
 	if (!addr || bpf_probe_read_user(&s, len < sizeof(s) ? len & 31 : sizeof(s), (void *)addr))
 		return 0;
-	if (!address_to(&to, &s))
+	if (!address_to(&to, &s, sk))
 		return 0;
+	as_asked(&to);
+	sock_any_is_loopback(sk, to.ip);
 	facts_of(&facts, sk);
-	if (first_sent(&to))
-		datagram_end(sk, &facts, &to, fd_and_ret, via, fd_and_ret >> 32, SRC_USER, true);
+	datagram_end(sk, &facts, &to, fd_and_ret, via, fd_and_ret >> 32, SRC_USER, true);
 	return 0;
 }
 
@@ -1036,7 +1258,7 @@ int BPF_PROG(connect__fentry_socket_connect, struct socket *sock, void *address,
 	if (!inside)
 		return 0;
 	inside->sock = (__u64)sock;
-	inside->started = inside->cookie = 0;
+	inside->started = inside->cookie = inside->bits = 0;
 	inside->len = addrlen;
 	facts_of(&inside->facts, sock_of(sock));
 	if (bpf_probe_read_kernel(&inside->addr, addrlen & 255, address))
@@ -1056,7 +1278,24 @@ static __always_inline bool ring_connects(void)
 	return in_io_uring(regs) || (used_io_uring() && !socket_call_in(&call, regs));
 }
 
-/* For io_uring alone, to which no call's end belongs. */
+/* Of a connect that failed, what programs of cgroups have made of its address, at its place. */
+static __always_inline void keep_used(struct inside *inside, const void *address, int ret)
+{
+	struct inet_address s = {};
+
+	if (ret >= 0 || ret == -EINPROGRESS || bpf_probe_read_kernel(&s, sizeof(s), address))
+		return;
+	if (s.family == AF_INET)
+		copy_v4(inside->ip, s.ip4);
+	else if (s.family == AF_INET6)
+		__builtin_memcpy(inside->ip, s.ip6, sizeof(s.ip6));
+	else
+		return;
+	inside->port = bpf_ntohs(s.port);
+	inside->bits = ADDRESS_USED;
+}
+
+/* The end of one of io_uring, to which no call's belongs. */
 SEC("?fexit/__sys_connect_file")
 int BPF_PROG(connect__fentry_connect_file, struct file *file, void *address, int addrlen, int flags, int ret)
 {
@@ -1065,7 +1304,10 @@ int BPF_PROG(connect__fentry_connect_file, struct file *file, void *address, int
 	struct ending end = {.via = VIA_IO_URING, .fd = -1, .ret = ret, .kernel = true};
 	__u64 key;
 
-	if (!inside || !inside->sock || !ring_connects())
+	if (!inside || !inside->sock)
+		return 0;
+	keep_used(inside, address, ret);
+	if (!ring_connects())
 		return 0;
 	if (flags & O_NONBLOCK && (ret == -EAGAIN || ret == -EINPROGRESS))
 		goto out; /* it will be tried again, or waited for */
@@ -1112,6 +1354,8 @@ int BPF_PROG(connect__fentry_alt_1_fast_open, struct socket *sock, void *address
 	if (!is_sendmsg)
 		return 0;
 	inside = seen_inside(tid);
+	if (inside)
+		keep_used(inside, address, ret);
 	if (inside && socket_call_runs(&call) && args_of(&args, &call))
 		attempt_ends(&args, call.via, ret, inside);
 	return 0;
@@ -1143,42 +1387,89 @@ static __always_inline void copy_v6(__u8 *ip, struct bpf_sock_addr *ctx)
 	word[3] = ctx->user_ip6[3];
 }
 
-/* The call that attempts this connect, or NULL. Its address is still to be copied. */
-static __always_inline struct inside *attempting(struct bpf_sock_addr *ctx)
+/* What a program of a cgroup is really handed. */
+#define KERN(ctx) ((const struct bpf_sock_addr_kern *)number(ctx))
+
+/* Of several programs at one hook each sees what those before it have made of the address: first those of the socket's own
+ * cgroup, then of the one above it, up to the root's, where they run in the order in which they were attached. So ours, at the
+ * root, are only followed by those that were attached there later. Before 5.15 that is not to be seen. */
+static __always_inline const struct bpf_prog_array_item *own_place(void)
+{
+	struct task_struct *task = current_task();
+	struct bpf_cg_run_ctx *run;
+
+	if (!bpf_core_field_exists(task->bpf_ctx))
+		return NULL;
+	run = (void *)READ(task, bpf_ctx);
+	return READ(run, prog_item);
+}
+
+static __always_inline bool others_follow(void)
+{
+	const struct bpf_prog_array_item *place = own_place();
+
+	return place && word_at((void *)place + bpf_core_type_size(struct bpf_prog_array_item));
+}
+
+/* Whether ours is the first at the hook `type`, of enum cgroup_bpf_attach_type. */
+static __always_inline bool is_first(struct sock *sk, __u32 type)
+{
+	struct cgroup *cgroup;
+	void *programs;
+
+	if (!bpf_core_field_exists(sk->sk_cgrp_data.cgroup))
+		return false;
+	cgroup = READ(sk, sk_cgrp_data.cgroup);
+	programs = (void *)cgroup + bpf_core_field_offset(struct cgroup, bpf) + bpf_core_field_offset(struct cgroup_bpf, effective);
+	programs = (void *)word_at(programs + sizeof(programs) * type);
+	return programs && own_place() == programs + bpf_core_field_offset(struct bpf_prog_array, items);
+}
+
+#define IS_FIRST(ctx, type)                                                         \
+	(filter.want & WANT_REQUESTED && bpf_core_enum_value_exists(enum cgroup_bpf_attach_type, type) && \
+	 is_first(READ(KERN(ctx), sk), bpf_core_enum_value(enum cgroup_bpf_attach_type, type)))
+
+/* A connect is attempted: to `ip`, as the hook is handed it. */
+static __always_inline int attempts(struct bpf_sock_addr *ctx, const __u8 *ip, bool first)
 {
 	struct inside *inside;
 	__u64 id = task_id();
 
 	connects_seen = 1;
 	if (id_filtered_out(id))
-		return NULL;
+		return 1;
 	inside = this_call(id);
 	if (!inside)
-		return NULL;
+		return 1;
 	inside->started = 0;
 	inside->cookie = inside->facts.cookie = bpf_get_socket_cookie(ctx);
 	inside->port = bpf_ntohs(ctx->user_port);
-	return inside;
+	__builtin_memcpy(inside->ip, ip, sizeof(inside->ip));
+	inside->bits = others_follow() ? ADDRESS_CHANGES : 0;
+	if (first) {
+		inside->bits |= ADDRESS_ASKED;
+		inside->asked_port = inside->port;
+		__builtin_memcpy(inside->asked_ip, ip, sizeof(inside->asked_ip));
+	}
+	return 1;
 }
 
 SEC("?cgroup/connect4")
 int address__tp_opt_connect4(struct bpf_sock_addr *ctx)
 {
-	struct inside *inside = attempting(ctx);
+	__u8 ip[16];
 
-	if (inside)
-		copy_v4(inside->ip, ctx->user_ip4);
-	return 1;
+	copy_v4(ip, ctx->user_ip4);
+	return attempts(ctx, ip, IS_FIRST(ctx, CGROUP_INET4_CONNECT));
 }
 
 SEC("?cgroup/connect6")
 int address__tp_opt_connect6(struct bpf_sock_addr *ctx)
 {
-	struct inside *inside = attempting(ctx);
+	__u8 ip[16];
 
-	if (inside)
-		copy_v6(inside->ip, ctx);
-	return 1;
+	copy_v6(ip, ctx);
+	return attempts(ctx, ip, IS_FIRST(ctx, CGROUP_INET6_CONNECT));
 }
 
 /* Datagrams with an address of their own. */
@@ -1197,7 +1488,8 @@ static __always_inline struct batch *next_of_batch(__u64 tid)
 	return batch;
 }
 
-static __always_inline int datagram_begin(struct datagram *to)
+/* `to` has the address as the hook is handed it; `source`: of IPv4, where it comes from. */
+static __always_inline int datagram_begin(struct bpf_sock_addr *ctx, struct datagram *to, __u32 family, __u32 source, bool first)
 {
 	struct ev_addr a = {.kind = ADDR_IP};
 	struct send key = {.tid = task_id()};
@@ -1212,9 +1504,23 @@ static __always_inline int datagram_begin(struct datagram *to)
 		if (args.op == SYS_SENDMMSG)
 			batch = next_of_batch(key.tid);
 	}
-	__builtin_memcpy(a.ip, to->ip, sizeof(a.ip));
-	if (!proto_wanted(PROTO_UDP) || !dest_wanted(&a, to->port) || !first_sent(to))
+	if (!proto_wanted(PROTO_UDP))
 		return 1;
+	if (first) {
+		to->bits |= ADDRESS_ASKED;
+		as_asked(to);
+	}
+	any_is_loopback(to->ip, source);
+	if (others_follow()) {
+		to->bits |= ADDRESS_CHANGES;
+		/* udpv6_sendmsg() has a copy of its own of a v4-mapped one, which is gone when it returns. */
+		if (READ(KERN(ctx), sk, __sk_common.skc_family) == family)
+			to->address = (__u64)READ(KERN(ctx), uaddr);
+	} else {
+		__builtin_memcpy(a.ip, to->ip, sizeof(a.ip));
+		if (!dest_wanted(&a, to->port) || arrival_told(to))
+			return 1;
+	}
 	if (batch) {
 		index = batch->addressed;
 		key.n = batch->shown++;
@@ -1231,7 +1537,7 @@ int udp__tp_opt_sendmsg4(struct bpf_sock_addr *ctx)
 	struct datagram to = {.cookie = bpf_get_socket_cookie(ctx), .port = bpf_ntohs(ctx->user_port)};
 
 	copy_v4(to.ip, ctx->user_ip4);
-	return datagram_begin(&to);
+	return datagram_begin(ctx, &to, AF_INET, ctx->msg_src_ip4, IS_FIRST(ctx, CGROUP_UDP4_SENDMSG));
 }
 
 SEC("?cgroup/sendmsg6")
@@ -1240,7 +1546,27 @@ int udp__tp_opt_sendmsg6(struct bpf_sock_addr *ctx)
 	struct datagram to = {.cookie = bpf_get_socket_cookie(ctx), .port = bpf_ntohs(ctx->user_port)};
 
 	copy_v6(to.ip, ctx);
-	return datagram_begin(&to);
+	if (needs_scope(to.ip)) {
+		struct flowi6 *flow = READ(KERN(ctx), t_ctx) - bpf_core_field_offset(struct flowi6, saddr);
+
+		/* From all that the caller said, also with the message. */
+		to.scope = READ(flow, __fl_common.flowic_oif) ?: sock_link(READ(KERN(ctx), sk), to.ip);
+	}
+	return datagram_begin(ctx, &to, AF_INET6, 0, IS_FIRST(ctx, CGROUP_UDP6_SENDMSG));
+}
+
+/* What became of the address that programs may have changed: as it stands where the kernel keeps it. Its scope is of the
+ * flow, which no program changes. Not inline, for its own stack. */
+static __noinline int follow_changes(struct datagram *to, __u64 sock, __u64 address)
+{
+	struct sock *sk = (void *)sock;
+	struct inet_address s = {};
+
+	if (!address || bpf_probe_read_kernel(&s, sizeof(s), (void *)address) || !address_to(to, &s, sk))
+		return 0;
+	sock_any_is_loopback(sk, to->ip);
+	to->bits &= ~ADDRESS_CHANGES;
+	return 0;
 }
 
 /* Where the cgroup hooks cannot be attached: sets a datagram out by its message, if that has an address of this family. One that
@@ -1249,21 +1575,42 @@ __noinline int message_begins(__u64 sock, __u64 message, __u32 family)
 {
 	struct send key = {.tid = current_pid_tgid()};
 	struct msghdr *msg = (void *)message;
-	struct datagram to = {.cookie = sock};
+	struct datagram to = {.cookie = sock, .bits = ADDRESS_ASKED};
 	struct inet_address s = {};
 	__u32 len = BPF_CORE_READ(msg, msg_namelen);
 	void *name = BPF_CORE_READ(msg, msg_name);
 
-	if (!name || filtered_out() || bpf_probe_read_kernel(&s, len < sizeof(s) ? len & 31 : sizeof(s), name))
+	if (!name || id_filtered_out(key.tid) || bpf_probe_read_kernel(&s, len < sizeof(s) ? len & 31 : sizeof(s), name))
 		return 0;
-	if (s.family != family || !address_to(&to, &s) || (family == AF_INET6 && (len < sizeof(s) || ip_is_v4(to.ip))))
+	if (!address_to(&to, &s, (void *)sock))
 		return 0;
-	if (!first_sent(&to))
+	if (family == AF_INET6 && (s.family != AF_INET6 || len < SIN6_LEN_RFC2133 || ip_is_v4(to.ip)))
 		return 0;
 	to.cookie = sock_cookie((void *)sock);
+	as_asked(&to);
+	sock_any_is_loopback((void *)sock, to.ip);
 	if (bpf_map_update_elem(&sends, &key, &to, BPF_ANY))
 		__sync_fetch_and_add(&stats.lost_map, 1);
 	return 0;
+}
+
+/* One that was sent where neither the cgroup hooks can be attached nor the memory of a caller tells its address: on a socket
+ * that has no peer there must have been one. Global: for another stack. */
+__noinline int unseen_datagram(__u64 sock, int ret)
+{
+	struct datagram to = {.cookie = sock, .bits = ADDRESS_UNKNOWN};
+	struct sock *sk = (void *)sock;
+	struct facts facts;
+	__u32 via;
+	ev_fd fd;
+
+	if (READ(sk, __sk_common.skc_state) == TCP_ESTABLISHED)
+		return 0;
+	via = task_via(&fd, sk);
+	if (via != VIA_IO_URING && via != VIA_KERNEL)
+		return 0;
+	facts_of(&facts, sk);
+	return datagram_end(sk, &facts, &to, ret, via, fd, SRC_KERNEL, false);
 }
 
 /* Its result: of each datagram, of every origin. `msg`: NULL where only the cgroup hooks know its address. */
@@ -1280,6 +1627,8 @@ static __always_inline int datagram_sent(struct sock *sk, struct msghdr *msg, __
 	lengths_seen = 1;
 	if (msg && !sends_seen)
 		message_begins(number(sk), number(msg), family);
+	if (!msg && !sends_seen)
+		return unseen_datagram(number(sk), ret);
 	to = bpf_map_lookup_elem(&sends, &key);
 	if (!to)
 		return 0;
@@ -1288,6 +1637,8 @@ static __always_inline int datagram_sent(struct sock *sk, struct msghdr *msg, __
 	facts_of(&facts, sk);
 	if (facts.cookie != copy.cookie)
 		return 0;
+	if (copy.bits & ADDRESS_CHANGES)
+		follow_changes(&copy, number(sk), msg ? (__u64)BPF_CORE_READ(msg, msg_name) : copy.address);
 	via = task_via(&fd, sk);
 	return datagram_end(sk, &facts, &copy, ret, via, fd, SRC_KERNEL, false);
 }

@@ -38,14 +38,14 @@ enum addr_kind {
 	ADDR_PATH,     /* str */
 	ADDR_ABSTRACT, /* str, without the leading NUL */
 	ADDR_NUMBER,   /* scope: the context id of a vsock */
-	ADDR_UNKNOWN,
+	ADDR_UNKNOWN,  /* there is one, but it is not known */
 };
 
 /* One end of a connection. */
 struct ev_addr {
 	__u8 ip[16];
 	__u32 kind;
-	__u32 scope; /* of a link-local IPv6 address: the interface */
+	__u32 scope; /* of an IPv6 address of one link: the interface */
 	struct ev_str str;
 };
 
@@ -53,7 +53,7 @@ struct connect_event {
 	struct event_header h;
 	ev_duration ms;
 	ev_cookie cookie;
-	ev_port lport, rport;
+	ev_port lport, rport, requested_port;
 	ev_proto proto;
 	ev_family family;
 	ev_socktype type;
@@ -62,7 +62,11 @@ struct connect_event {
 	ev_pid peer_pid;
 	ev_ns net_ns;
 	ev_bool mapped;
-	struct ev_addr laddr, raddr;
+	struct ev_addr laddr, raddr, requested;
+};
+
+enum connect_want {
+	WANT_REQUESTED = WANT_TOOL << 0,
 };
 
 /* --dest: a key of an LPM trie. */

@@ -84,6 +84,7 @@
 #define TIF_32BIT 22
 
 /* include/linux/socket.h, net.h, include/uapi/linux/in.h, include/net/tcp_states.h */
+#define AF_UNSPEC 0
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
@@ -463,7 +464,17 @@ struct kernfs_node___parent { /* before 6.15 (633488947ef6) */
 	struct kernfs_node *parent;
 };
 struct cgroup_root;
+enum cgroup_bpf_attach_type { /* since 5.15 (6fc88c354f3a) */
+	CGROUP_INET4_CONNECT,
+	CGROUP_INET6_CONNECT,
+	CGROUP_UDP4_SENDMSG,
+	CGROUP_UDP6_SENDMSG,
+};
+struct cgroup_bpf {
+	struct bpf_prog_array *effective[1];
+};
 struct cgroup {
+	struct cgroup_bpf bpf;
 	int level;
 	struct kernfs_node *kn;
 	struct cgroup_root *root;
@@ -503,10 +514,26 @@ struct task_struct {
 	__u64 start_boottime;
 	kuid_t loginuid;
 	unsigned int sessionid;
+	struct bpf_run_ctx *bpf_ctx; /* since 5.15 (c7603cfa04e7) */
 	char comm[16];
 };
 struct bpf_trampoline {
 	__u64 key;
+};
+struct bpf_prog;
+struct bpf_prog_array_item {
+	struct bpf_prog *prog;
+};
+struct bpf_prog_array {
+	struct bpf_prog_array_item items[0];
+};
+struct bpf_cg_run_ctx { /* task_struct.bpf_ctx, while programs of a cgroup run */
+	const struct bpf_prog_array_item *prog_item;
+};
+struct bpf_sock_addr_kern { /* what a program is handed as struct bpf_sock_addr */
+	struct sock *sk;
+	void *uaddr;
+	void *t_ctx; /* of a datagram: the source address, in its struct flowi6 */
 };
 struct bpf_iter__task {
 	struct task_struct *task;
@@ -540,9 +567,13 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
 };
+struct sock_cgroup_data {
+	struct cgroup *cgroup; /* since 5.16 (8520e224f547) */
+};
 struct socket;
 struct sock {
 	struct sock_common __sk_common;
+	struct sock_cgroup_data sk_cgrp_data;
 	int sk_err;
 	struct socket *sk_socket;
 	__u16 sk_protocol, sk_type;
@@ -556,7 +587,19 @@ struct socket {
 	struct file *file;
 	struct sock *sk;
 };
+struct in6_pktinfo {
+	int ipi6_ifindex;
+};
 struct ipv6_pinfo {
+	struct in6_addr saddr;
+	int ucast_oif, mcast_oif;
+	struct in6_pktinfo sticky_pktinfo;
+};
+struct flowi_common {
+	int flowic_oif;
+};
+struct flowi6 {
+	struct flowi_common __fl_common;
 	struct in6_addr saddr;
 };
 struct inet_sock {
@@ -567,6 +610,7 @@ struct inet_sock {
 };
 struct tcp_sock {
 	bool is_mptcp; /* since 5.6 (eda7acddf808) */
+	__u32 segs_out;
 };
 struct sockaddr_un {
 	__u16 sun_family;

@@ -36,6 +36,7 @@ union sockaddr_any {
 	__u8 bytes[256]; /* a sockaddr_storage, and room for reads with a masked length */
 };
 #define SOCKADDR_MAX 128
+#define SIN6_LEN_RFC2133 24 /* without the scope */
 
 /* The socket behind a file, or NULL. */
 static __always_inline struct socket *file_socket(struct file *file)
@@ -77,6 +78,56 @@ static __always_inline bool ip_is_any(const __u8 *ip)
 	const __u64 *word = (const __u64 *)ip;
 
 	return !word[0] && !word[1];
+}
+
+/* Whether it is an address of one link or interface only, which says nothing without its name: __ipv6_addr_needs_scope_id(). */
+static __always_inline bool needs_scope(const __u8 *ip)
+{
+	if (ip[0] == 0xff)
+		return (ip[1] & 15) == 1 || (ip[1] & 15) == 2;
+	return ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80;
+}
+
+#define LOOPBACK bpf_htonl(0x7f000001)
+
+/* Who goes to no address goes to the host itself: of IPv4 to `source`, the address that it comes from, if it has one. See
+ * ip_route_output_key_hash_rcu(), udpv6_sendmsg(), tcp_v6_connect(). */
+static __always_inline void any_is_loopback(__u8 *ip, __u32 source)
+{
+	__u32 *word = (__u32 *)ip;
+
+	if (word[3])
+		return;
+	if (ip_is_v4(ip))
+		word[3] = source ?: LOOPBACK;
+	else if (ip_is_any(ip))
+		ip[15] = 1;
+}
+
+/* The same of this socket. */
+static __always_inline void sock_any_is_loopback(struct sock *sk, __u8 *ip)
+{
+	struct inet_sock *inet = (void *)sk;
+	__u8 source[16];
+
+	if (((__u32 *)ip)[3])
+		return;
+	if (!ip_is_v4(ip)) {
+		BPF_CORE_READ_INTO(&source, inet, pinet6, saddr.in6_u.u6_addr8);
+		if (ip_is_any(ip) && ip_is_v4(source))
+			copy_v4(ip, LOOPBACK);
+	}
+	any_is_loopback(ip, READ(inet, inet_saddr));
+}
+
+/* The interface that a socket uses for such an address, where the caller names none; 0: which one is not settled before the
+ * route. */
+static __always_inline __u32 sock_link(struct sock *sk, const __u8 *ip)
+{
+	struct ipv6_pinfo *np = READ((struct inet_sock *)sk, pinet6);
+	int link = READ(sk, __sk_common.skc_bound_dev_if) ?: READ(np, sticky_pktinfo.ipi6_ifindex);
+
+	return link ?: ip[0] == 0xff ? READ(np, mcast_oif) : READ(np, ucast_oif);
 }
 
 static __always_inline __u32 sock_proto(struct sock *sk, __u32 family, __u32 type)
@@ -137,7 +188,7 @@ static __always_inline void inet_local(struct sock *sk, struct ev_addr *a, ev_po
 	if (ip_is_any(a->ip))
 		BPF_CORE_READ_INTO(&a->ip, inet, pinet6, saddr.in6_u.u6_addr8);
 	a->kind = ADDR_IP;
-	if (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80)
+	if (needs_scope(a->ip))
 		a->scope = READ(sk, __sk_common.skc_bound_dev_if);
 }
 
@@ -151,7 +202,7 @@ static __always_inline void inet_remote(struct sock *sk, struct ev_addr *a, ev_p
 		return;
 	}
 	BPF_CORE_READ_INTO(&a->ip, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
-	if (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80)
+	if (needs_scope(a->ip))
 		a->scope = READ(sk, __sk_common.skc_bound_dev_if);
 }
 
@@ -193,10 +244,9 @@ static __always_inline void append_unix(struct record *r, struct ev_addr *a, str
 	a->kind = ADDR_ABSTRACT;
 }
 
-/* Where a caller wants to go: the address in `s`, of `len` bytes, as far as it is one that
- * `family` can have. The path of a UNIX socket is made absolute. */
+/* Where a caller wants to go: the address in `s`, of `len` bytes. The path of a UNIX socket is made absolute if `whole`. */
 static __always_inline void append_sockaddr(struct record *r, struct ev_addr *a, ev_port *port,
-					    const union sockaddr_any *s, __u32 len)
+					    const union sockaddr_any *s, __u32 len, bool whole)
 {
 	struct ev_str given = {};
 
@@ -211,11 +261,11 @@ static __always_inline void append_sockaddr(struct record *r, struct ev_addr *a,
 		*port = bpf_ntohs(s->in.port);
 		return;
 	case AF_INET6:
-		if (len < 24) /* SIN6_LEN_RFC2133: without the scope */
+		if (len < SIN6_LEN_RFC2133)
 			return;
 		__builtin_memcpy(a->ip, s->in6.ip, sizeof(a->ip));
 		a->kind = ADDR_IP;
-		if (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80)
+		if (needs_scope(a->ip))
 			a->scope = s->in6.scope;
 		*port = bpf_ntohs(s->in6.port);
 		return;
@@ -228,7 +278,10 @@ static __always_inline void append_sockaddr(struct record *r, struct ev_addr *a,
 			return;
 		}
 		a->kind = ADDR_PATH;
-		append_name(r, &a->str, &given, AT_FDCWD, s->un.path, true);
+		if (whole)
+			append_name(r, &a->str, &given, AT_FDCWD, s->un.path, true);
+		else
+			append_kernel_str(r, &a->str, s->un.path);
 		return;
 	case AF_NETLINK:
 		if (len >= sizeof(s->nl))

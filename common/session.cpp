@@ -162,7 +162,7 @@ Session::Session(const Options& o, Command* command)
     say("in a pid namespace: options take its process ids, columns show those of the initial one; nspid is what a process's own has");
   if (o.verbose) say_raw(fmt::format("{}: hooks:\n{}", tool.name, hooks_.report()));
   for (const Blind& b : tool.blind)
-    if (!hooks_.takes(b.missing) && (b.unless.empty() || !hooks_.takes(b.unless))) note(b.what);
+    if (!hooks_.takes(b.missing) && (b.unless.empty() || !hooks_.takes(b.unless))) say(b.what);
   if (bpf_program__autoload(object_.seed)) find_followed();
   const ContainerFilter::Absent absent = o.containers.absent();
   for (const std::string& name : absent.names) {

@@ -106,6 +106,7 @@ template <> struct Format<ev_addr> {
         if (a.str.len > 0) Format<ev_str>::text(out, a.str, r, b);
         return;
       case ADDR_NUMBER: put_decimal(out, std::uint64_t{a.scope}); return;
+      case ADDR_UNKNOWN: out.push_back('?'); return;
       default: out.push_back('-');
     }
   }
@@ -113,7 +114,7 @@ template <> struct Format<ev_addr> {
     if (a.kind == ADDR_PATH) return Format<ev_str>::json(out, key, a.str, r);
     if (a.kind == ADDR_ABSTRACT) return put_json_member(out, key, '@' + std::string(r.str(a.str)));
     put_key(out, key);
-    if (a.kind == ADDR_NONE) {
+    if (a.kind == ADDR_NONE || a.kind == ADDR_UNKNOWN) {
       out += "null";
       return;
     }
@@ -123,7 +124,8 @@ template <> struct Format<ev_addr> {
   }
 };
 
-template <> inline constexpr auto gathered<connect_event> = std::tuple{Gathered<WANT_TIME, &connect_event::ms>{}};
+template <> inline constexpr auto gathered<connect_event> = std::tuple{
+    Gathered<WANT_TIME, &connect_event::ms>{}, Gathered<WANT_REQUESTED, &connect_event::requested, &connect_event::requested_port>{}};
 
 }  // namespace needle
 
@@ -143,6 +145,8 @@ static constexpr auto columns = [] {
     column<&connect_event::lport>("lport", "local port"),
     column<&connect_event::raddr>("raddr", "remote address: IP, path, @abstract name"),
     column<&connect_event::rport>("rport", "remote port"),
+    hidden(column<&connect_event::requested>("requested", "address as the process gave it, before programs of cgroups changed it")),
+    hidden(column<&connect_event::requested_port>("requested_port", "port as the process gave it")),
     wide(column<&connect_event::err>("err", "why it failed; ECANCELED: closed before it was through"), 3),
     wide(column<&connect_event::ms>("ms", "TCP: how long the handshake took, in milliseconds"), 6),
   };
@@ -238,6 +242,11 @@ static void send_nowhere() {
   sendto(fd, nullptr, 0, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to), sizeof to);
   close(fd);
 }
+constexpr Blind blind[] = {
+    {"udp__", "sent__fentry",
+     "without the hooks of cgroups (CAP_NET_ADMIN), UDP datagrams show the caller's address (src=user), and those of io_uring none"},
+    {"address__", "", "without the hooks of cgroups (CAP_NET_ADMIN), a Fast Open that fails before a packet is not shown"},
+};
 static constexpr Trial trials[] = {{"connect", connect_nowhere}, {"sent", send_nowhere}};
 
 constexpr Tool needle::tool = make_tool<connectsnoop_bpf, connect_event>(
@@ -246,4 +255,4 @@ constexpr Tool needle::tool = make_tool<connectsnoop_bpf, connect_event>(
     "connectsnoop -x -n curl\tattempts of curl that fail\n"
     "connectsnoop --proto unix\tUNIX sockets: who asks which daemon\n"
     "connectsnoop --dest 169.254.169.254\twho asks for cloud credentials\n",
-    columns, options, trials);
+    columns, options, trials, blind);
