@@ -28,7 +28,7 @@ static constexpr auto columns = header_columns<made_up_event> + std::array{
 };
 static constexpr Option options[] = {{"--own", "WORD", "a list", [](std::string_view, MapEntries&) {}},
                                      {"-w,--write", "", "a flag", [](std::string_view, MapEntries&) {}}};
-constexpr Tool needle::tool = {"made_up", "Nothing.", "", sizeof(made_up_event), columns, options, {}, nullptr, nullptr};
+constexpr Tool needle::tool = {"made_up", "Nothing.", "", sizeof(made_up_event), columns, options, {}, {}, nullptr, nullptr};
 
 namespace {
 
