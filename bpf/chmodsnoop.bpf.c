@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "chmodsnoop.h"
 #include "context.bpf.h"
+#include "creation.bpf.h"
 #include "syscall.bpf.h"
 #include "trampoline.bpf.h"
 
@@ -23,12 +24,13 @@ const volatile bool only_risky = false;
 #define OPEN_CALLS(X) X(open) X(openat) X(openat2) X(creat)
 #define NODE_CALLS(X) X(mknod) X(mknodat) X(mkdir) X(mkdirat)
 #define ALL_CALLS(X) CHMOD_CALLS(X) OPEN_CALLS(X) NODE_CALLS(X)
-#define FD_CALLS(X) X(fchmod) X(fchmodat2)
+#define UMASK_CALLS(X) X(umask)
+#define ENTRY_CALLS(X) X(fchmod) X(fchmodat2) UMASK_CALLS(X)
 DEFINE_CALLS(any, ALL_CALLS)
 DEFINE_CALLS(chmod, CHMOD_CALLS)
 DEFINE_CALLS(open, OPEN_CALLS)
 DEFINE_CALLS(node, NODE_CALLS)
-DEFINE_CALLS(fd, FD_CALLS)
+DEFINE_CALLS(entry, ENTRY_CALLS)
 
 #define VIA_CASE(name) case VIA_##name:
 #define VIA_IS(via, LIST) ({ bool is = false; switch ((via) & ~VIA_COMPAT) { LIST(VIA_CASE) is = true; } is; })
@@ -41,8 +43,8 @@ struct request {
 	int dfd;
 	__u32 mode;
 	__u32 flags;      /* AT_* */
+	__u32 oflags;     /* O_*, of an open */
 	__u32 via;
-	bool may_create;  /* nothing tells whether the file is new */
 };
 
 /* A file, and how its mode changes. Kept by thread between two hooks, so no padding. */
@@ -54,7 +56,8 @@ struct change {
 	__u32 dev, owner, group;
 	__u32 before;          /* permission bits; EV_NONE: it is new; EV_UNKNOWN */
 	__u32 mode;            /* i_mode after it; 0: not known yet */
-	__u32 reported;
+	__u32 created;         /* EV_UNKNOWN */
+	__u32 reported, unused;
 };
 
 /* By thread: its room stays for its next call. Of one that was evicted, the line knows less and says so. */
@@ -97,10 +100,14 @@ static __always_inline void request_of(struct request *q, const struct call *cal
 	*q = (struct request){.dfd = AT_FDCWD, .via = call->via};
 	switch (call->via & ~VIA_COMPAT) {
 	case VIA_chmod:
-	case VIA_creat:
 	case VIA_mknod:
 		q->name = (void *)args[0];
 		q->mode = args[1];
+		break;
+	case VIA_creat:
+		q->name = (void *)args[0];
+		q->mode = args[1];
+		q->oflags = O_CREAT | O_WRONLY | O_TRUNC;
 		break;
 	case VIA_mkdir:
 		q->name = (void *)args[0];
@@ -108,6 +115,7 @@ static __always_inline void request_of(struct request *q, const struct call *cal
 		break;
 	case VIA_open:
 		q->name = (void *)args[0];
+		q->oflags = args[1];
 		q->mode = args[2];
 		break;
 	case VIA_fchmod:
@@ -134,11 +142,13 @@ static __always_inline void request_of(struct request *q, const struct call *cal
 	case VIA_openat:
 		q->dfd = args[0];
 		q->name = (void *)args[1];
+		q->oflags = args[2];
 		q->mode = args[3];
 		break;
 	case VIA_openat2:
 		q->dfd = args[0];
 		q->name = (void *)args[1];
+		bpf_probe_read_user(&q->oflags, sizeof(q->oflags), (void *)args[2]);
 		bpf_probe_read_user(&q->mode, sizeof(q->mode), (void *)args[2] + sizeof(__u64));
 		break;
 	}
@@ -155,11 +165,43 @@ static __always_inline struct inode *named(struct vfsmount *mnt, struct dentry *
 	return READ(dentry, d_inode);
 }
 
+/* The least of the masks that a process with several threads has had while it was traced: whoever reads its umask after a call
+ * cannot know which one the call has used. Only where no hook sees a new file's mode. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u32);
+} least_umasks SEC(".maps");
+
+static __always_inline void umask_changes(__u32 mask)
+{
+	struct fs_struct *fs = READ(current_task(), fs);
+	__u64 key = (__u64)fs;
+	__u32 *known = bpf_map_lookup_elem(&least_umasks, &key), least = READ(fs, umask) & mask;
+
+	if (READ(fs, users) < 2)
+		return;
+	if (known)
+		least &= *known;
+	bpf_map_update_elem(&least_umasks, &key, &least, BPF_ANY);
+}
+
+/* The mode that a new file may have got. */
+static __always_inline __u32 masked(__u32 mode)
+{
+	struct fs_struct *fs = READ(current_task(), fs);
+	__u64 key = (__u64)fs;
+	__u32 *least = bpf_map_lookup_elem(&least_umasks, &key);
+
+	return mode & ~(READ(fs, users) > 1 && least ? *least : READ(fs, umask));
+}
+
 /* Sends the line. `c` is what is known of the file; `by`: who asked for it, NULL: the current task. */
 static __always_inline int report_by(const struct request *q, struct change *c, int err, __u32 src, const struct event_header *by)
 {
-	bool done = !err || err == EV_ERRNO_UNKNOWN;
-	__u32 before = c->before, after = (c->mode && done ? c->mode : q->mode) & 07777;
+	bool made = c->created, failed = err && err != EV_ERRNO_UNKNOWN && !made;
+	__u32 before = c->before, after = (failed ? q->mode : c->mode) & 07777;
 	struct dentry *dentry = c->dentry;
 	struct chmod_event *e;
 	struct record *r;
@@ -167,8 +209,13 @@ static __always_inline int report_by(const struct request *q, struct change *c, 
 
 	if (filter.set & FILTER_FAILED && !err)
 		return 0;
-	if (done)
-		risk = after & RISK_BITS & ~(before > 07777 ? 0 : before);
+	if (!failed && !c->mode) /* no hook has seen it */
+		after = EV_UNKNOWN;
+	if (!failed) {
+		risk = (after <= 07777 ? after : made ? masked(q->mode) : q->mode) & RISK_BITS & ~(before > 07777 ? 0 : before);
+		if (risk && (before == (__u32)EV_UNKNOWN || after > 07777))
+			risk |= RISK_UNSURE;
+	}
 	if ((only_risky && !risk) || (dentry && is_elsewhere(c->mnt, dentry)))
 		return 0;
 	r = event_begin(chmod_event);
@@ -177,9 +224,7 @@ static __always_inline int report_by(const struct request *q, struct change *c, 
 	e = event_of(r, chmod_event);
 	e->deleted = EV_NONE;
 	e->owner = e->group = EV_NONE;
-	e->created = before == (__u32)EV_NONE;
-	if (q->may_create)
-		e->created = EV_NONE;
+	e->created = c->created;
 	if (dentry) {
 		append_dentry(r, &e->path, c->mnt, dentry);
 		e->deleted = !READ(dentry, d_inode, i_nlink) || unlinked(dentry);
@@ -259,10 +304,11 @@ static __always_inline int chmod_ends(const struct request *q, const struct chan
 }
 
 /* A creation returns; only those with a dangerous mode are of interest. */
-static __always_inline int created(const struct request *q, struct change *c, __u32 src)
+static __always_inline int created(const struct request *q, struct change *c, int err, __u32 src)
 {
 	c->before = EV_NONE;
-	return c->mode & RISK_BITS ? report(q, c, 0, src) : 0;
+	c->created = 1;
+	return c->mode & RISK_BITS ? report(q, c, err, src) : 0;
 }
 
 static __always_inline bool was_created(struct file *file)
@@ -270,33 +316,89 @@ static __always_inline bool was_created(struct file *file)
 	return READ(file, f_mode) & FMODE_CREATED || READ(file, f_flags) & O_TMPFILE;
 }
 
-static __always_inline int open_ends(const struct request *q, int fd)
+/* A file was made, or may have been, that no hook has seen: as the caller asked for it. */
+static __always_inline int maybe_created(const struct request *q, int err, bool surely)
 {
-	struct file *file = fd_file(fd);
-	struct change c = {};
+	struct task_struct *task = current_task();
+	struct change c = {.before = EV_NONE, .created = 1};
 
-	if (!file || !was_created(file))
-		return 0;
-	change_of_file(&c, file);
-	return created(q, &c, SRC_FD);
+	/* The success may be the answer of a filter. */
+	if (!surely || READ(task, seccomp.mode) == SECCOMP_MODE_FILTER)
+		c.before = c.created = EV_UNKNOWN;
+	return masked(q->mode) & RISK_BITS ? report(q, &c, err, SRC_USER) : 0;
 }
 
-static __always_inline int node_ends(const struct request *q, const struct change *seen)
+/* What is known of a file that was made: by its name now, if its mount is known. */
+static __always_inline void change_of_creation(struct change *c, const struct creation *made)
 {
-	struct inode *inode = seen->dentry ? named(seen->mnt, seen->dentry) : NULL;
+	struct dentry *dentry = made->mnt ? creation_dentry(made) : NULL;
+
+	if (dentry && named(made->mnt, dentry) == made->inode) {
+		c->mnt = made->mnt;
+		c->dentry = dentry;
+	}
+	change_of(c, made->inode);
+	c->mode = made->mode;
+}
+
+/* Errors that an open may end with when it has made the file. */
+static __always_inline bool may_follow_creation(int err)
+{
+	return err == EINVAL || err == EPERM || err == EACCES;
+}
+
+/* An open returns a descriptor, or an error. `made`: what its thread has made meanwhile, or NULL. */
+static __always_inline int open_ends(const struct request *q, const struct creation *made, long ret)
+{
+	struct file *file = ret >= 0 ? fd_file(ret) : NULL;
+	int err = ret < 0 ? -ret : 0;
+	struct change c = {};
+
+	if (made && made->inode && file && READ(file, f_inode) == made->inode) {
+		if (!was_created(file))
+			return 0;
+		change_of_file(&c, file);
+		if (made->named)
+			c.mode = made->mode;
+		return created(q, &c, 0, SRC_KERNEL);
+	}
+	if (made && made->named && alias_of(made->inode)) {
+		change_of_creation(&c, made);
+		/* An overlay's file that is opened may have been copied up. */
+		if (c.dentry || !file)
+			return created(q, &c, err, SRC_KERNEL);
+		c = (struct change){};
+	}
+	if (file && was_created(file)) {
+		change_of_file(&c, file);
+		return created(q, &c, 0, SRC_FD);
+	}
+	if (!(q->oflags & (O_CREAT | O_TMPFILE)) || CTIME_TRACED)
+		return 0;
+	return (ret >= 0 && !file) || may_follow_creation(err) ? maybe_created(q, err, false) : 0;
+}
+
+/* What a hook was handed the name of, if it has been made. */
+static __always_inline struct inode *made_as_named(const struct creation *made)
+{
+	return made->dentry ? named(made->mnt, made->dentry) : NULL;
+}
+
+static __always_inline int node_ends(const struct request *q, const struct creation *made)
+{
+	struct inode *inode = made_as_named(made);
 	struct change c = {};
 
 	if (inode) {
-		c = *seen;
+		c.mnt = made->mnt;
+		c.dentry = made->dentry;
 		change_of(&c, inode);
-	} else { /* as the caller asked for it; a default ACL of the directory may know better */
-		struct task_struct *task = current_task();
-
-		c.mode = q->mode & ~READ(task, fs, umask);
-		if (!(c.mode & S_IFMT)) /* mknod's default */
-			c.mode |= S_IFREG;
+	} else if (made->inode) {
+		change_of_creation(&c, made);
+	} else {
+		return maybe_created(q, 0, true);
 	}
-	return created(q, &c, SRC_KERNEL);
+	return created(q, &c, 0, SRC_KERNEL);
 }
 
 /* What the hooks inside this thread's call have seen; NULL: nothing. */
@@ -328,26 +430,43 @@ static __always_inline void take_seen(struct change *c)
 	*seen = nothing;
 }
 
+/* Whether an open may make a file: its flags, unless they are in memory that may have changed. */
+static __always_inline bool may_create(const struct call *call)
+{
+	switch (call->via & ~VIA_COMPAT) {
+	case VIA_open:
+		return call->args[1] & (O_CREAT | O_TMPFILE);
+	case VIA_openat:
+		return call->args[2] & (O_CREAT | O_TMPFILE);
+	}
+	return true;
+}
+
 /* Any of the calls returns. */
 static __always_inline int call_ends(const struct pt_regs *regs, long ret)
 {
+	struct creation made = {};
 	struct change c = {};
 	struct request q;
 	struct call call;
 	bool open;
 
-	if (!any_exits(&call, regs) || filtered_out())
+	if (!any_exits(&call, regs))
 		return 0;
 	exit_args(&call, regs);
 	open = VIA_IS(call.via, OPEN_CALLS);
-	if (!open)
-		take_seen(&c);
-	request_of(&q, &call);
-	if (VIA_IS(call.via, CHMOD_CALLS))
-		return chmod_ends(&q, &c, ret);
-	if (ret < 0)
+	if ((open && !may_create(&call)) || filtered_out())
 		return 0;
-	return open ? open_ends(&q, ret) : node_ends(&q, &c);
+	if (VIA_IS(call.via, CHMOD_CALLS)) {
+		take_seen(&c);
+		request_of(&q, &call);
+		return chmod_ends(&q, &c, ret);
+	}
+	creation_take(current_pid_tgid(), &made);
+	request_of(&q, &call);
+	if (open)
+		return open_ends(&q, &made, ret);
+	return ret < 0 ? 0 : node_ends(&q, &made);
 }
 
 /* ---- Tracepoint tier ----
@@ -453,6 +572,47 @@ __noinline unsigned long find_pointer(unsigned long top, unsigned long frame, un
 	return found;
 }
 
+/* The mount of a struct path of this directory's `dentry` that lies in the words at `from`, or 0. */
+__noinline unsigned long mount_at(unsigned long from, unsigned long dentry)
+{
+	struct super_block *sb = READ((struct dentry *)dentry, d_sb);
+	unsigned long words[WORDS_COPIED];
+
+	for (int i = 0; i < STACK_PART; i += 4) {
+		unsigned long at = from + i * sizeof(long);
+		const __u64 *four = direct_reads ? WORDS((void *)at) : (const __u64 *)&words[i % WORDS_COPIED];
+
+		if (!direct_reads && i % WORDS_COPIED == 0 && bpf_probe_read_kernel(words, sizeof(words), (void *)at))
+			return 0;
+		for (int j = 0; j < 4; j++, at += sizeof(long)) {
+			struct vfsmount *mnt;
+
+			if (four[j] != dentry)
+				continue;
+			mnt = (void *)word_at((void *)at - sizeof(long));
+			if (is_pointer((unsigned long)mnt) && READ(mnt, mnt_sb) == sb && READ((struct mount *)mount_of(mnt), mnt_ns))
+				return (unsigned long)mnt;
+		}
+	}
+	return 0;
+}
+
+/* The mount by which the current task's call has come to the directory `dir`, which it has just changed, or NULL: of its struct
+ * path, which lies in the frames of the call while that is in progress. `frame`: see changed_path(). */
+static __always_inline struct vfsmount *mount_of_dir(struct inode *dir, unsigned long frame)
+{
+	unsigned long top = (unsigned long)task_regs(), dentry = (unsigned long)alias_of(dir), mnt = 0;
+
+	for (int left = STACK_PART * sizeof(long); dentry && !mnt && left <= STACK_BYTES; left += STACK_PART * sizeof(long)) {
+		bool last = frame >= top - left && frame < top;
+
+		mnt = mount_at(last ? frame : top - left, dentry);
+		if (last)
+			break;
+	}
+	return (void *)mnt;
+}
+
 /* The distance between the pointer and the path on the stack, by call: whatever the kernel shifts its stack by, both go. */
 #define SURE 4
 __u32 usual_distance[64] = {}, times_found[64] = {};
@@ -491,25 +651,56 @@ static __always_inline struct path *changed_path(struct inode *inode, const stru
 	return (void *)path;
 }
 
+/* What was made gets its name in `dir`. */
+static __always_inline void name_creation(struct creation *made, struct inode *dir, unsigned long frame)
+{
+	struct vfsmount *mnt;
+
+	creation_named(made);
+	mnt = made->mode & RISK_BITS ? mount_of_dir(dir, frame) : NULL;
+	if (mnt)
+		made->mnt = mnt;
+}
+
+/* An inode is changed by a chmod, or by a call that makes files: it is new, or a directory that gets a name. */
 static __always_inline int inode_changes(struct inode *inode, const void *ctx)
 {
-	struct change c = {.before = EV_UNKNOWN}, *seen;
+	struct change c = {.before = EV_UNKNOWN}, *seen = NULL;
+	struct creation *made = NULL;
 	struct request q;
 	struct path *path;
 	struct call call;
 	__u32 mode, tid;
+	bool chmods;
 
-	if (filtered_out() || !chmod_runs(&call))
+	if (filtered_out() || !any_runs(&call))
 		return 0;
 	tid = current_pid_tgid();
+	chmods = VIA_IS(call.via, CHMOD_CALLS);
 	request_of(&q, &call);
 	mode = READ(inode, i_mode);
-	/* Not the access time of a symlink on the way. Setgid may have been refused. */
-	if ((mode & S_IFMT) == S_IFLNK || (mode ^ q.mode) & 07777 & ~S_ISGID)
+	if (chmods) {
+		/* Not the access time of a symlink on the way. Setgid may have been refused. */
+		if ((mode & S_IFMT) == S_IFLNK || (mode ^ q.mode) & 07777 & ~S_ISGID)
+			return 0;
+		seen = seen_change(tid);
+		if (seen && seen->mode && seen->inode == inode)
+			return 0;
+	} else if (!may_create(&call)) {
 		return 0;
-	seen = seen_change(tid);
-	if (seen && seen->mode && seen->inode == inode)
+	} else if (is_new(inode)) {
+		__u32 type = VIA_IS(call.via, OPEN_CALLS) ? S_IFREG : q.mode & S_IFMT ?: S_IFREG;
+
+		if ((mode & S_IFMT) == type)
+			creation_seen(tid, inode);
 		return 0;
+	} else {
+		made = (mode & S_IFMT) == S_IFDIR ? creation_of(tid) : NULL;
+		if (!made || !made->inode)
+			return 0;
+		name_creation(made, inode, number(ctx));
+		return 0;
+	}
 	path = changed_path(inode, &q, number(ctx));
 	if (path)
 		change_of_path(&c, path);
@@ -530,6 +721,25 @@ int mode__tp_opt_changes(unsigned long long *ctx)
 	return inode_changes((void *)ctx[0], ctx);
 }
 
+/* Where the time stamps are not traced, ext4 tells: the inode with all of its mode, and the directory. */
+SEC("?raw_tp/ext4_allocate_inode")
+int mode__tp_opt_ext4(unsigned long long *ctx)
+{
+	struct inode *inode = (void *)ctx[0], *dir = (void *)ctx[1];
+	__u32 tid = current_pid_tgid();
+	struct creation *made;
+	struct call call;
+
+	if (CTIME_TRACED || filtered_out() || !any_runs(&call) || VIA_IS(call.via, CHMOD_CALLS) || !may_create(&call))
+		return 0;
+	creation_seen(tid, inode);
+	made = creation_of(tid);
+	if (!made || made->inode != inode)
+		return 0;
+	name_creation(made, dir, number(ctx));
+	return 0;
+}
+
 /* The mode before: only behind a descriptor is the file known when the call begins. */
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(mode__tp_opt_sys_enter, struct pt_regs *regs)
@@ -540,9 +750,14 @@ int BPF_PROG(mode__tp_opt_sys_enter, struct pt_regs *regs)
 	struct call call;
 	__u32 tid;
 
-	if (!fd_exits(&call, regs) || filtered_out())
+	if (!entry_exits(&call, regs) || filtered_out())
 		return 0;
 	exit_args(&call, regs);
+	if (VIA_IS(call.via, UMASK_CALLS)) {
+		if (!CTIME_TRACED)
+			umask_changes(call.args[0]);
+		return 0;
+	}
 	tid = current_pid_tgid();
 	request_of(&q, &call);
 	/* The name's page may not be there yet; if it is not empty, another file will change. */
@@ -594,14 +809,14 @@ static __always_inline int uring_creates(const struct uring_open *u, const struc
 	if (file && was_created(file)) {
 		change_of_file(&c, file);
 		c.before = EV_NONE;
+		c.created = 1;
 		return c.mode & RISK_BITS ? report_by(&q, &c, err, SRC_FD, by) : 0;
 	}
 	if (file && !sure && is_called(number(u->name), u->len, (unsigned long)file)) /* it was there */
 		return 0;
-	q.may_create = !sure;
 	c.before = sure ? EV_NONE : EV_UNKNOWN;
-	c.mode = S_IFREG | u->mode;
-	return c.mode & RISK_BITS ? report_by(&q, &c, err, SRC_KERNEL, by) : 0;
+	c.created = sure ? 1 : EV_UNKNOWN;
+	return q.mode & RISK_BITS ? report_by(&q, &c, err, SRC_KERNEL, by) : 0;
 }
 
 static __always_inline void uring_ends(struct uring_request *u, __u64 key, int ret, bool lost)
@@ -686,16 +901,55 @@ int BPF_PROG(mode__fentry_end, const struct path *path, unsigned short mode, int
 	return report(&q, &c, ret < 0 ? -ret : 0, SRC_KERNEL);
 }
 
+URING_ISSUES(mode__fentry_opt_openat2, "io_openat2") /* where OPENAT ends up as well */
+URING_ISSUES(mode__fentry_opt_openat, "io_openat")
+
+static __always_inline bool uring_opening(void)
+{
+	const struct pt_regs *regs = task_regs();
+	struct call call;
+
+	if (uring_issues_seen)
+		return uring_issuing();
+	return in_io_uring(regs) || (used_io_uring() && !open_in(&call, regs));
+}
+
+/* A file may be made: where, and under which name. */
 static __always_inline int node_begins(const struct path *dir, struct dentry *dentry)
 {
 	__u32 tid = current_pid_tgid();
-	struct change c = {.dentry = dentry};
+	struct creation *made;
 	struct call call;
 
-	if (!node_runs(&call) || filtered_out())
+	if (!any_runs(&call) ? !uring_opening() : VIA_IS(call.via, CHMOD_CALLS))
 		return 0;
-	c.mnt = BPF_CORE_READ(dir, mnt);
-	keep_change(tid, &c);
+	if (filtered_out())
+		return 0;
+	made = creation_room(tid);
+	if (!made)
+		return 0;
+	made->inode = NULL;
+	made->named = 0;
+	made->mnt = BPF_CORE_READ(dir, mnt);
+	made->dentry = dentry;
+	return 0;
+}
+
+/* Which all file systems call that keep their files themselves, but for few; on overlayfs first the one beneath. */
+SEC("?fexit/inode_init_owner")
+int mode__fentry_opt_inode(unsigned long long *ctx)
+{
+	struct vfsmount___userns *userns = NULL;
+	struct vfsmount___idmap *idmap = NULL;
+	bool second = bpf_core_field_exists(userns->mnt_userns) || bpf_core_field_exists(idmap->mnt_idmap);
+	struct inode *inode = second ? (void *)ctx[1] : (void *)ctx[0];
+	__u32 tid = current_pid_tgid();
+	struct creation *made = creation_of(tid);
+
+	if (!made || !made->dentry) /* see node_begins() */
+		return 0;
+	creation_seen(tid, inode);
+	made->named = 1;
 	return 0;
 }
 
@@ -725,30 +979,31 @@ __noinline int chmod_returns(int ret)
 	return chmod_ends(&q, &c, ret);
 }
 
-/* What was created. */
+/* What an open has created, where do_filp_open() cannot be watched. */
 __noinline int open_returns(int fd)
 {
-	struct file *file = fd_file(fd);
+	struct creation made = {};
 	struct request q;
 	struct call call;
 
-	if (!file || !was_created(file) || filtered_out() || !open_runs(&call))
+	if (!open_runs(&call) || !may_create(&call) || filtered_out())
 		return 0;
+	creation_take(current_pid_tgid(), &made);
 	request_of(&q, &call);
-	return open_ends(&q, fd);
+	return open_ends(&q, NULL, fd);
 }
 
 __noinline int node_returns(int ret)
 {
-	struct change c = {};
+	struct creation made = {};
 	struct request q;
 	struct call call;
 
-	take_seen(&c);
+	creation_take(current_pid_tgid(), &made);
 	if (ret < 0 || filtered_out() || !node_runs(&call))
 		return 0;
 	request_of(&q, &call);
-	return node_ends(&q, &c);
+	return node_ends(&q, &made);
 }
 
 /* By the functions that the calls enter by: do_fchmodat(), which they share, may be inlined in some of them, as in 6.12. */
@@ -773,24 +1028,13 @@ CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_chmod, ENTRY(chmod))
 #define ENTERS_APART(via) ((via) == (VIA_chmod | VIA_COMPAT))
 #endif
 
-/* open(2), openat(2), openat2(2), creat(2) */
-SEC("?fexit/do_sys_openat2")
-int BPF_PROG(mode__fentry_alt_1_open, int dfd, const char *name, struct open_how *how, int ret) /* see open__fentry_end */
-{
-	return ret < 0 ? 0 : open_returns(ret);
-}
-
 /* Else the end of every call that there is. */
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(mode__fentry_alt_2_sys_exit, struct pt_regs *regs, long ret)
 {
 	struct call call;
 
-	if (!any_exits(&call, regs))
-		return 0;
-	if (VIA_IS(call.via, OPEN_CALLS))
-		return ret < 0 ? 0 : open_returns(ret);
-	return VIA_IS(call.via, OLD_CHMOD_CALLS) && !ENTERS_APART(call.via) ? chmod_returns(ret) : 0;
+	return chmod_exits(&call, regs) && VIA_IS(call.via, OLD_CHMOD_CALLS) && !ENTERS_APART(call.via) ? chmod_returns(ret) : 0;
 }
 
 SEC("?tp_btf/sys_exit")
@@ -833,41 +1077,59 @@ int BPF_PROG(mode__fentry_opt_node_alt_3_sys_exit, struct pt_regs *regs, long re
 	return node_exits(&call, regs) ? node_returns(ret) : 0;
 }
 
-URING_ISSUES(mode__fentry_opt_openat2, "io_openat2") /* where OPENAT ends up as well */
-URING_ISSUES(mode__fentry_opt_openat, "io_openat")
-
-static __always_inline bool uring_opening(void)
+/* An open ends, with a file or an error; neither another thread nor the caller can have changed either. The name is the kernel's. */
+static __always_inline int file_opens(struct filename *name, const struct open_flags *op, struct file *file)
 {
-	const struct pt_regs *regs = task_regs();
+	int err = IS_ERR_OR_NULL(file) ? -(long)file : 0;
+	struct creation made = {};
+	struct request q = {};
+	struct change c = {};
 	struct call call;
 
-	if (uring_issues_seen)
-		return uring_issuing();
-	return in_io_uring(regs) || (used_io_uring() && !open_in(&call, regs));
-}
-
-static __always_inline int uring_opens(struct filename *name, const struct open_flags *op, struct file *file)
-{
-	struct request q = {.kernel_name = true, .mode = BPF_CORE_READ(op, mode) & 07777, .via = VIA_IO_URING};
-	struct change c = {};
-
-	if (IS_ERR_OR_NULL(file) || !was_created(file) || !uring_opening() || filtered_out())
+	if (!(BPF_CORE_READ(op, open_flag) & (O_CREAT | O_TMPFILE)))
 		return 0;
+	creation_take(current_pid_tgid(), &made);
+	if (err ? !made.named || !made_as_named(&made) : !was_created(file))
+		return 0;
+	if (filtered_out())
+		return 0;
+	if (uring_opening())
+		q.via = VIA_IO_URING;
+	else if (open_runs(&call))
+		request_of(&q, &call);
+	else
+		return 0;
+	q.mode = BPF_CORE_READ(op, mode) & 07777;
+	q.kernel_name = true;
 	q.name = BPF_CORE_READ(name, name);
-	change_of_file(&c, file);
-	return created(&q, &c, SRC_KERNEL);
+	if (err) {
+		c.mnt = made.mnt;
+		c.dentry = made.dentry;
+		change_of(&c, made_as_named(&made));
+	} else {
+		change_of_file(&c, file);
+	}
+	return created(&q, &c, err, SRC_KERNEL);
 }
 
 SEC("?fexit/do_filp_open")
-int BPF_PROG(mode__fentry_opt_uring, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+int BPF_PROG(mode__fentry_opt_open_alt_1, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
 {
-	return uring_opens(name, op, file);
+	return file_opens(name, op, file);
 }
 
 SEC("?fexit/do_file_open") /* its name since 7.0 or so */
-int BPF_PROG(mode__fentry_opt_uring2, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
+int BPF_PROG(mode__fentry_opt_open_alt_2, int dfd, struct filename *name, const struct open_flags *op, struct file *file)
 {
-	return uring_opens(name, op, file);
+	return file_opens(name, op, file);
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(mode__fentry_opt_open_alt_3, struct pt_regs *regs, long ret)
+{
+	struct call call;
+
+	return open_exits(&call, regs) && ret >= 0 ? open_returns(ret) : 0;
 }
 
 WATCH_TRAMPOLINES(mode__fentry_opt_watch)

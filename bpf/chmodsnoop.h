@@ -9,6 +9,7 @@ EV_SCALAR(ev_atflags, __u32); /* AT_* of fchmodat2(2) */
 EV_SCALAR(ev_risk, __u32);    /* the dangerous ones of the mode's bits */
 
 #define RISK_BITS (04000 | 02000 | 00002) /* setuid, setgid, world-writable */
+#define RISK_UNSURE 0x80000000u           /* the file may have had them before, or not have got them */
 
 enum chmod_want {
 	WANT_REQUESTED = WANT_TOOL << 0,
@@ -17,7 +18,7 @@ enum chmod_want {
 struct chmod_event {
 	struct event_header h;
 	ev_mode before; /* EV_NONE: the file is new */
-	ev_mode after;  /* of a failure: as asked for */
+	ev_mode after;  /* of a failure: as asked for; EV_UNKNOWN */
 	ev_mode mode;   /* as asked for */
 	ev_risk risk;   /* gained */
 	ev_errno err;

@@ -74,6 +74,9 @@
 #define DMA_BUF_MAGIC 0x444d4142
 
 /* include/linux/fs.h, sched.h, arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
+#define I_NEW 1 /* since 6.12 */
+#define I_CREATING 0x8000
+#define SECCOMP_MODE_FILTER 2
 #define FMODE_EXEC 0x20 /* also of f_flags: __FMODE_EXEC */
 #define FMODE_CREATED 0x100000
 #define PF_KTHREAD 0x00200000
@@ -268,6 +271,12 @@ struct timespec64 {
 	__s64 tv_sec;
 	long tv_nsec;
 };
+struct hlist_node {
+	struct hlist_node *next;
+};
+struct hlist_head {
+	struct hlist_node *first;
+};
 struct inode {
 	unsigned short i_mode;
 	kuid_t i_uid;
@@ -275,8 +284,26 @@ struct inode {
 	unsigned long i_ino;
 	unsigned int i_nlink;
 	unsigned int i_rdev;
+	__u32 i_generation;
+	__u32 i_state;
+	struct hlist_head i_dentry;
 	struct super_block *i_sb;
 	void *i_private;
+};
+enum inode_state_flags_t { /* of 6.18 */
+	I_STATE_OF_ANY_KIND,
+};
+struct inode___enum {
+	enum inode_state_flags_t i_state;
+};
+struct inode_state_flags { /* since 6.19 */
+	__u32 __state;
+};
+struct inode___state {
+	struct inode_state_flags i_state;
+};
+struct trace_event_raw_ctime_ns_xchg { /* since 6.13 (4e40eff0b573) */
+	__u32 gen;
 };
 struct inode___times { /* before 6.6 (13bc24457850); i_mtime until 6.7 (12cd44023651) */
 	struct timespec64 i_ctime, i_mtime;
@@ -298,6 +325,12 @@ struct dentry {
 	struct qstr d_name;
 	struct inode *d_inode;
 	struct super_block *d_sb;
+	union {
+		struct hlist_node d_alias;
+	} d_u;
+};
+struct dentry___plain { /* newer ones, such as 7.3 */
+	struct hlist_node d_alias;
 };
 struct file_system_type {
 	const char *name;
@@ -311,6 +344,12 @@ struct super_block {
 struct vfsmount {
 	struct dentry *mnt_root;
 	struct super_block *mnt_sb;
+};
+struct vfsmount___userns { /* 5.12 to 6.1 */
+	void *mnt_userns;
+};
+struct vfsmount___idmap {
+	void *mnt_idmap;
 };
 struct mount {
 	struct mount *mnt_parent;
@@ -360,6 +399,7 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 struct fs_struct {
+	int users;
 	struct path root, pwd;
 	int umask;
 };
@@ -494,8 +534,12 @@ struct css_set {
 	struct cgroup_subsys_state *subsys[1];
 	struct cgroup *dfl_cgrp;
 };
+struct seccomp {
+	int mode;
+};
 struct task_struct {
 	struct thread_info thread_info;
+	struct seccomp seccomp;
 	void *stack;
 	unsigned int flags;
 	int pid, tgid;

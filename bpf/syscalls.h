@@ -28,6 +28,7 @@
 	X(mkdirat, 258, 296, 34, 323)                                           \
 	X(mknod, 133, 14, NEEDLE_NO(6), 14)                                     \
 	X(mknodat, 259, 297, 33, 324)                                           \
+	X(umask, 95, 60, 166, 60)                                               \
 	X(write, 1, 4, 64, 4)                                                   \
 	X(writev, 20, 146, 66, 146)                                             \
 	X(io_uring_enter, 426, 426, 426, 426)

@@ -14,8 +14,32 @@ using Bpf = Skeleton<chmodsnoop_bpf>;
 
 namespace needle {
 
-template <> struct Format<ev_risk> : Flags<ev_risk, Format<ev_risk>, 14, ','> {
+// In text, a word that may not be so has a ? behind it. In JSON the marks are a key of their own, KEY_unsure.
+template <> struct Format<ev_risk> {
+  static constexpr int width = 14;
+  static constexpr Align align = Align::left;
   static constexpr Flag names[] = {{04000, "setuid"}, {02000, "setgid"}, {00002, "world-writable"}};
+  static constexpr Flag unsure[] = {{04000, "setuid?"}, {02000, "setgid?"}, {00002, "world-writable?"}};
+  static unsigned bits(ev_risk r) { return static_cast<unsigned>(r) & ~RISK_UNSURE; }
+  static bool is_unsure(ev_risk r) { return (static_cast<unsigned>(r) & RISK_UNSURE) != 0; }
+  static void text(Buffer& out, ev_risk r, Blanks) {
+    if (bits(r) == 0) out.push_back('-');
+    else put_flags(out, bits(r), is_unsure(r) ? std::span(unsure) : std::span(names), ',');
+  }
+  static void json(Buffer& out, std::string_view key, ev_risk r) {
+    put_key(out, key);
+    if (bits(r) == 0) {
+      out += "null";
+      return;
+    }
+    out.push_back('"');
+    put_flags(out, bits(r), names, ',');
+    out.push_back('"');
+    if (!is_unsure(r)) return;
+    out += ",\"";
+    out += key;
+    out += "_unsure\":true";
+  }
 };
 template <> struct Format<ev_atflags> : Flags<ev_atflags, Format<ev_atflags>, 8> {
   static constexpr Flag names[] = {{AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"}, {AT_EMPTY_PATH, "AT_EMPTY_PATH"}};
@@ -58,13 +82,13 @@ static void chmod_pipe() {
   syscall(SYS_chmod, "", 0);  // there is no file without a name
 #endif
   syscall(SYS_fchmodat, AT_FDCWD, "", 0);
-  close(open("/", O_PATH | O_CLOEXEC));
 }
+static void open_root() { close(open("/", O_PATH | O_CLOEXEC)); }
 static void make_root() {  // it exists
   mkdir("/", 0755);
   mknod("/", S_IFREG | 0644, 0);
 }
-static constexpr Trial trials[] = {{"mode", chmod_pipe}, {"mode__fentry_opt_node", make_root}};
+static constexpr Trial trials[] = {{"mode", chmod_pipe}, {"mode__fentry_opt_node", make_root}, {"mode__fentry_opt_open", open_root}};
 
 constexpr Tool needle::tool = make_tool<chmodsnoop_bpf, chmod_event>(
     "chmodsnoop", "Trace changes of file modes, and files created with dangerous ones.",

@@ -3,9 +3,13 @@
 #include "chmod.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/magic.h>
+#include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -164,6 +168,157 @@ TEST_CASE("a thread swaps the descriptor of fchmod") {
     CHECK(changed[a] > 0);
     CHECK(changed[b] > 0);
     CHECK(wrong == 0);
+  }
+}
+
+// Creations of `dir`/N, for N below `count`, by make(path), while another thread meddles.
+template <class Make, class Meddle> std::vector<Json> made_by_racers(const std::string& tier, const TempDir& dir, unsigned count, Make make, Meddle meddle,
+                                                                      Json* truth = nullptr) {
+  return trace("chmodsnoop", {"--hook", tier}, [&](Json& t) {
+    umask(0);
+    {
+      const Meddler meddler(meddle);
+      meddler.wait();
+      for (unsigned i = 0; i < count; i++) make(dir / std::to_string(i));
+    }
+    for (unsigned i = 0; i < count; i++) {
+      struct stat st{};
+      check(stat((dir / std::to_string(i)).c_str(), &st), "stat");
+      t["modes"].push_back(st.st_mode & 07777);
+    }
+  }, truth);
+}
+
+// By path: how many lines there are, that what they say of the file is so, and that they do not guess.
+std::map<std::string, Json> by_path(const std::vector<Json>& events) {
+  std::map<std::string, Json> all;
+  for (const Json& e : events) CHECK(all.emplace(e["path"].get<std::string>(), e).second);
+  return all;
+}
+
+TEST_CASE("a thread closes the descriptor of a new file, or puts another in its place, before the call returns") {
+  for (const std::string& tier : tiers("chmodsnoop"))
+    for (const bool replaced : {false, true}) {
+      INFO(tier << (replaced ? ": dup3" : ": close"));
+      const TempDir dir;
+      const unsigned count = many(3000);
+      const std::string other = dir.file("other");
+      if (!tells_inode(tier, dir.path())) CANNOT_TEST("this kernel does not tell of new files here");
+      const auto events = made_by_racers(tier, dir, count, [](const std::string& path) {
+        close(static_cast<int>(check(open(path.c_str(), O_CREAT | O_WRONLY, 04755), "open")));
+      }, [&, fd = open(other.c_str(), O_RDONLY)](long turn) {
+        const int victim = fd + 1 + static_cast<int>(turn % 3);
+        if (replaced) dup3(fd, victim, 0);
+        close(victim);
+      });
+      CHECK(events.size() == count);
+      const auto files = by_path(events);
+      for (unsigned i = 0; i < count; i++) {
+        const auto found = files.find(dir / std::to_string(i));
+        if (found == files.end()) FAIL("no line for " << i);
+        const Json& e = found->second;
+        if (e["new"] != "4755" || e["created"] != true || e["src"] != "kernel" || !e["old"].is_null()) FAIL(e.dump());
+      }
+    }
+}
+
+TEST_CASE("a thread flips the umask: the mode that a new file or directory got") {
+  for (const std::string& tier : tiers("chmodsnoop")) {
+    INFO(tier);
+    const TempDir dir;
+    const unsigned count = many(3000);
+    Json truth;
+    const auto events = made_by_racers(tier, dir, count, [](const std::string& path) {
+      check(path.back() % 2 ? mkdir(path.c_str(), 0777) : mknod(path.c_str(), S_IFREG | 0666, 0), "make");
+    }, [](long turn) { umask(turn % 2 ? 077 : 0); }, &truth);
+    const auto files = by_path(events);
+    const bool told = tells_inode(tier, dir.path());
+    unsigned open_to_all = 0;
+    for (unsigned i = 0; i < count; i++) {
+      const unsigned mode = truth["modes"][i];
+      const auto found = files.find(dir / std::to_string(i));
+      open_to_all += mode & 2;
+      if (found == files.end()) {
+        CHECK((mode & 2) == 0);  // only those need a line
+        continue;
+      }
+      if (told) CHECK(std::stoul(found->second["new"].get<std::string>(), nullptr, 8) == mode);
+      else CHECK(found->second["new"].is_null());
+    }
+    CHECK(open_to_all > 0);
+    CHECK(open_to_all < 2 * count);
+  }
+}
+
+TEST_CASE("an open that fails when it has made the file") {
+  for (const std::string& tier : tiers("chmodsnoop")) {
+    INFO(tier);
+    const TempDir dir;
+    Json truth;
+    const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json& t) {
+      umask(0);
+      check(unshare(CLONE_NEWNS), "unshare");
+      check(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount private");
+      check(mount("none", dir.path().c_str(), "ramfs", 0, nullptr), "mount");
+      t["opened"] = open((dir / "x").c_str(), O_CREAT | O_WRONLY | O_DIRECT, 04777);
+      t["exists"] = access((dir / "x").c_str(), F_OK) == 0;
+      check(open((dir / "x").c_str(), O_CREAT | O_WRONLY | O_DIRECT, 04777) + 1, "open");  // it exists: no creation
+      check(open((dir / "no/x").c_str(), O_CREAT | O_WRONLY, 04777) + 1, "open");
+    }, &truth);
+    if (truth["opened"] != -1 || truth["exists"] != true) CANNOT_TEST("an open with O_DIRECT does not fail here");
+    const bool told = tier == "fentry" || tells_inode(tier, "/dev/shm");
+    INFO(Json(events).dump());
+    REQUIRE(events.size() == (told ? 1 : 2));
+    const Json& e = events[0];
+    CHECK(e["error"] == "EINVAL");
+    CHECK(e["path"] == dir / "x");
+    CHECK(e["new"] == (told ? Json("4777") : Json()));
+    CHECK(e["created"] == (told ? Json(true) : Json()));
+    CHECK(e["risk"] == "setuid,world-writable");
+    CHECK(e.contains("risk_unsure") == !told);
+    CHECK(e["src"] == (told ? "kernel" : "user"));
+  }
+}
+
+TEST_CASE("seccomp answers with success: nothing is said to have happened") {
+  for (const std::string& tier : tiers("chmodsnoop")) {
+    INFO(tier);
+    const TempDir dir;
+    const std::string path = dir.file("file", "x", 0600), made = dir / "made";
+    const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json&) {
+      umask(0);
+      close(0);
+      check(open((dir / "stdin").c_str(), O_CREAT | O_RDWR, 0640), "open");
+      const sock_filter code[] = {
+          BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fchmodat, 3, 0),
+          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mkdirat, 2, 0),
+          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 1, 0),
+          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 0),
+      };
+      const sock_fprog program{std::size(code), const_cast<sock_filter*>(code)};
+      check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
+      check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "PR_SET_SECCOMP");
+      check(syscall(SYS_fchmodat, AT_FDCWD, path.c_str(), 04777), "fchmodat");
+      check(syscall(SYS_mkdirat, AT_FDCWD, made.c_str(), 0777), "mkdirat");
+      check(syscall(SYS_openat, AT_FDCWD, made.c_str(), O_CREAT | O_WRONLY, 04777), "openat");
+    });
+    if (tier == "fentry") {
+      CHECK(events.empty());
+      continue;
+    }
+    REQUIRE(events.size() == 2);
+    for (const Json& e : events) {
+      CHECK(e["new"].is_null());
+      CHECK(e["src"] == "user");
+      CHECK(e["risk_unsure"] == true);
+      CHECK(e["inode"].is_null());
+    }
+    CHECK(events[0]["path"] == path);
+    CHECK(events[0]["created"] == false);
+    CHECK(events[1]["path"] == made);
+    CHECK(events[1]["created"].is_null());
   }
 }
 
