@@ -1613,23 +1613,18 @@ __noinline int unseen_datagram(__u64 sock, int ret)
 	return datagram_end(sk, &facts, &to, ret, via, fd, SRC_KERNEL, false);
 }
 
-/* Its result: of each datagram, of every origin. `msg`: NULL where only the cgroup hooks know its address. */
-static __always_inline int datagram_sent(struct sock *sk, struct msghdr *msg, __u32 family, int ret)
+/* Its result: of each datagram of which the hooks have said where it goes to. `message`: 0 where only they know that. Global: for
+ * another stack. */
+__noinline int datagram_ends(__u64 sock, __u64 message, int ret)
 {
 	struct send key = {.tid = current_pid_tgid()};
-	struct datagram *to, copy;
+	struct datagram *to = bpf_map_lookup_elem(&sends, &key), copy;
+	struct msghdr *msg = (void *)message;
+	struct sock *sk = (void *)sock;
 	struct facts facts;
 	__u32 via;
 	ev_fd fd;
 
-	if (READ(sk, sk_protocol) != IPPROTO_UDP)
-		return 0;
-	lengths_seen = 1;
-	if (msg && !sends_seen)
-		message_begins(number(sk), number(msg), family);
-	if (!msg && !sends_seen)
-		return unseen_datagram(number(sk), ret);
-	to = bpf_map_lookup_elem(&sends, &key);
 	if (!to)
 		return 0;
 	copy = *to;
@@ -1638,15 +1633,38 @@ static __always_inline int datagram_sent(struct sock *sk, struct msghdr *msg, __
 	if (facts.cookie != copy.cookie)
 		return 0;
 	if (copy.bits & ADDRESS_CHANGES)
-		follow_changes(&copy, number(sk), msg ? (__u64)BPF_CORE_READ(msg, msg_name) : copy.address);
+		follow_changes(&copy, sock, msg ? (__u64)BPF_CORE_READ(msg, msg_name) : copy.address);
 	via = task_via(&fd, sk);
 	return datagram_end(sk, &facts, &copy, ret, via, fd, SRC_KERNEL, false);
+}
+
+static __always_inline bool datagram_follows(void)
+{
+	struct send key = {.tid = current_pid_tgid()};
+
+	return bpf_map_lookup_elem(&sends, &key);
+}
+
+/* Of each send of the kernel tier, of every origin. */
+static __always_inline int datagram_sent(struct sock *sk, struct msghdr *msg, __u32 family, int ret)
+{
+	if (READ(sk, sk_protocol) != IPPROTO_UDP)
+		return 0;
+	if (!sends_seen)
+		message_begins(number(sk), number(msg), family);
+	lengths_seen = 1;
+	return datagram_follows() ? datagram_ends(number(sk), number(msg), ret) : 0;
 }
 
 SEC("?tp_btf/sock_send_length") /* since 6.3 (6e6eda44b939) */
 int BPF_PROG(sent__tp_opt_result_alt_1_each, struct sock *sk, int ret)
 {
-	return datagram_sent(sk, NULL, 0, ret);
+	if (READ(sk, sk_protocol) != IPPROTO_UDP)
+		return 0;
+	lengths_seen = 1;
+	if (!sends_seen)
+		return unseen_datagram(number(sk), ret);
+	return datagram_follows() ? datagram_ends(number(sk), 0, ret) : 0;
 }
 
 SEC("?tp_btf/sys_exit")
