@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "net.h"
 
+#include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <linux/net.h>
 #include <linux/vm_sockets.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <fstream>
+#include <optional>
 
 using namespace harness;
 
@@ -65,6 +71,84 @@ void one_line(std::function<void(Json&)> deed, const char* tp_src, const char* f
     CHECK(events[0]["error"].is_null() == (events[0]["errno"] == 0));
   }
 }
+
+// Changes where sockets go: whatever is for `from` goes to `to`, both IPv4 or both IPv6. A program at the root of the cgroups, by
+// hand: the tests need no libbpf.
+class Rewriter {
+ public:
+  // `hook`: BPF_CGROUP_INET4_CONNECT and the like, of the addresses' family. `deny`: it forbids instead.
+  Rewriter(int hook, const Address& from, const Address& to, bool deny = false) {
+    const bool v6 = from.storage.ss_family == AF_INET6;
+    const auto word = [v6](const Address& a, int i) {
+      return v6 ? static_cast<__s32>(reinterpret_cast<const sockaddr_in6*>(&a.storage)->sin6_addr.s6_addr32[i])
+                : static_cast<__s32>(reinterpret_cast<const sockaddr_in*>(&a.storage)->sin_addr.s_addr);
+    };
+    const auto at = [v6](int i) {
+      return static_cast<__s16>(v6 ? offsetof(bpf_sock_addr, user_ip6) + 4 * static_cast<unsigned>(i) : offsetof(bpf_sock_addr, user_ip4));
+    };
+    constexpr __s16 port = offsetof(bpf_sock_addr, user_port);
+    const int words = v6 ? 4 : 1;
+    std::vector<bpf_insn> p;
+    p.push_back({BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 1});  // r0 = 1
+    const auto unless = [&](__s16 offset, __s32 value) {     // those for another address: on to the end
+      p.push_back({BPF_LDX | BPF_MEM | BPF_W, 2, 1, offset, 0});
+      p.push_back({BPF_JMP32 | BPF_JEQ | BPF_K, 2, 0, 1, value});
+      p.push_back({BPF_JMP | BPF_EXIT, 0, 0, 0, 0});
+    };
+    for (int i = 0; i < words; i++) unless(at(i), word(from, i));
+    unless(port, htons(static_cast<uint16_t>(from.port())));
+    if (deny) p.push_back({BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0});
+    const auto set = [&](__s16 offset, __s32 value) {
+      p.push_back({BPF_ALU | BPF_MOV | BPF_K, 2, 0, 0, value});
+      p.push_back({BPF_STX | BPF_MEM | BPF_W, 1, 2, offset, 0});
+    };
+    for (int i = 0; i < words && !deny; i++) set(at(i), word(to, i));
+    if (!deny) set(port, htons(static_cast<uint16_t>(to.port())));
+    p.push_back({BPF_JMP | BPF_EXIT, 0, 0, 0, 0});
+    bpf_attr load{};
+    load.prog_type = BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
+    load.expected_attach_type = static_cast<__u32>(hook);
+    load.insns = reinterpret_cast<__u64>(p.data());
+    load.insn_cnt = static_cast<__u32>(p.size());
+    load.license = reinterpret_cast<__u64>("GPL");
+    program_ = bpf(BPF_PROG_LOAD, load);
+    std::ifstream mounts("/proc/self/mounts");
+    for (std::string line; std::getline(mounts, line);) {
+      std::istringstream words_of(line);
+      std::string what, where, type;
+      words_of >> what >> where >> type;
+      if (type != "cgroup2") continue;
+      const int root = open(where.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      bpf_attr attach{};
+      attach.link_create.prog_fd = static_cast<__u32>(program_);
+      attach.link_create.target_fd = static_cast<__u32>(root);
+      attach.link_create.attach_type = static_cast<__u32>(hook);
+      link_ = bpf(BPF_LINK_CREATE, attach);
+      close(root);
+      return;
+    }
+    throw std::runtime_error("no cgroup v2 is mounted");
+  }
+  ~Rewriter() { close(link_), close(program_); }
+  Rewriter(const Rewriter&) = delete;
+  Rewriter& operator=(const Rewriter&) = delete;
+
+ private:
+  static int bpf(int command, bpf_attr& attr) { return static_cast<int>(check(syscall(SYS_bpf, command, &attr, sizeof attr), "bpf")); }
+  int program_ = -1, link_ = -1;
+};
+
+// Whether tier tp can see, here, what became of an address after its own hook: since 6.3, see connectsnoop(8).
+bool sees_each_datagram() {
+  return run_tool("connectsnoop", {"-v", "--hook", "tp", "-d", "0.001"}).err.find("sent__tp_opt_result_alt_1_each: taken") != std::string::npos;
+}
+
+int try_send(int fd, const Address& to, std::size_t size = 1) {
+  static const std::vector<char> bytes(70000, 'x');
+  return sendto(fd, bytes.data(), size, 0, to.get(), to.size) < 0 ? errno : 0;
+}
+
+int only_word(const Json& e) { return e["errno"].is_null() ? -1 : e["errno"].get<int>(); }
 
 void tcp_ok(Json& t, const char* listen_at, const char* to_ip, int protocol = 0) {
   const int l = server(ip_address(listen_at, 0), SOCK_STREAM, protocol);
@@ -427,6 +511,313 @@ TEST_CASE("UDP: a sendmmsg of which the last fails, and one with a message for t
       CHECK(events[i]["via"] == (i == 4 ? "connect" : i >= 7 ? "sendto" : "sendmmsg"));
       CHECK(events[i]["errno"] == (ports[i] != 9 ? Json(0) : each || i >= 7 ? truth[i == 3 || i == 7 ? 0 : 1] : Json()));
     }
+  }
+}
+TEST_CASE("18: datagrams that fail on purpose hide none that arrives") {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    const auto outcomes = [&](const std::function<void(Json&)>& deed, const Args& more = {}) {
+      Args args{"--hook", tier};
+      args.insert(args.end(), more.begin(), more.end());
+      std::vector<int> all;
+      for (const Json& e : trace("connectsnoop", args, deed)) all.push_back(only_word(e));
+      return all;
+    };
+    const auto too_long_first = [](Json&) {
+      const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM);
+      const Address to = local_of(s);
+      for (const std::size_t size : {65520, 65520, 1, 1, 65520, 1}) try_send(fd, to, size);
+    };
+    CHECK(outcomes(too_long_first) == std::vector{EMSGSIZE, 0});
+    CHECK(outcomes(too_long_first, {"-x"}) == std::vector{EMSGSIZE, EMSGSIZE, EMSGSIZE});
+    CHECK(outcomes(too_long_first, {"--udp-all"}).size() == 6);
+    CHECK(outcomes([](Json&) {  // each kind of failure has its own
+      own_network(true);
+      const int s = server(ip_address("::1", 0), SOCK_DGRAM), fd = new_socket(AF_INET6, SOCK_DGRAM);
+      const Address to = local_of(s);
+      try_send(fd, to, 66000);
+      Address elsewhere = to;
+      reinterpret_cast<sockaddr_in6*>(&elsewhere.storage)->sin6_addr.s6_addr[0] = 0x20;
+      try_send(fd, elsewhere);  // another destination
+      try_send(fd, to);
+    }) == std::vector{EMSGSIZE, ENETUNREACH, 0});
+    CHECK(outcomes([](Json&) {  // the error of an earlier one
+      own_network(true);
+      const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM), on = 1;
+      check(setsockopt(fd, SOL_IP, IP_RECVERR, &on, sizeof on), "IP_RECVERR");
+      const Address to = local_of(s);
+      if (try_send(fd, closed_port())) throw std::runtime_error("sendto");
+      if (try_send(fd, to) != ECONNREFUSED) throw std::runtime_error("ECONNREFUSED expected");
+      try_send(fd, to);
+    }) == std::vector{0, ECONNREFUSED, 0});
+    if (have_int80())
+      CHECK(outcomes([](Json&) {
+        const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM);
+        const Address to = local_of(s);
+        const auto at = [](const void* bytes, std::size_t size) { return static_cast<unsigned>(reinterpret_cast<unsigned long>(low(bytes, size))); };
+        const std::string bytes(65520, 'x');
+        for (const unsigned size : {65520u, 1u, 1u}) {
+          const unsigned args[6] = {static_cast<unsigned>(fd), at(bytes.data(), bytes.size()), size, 0, at(&to.storage, to.size), to.size};
+          int80(102, SYS_SENDTO, at(args, sizeof args));
+        }
+      }) == std::vector{EMSGSIZE, 0});
+  }
+}
+TEST_CASE("18: a sendmmsg whose first message fails, and a later one that arrives") {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    const auto events = trace("connectsnoop", {"--hook", tier}, [](Json&) {
+      const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM);
+      Address to = local_of(s);
+      std::vector<char> bytes(65520, 'x');
+      iovec big{bytes.data(), bytes.size()}, small{bytes.data(), 1};
+      mmsghdr m[2]{};
+      for (int i = 0; i < 2; i++) m[i].msg_hdr.msg_name = to.get(), m[i].msg_hdr.msg_namelen = to.size, m[i].msg_hdr.msg_iovlen = 1;
+      m[0].msg_hdr.msg_iov = &big, m[1].msg_hdr.msg_iov = &small;
+      if (sendmmsg(fd, m, 2, 0) != -1) throw std::runtime_error("a failure expected");
+      m[0].msg_hdr.msg_iov = &small;
+      if (sendmmsg(fd, m, 2, 0) != 2) throw std::runtime_error("sendmmsg");
+    });
+    INFO(Json(events).dump());
+    REQUIRE(events.size() == 2);
+    CHECK(events[0]["errno"] == EMSGSIZE);
+    CHECK(events[1]["errno"] == 0);
+  }
+}
+TEST_CASE("19: who sends or connects to no address goes to the host itself, for --dest too") {
+  struct Way { const char* to; const char* at; };
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    for (const Way& way : {Way{"0.0.0.0", "127.0.0.1"}, {"::", "::1"}, {"::ffff:0.0.0.0", "127.0.0.1"}, {"0.0.0.0", "127.0.0.5"}})
+      for (const bool connects : {false, true}) {
+        INFO(way.to << " " << way.at << " " << connects);
+        Json truth;
+        const auto events = trace("connectsnoop", {"--hook", tier, "--dest", way.at}, [&](Json& t) {
+          const int s = server(ip_address(way.at, 0), SOCK_DGRAM);
+          const Address to = ip_address(way.to, local_of(s).port());
+          const int fd = new_socket(to.storage.ss_family, SOCK_DGRAM);
+          if (way.at == std::string("127.0.0.5")) {
+            const Address from = ip_address(way.at, 0);
+            check(bind(fd, from.get(), from.size), "bind");
+          }
+          if (connects) check(connect(fd, to.get(), to.size), "connect");
+          else if (try_send(fd, to)) throw std::runtime_error("sendto");
+          char byte;
+          if (!connects) check(recv(s, &byte, 1, MSG_DONTWAIT), "recv");  // there it is
+          t = {{"raddr", way.at}, {"rport", to.port()}, {"requested", to.ip()}, {"requested_port", to.port()}, {"errno", 0}};
+        }, &truth);
+        INFO(Json(events).dump());
+        REQUIRE(events.size() == 1);
+        compare(events[0], truth);
+      }
+    for (const char* ip : {"0.0.0.0", "::"}) {
+      const auto events = trace("connectsnoop", {"--hook", tier, "--dest", "127.0.0.1", "--dest", "::1"}, [ip](Json&) {
+        const int l = server(ip_address(ip, 0));
+        const Address to = ip_address(ip, local_of(l).port());
+        const int fd = new_socket(to.storage.ss_family, SOCK_STREAM);
+        check(connect(fd, to.get(), to.size), "connect");
+      });
+      REQUIRE(events.size() == 1);
+      CHECK(events[0]["requested"] == ip);
+    }
+  }
+}
+TEST_CASE("J: the address that the kernel used, whoever rewrote it and when; requested is what was asked for") {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    for (const bool v6 : {false, true})
+      for (const bool later : {false, true})
+        for (const bool connects : {false, true}) {
+          INFO(v6 << later << connects);
+          const char* service = v6 ? "2001:db8::77" : "198.51.100.77";
+          const char* backend = v6 ? "::1" : "127.0.0.1";
+          const int s = server(ip_address(backend, 0), SOCK_DGRAM);
+          const Address from = ip_address(service, 80), to = local_of(s);
+          const int hook = v6 ? (connects ? BPF_CGROUP_INET6_CONNECT : BPF_CGROUP_UDP6_SENDMSG)
+                              : (connects ? BPF_CGROUP_INET4_CONNECT : BPF_CGROUP_UDP4_SENDMSG);
+          Actor actor([&](Json&) {
+            const int fd = new_socket(from.storage.ss_family, SOCK_DGRAM);
+            if (connects) {
+              check(connect(fd, from.get(), from.size), "connect");
+              return;
+            }
+            if (try_send(fd, from)) throw std::runtime_error("sendto");
+            char byte;
+            check(recv(s, &byte, 1, MSG_DONTWAIT), "recv");
+          });
+          std::optional<Rewriter> earlier, late;
+          if (!later) earlier.emplace(hook, from, to);
+          Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-p", actor.id()});
+          if (later) late.emplace(hook, from, to);
+          const auto events = trace(tracer, actor);
+          INFO(Json(events).dump());
+          REQUIRE(events.size() == 1);
+          CHECK(events[0]["requested"] == service);
+          CHECK(events[0]["requested_port"] == 80);
+          if (later && !connects && tier == "tp" && !sees_each_datagram()) {  // see connectsnoop(8)
+            CHECK(events[0]["src"] == "user");
+          } else {
+            CHECK(events[0]["raddr"] == backend);
+            CHECK(events[0]["rport"] == to.port());
+            CHECK(events[0]["src"] != "user");
+          }
+          close(s);
+        }
+  }
+}
+TEST_CASE("J: TCP to a service, with filters by the backend's address; what is forbidden") {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    const int l = server(ip_address("127.0.0.1", 0));
+    const Address from = ip_address("198.51.100.77", 80), to = local_of(l), shut = closed_port();
+    for (const bool fails : {false, true}) {
+      Actor actor([&](Json&) {
+        const int fd = new_socket(AF_INET, SOCK_STREAM);
+        if ((try_connect(fd, from) != 0) != fails) throw std::runtime_error("connect");
+      });
+      Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-p", actor.id(), "--dest", "127.0.0.1", "--port", std::to_string(fails ? shut.port() : to.port())});
+      Rewriter rewriter(BPF_CGROUP_INET4_CONNECT, from, fails ? shut : to);
+      const auto events = trace(tracer, actor);
+      REQUIRE(events.size() == 1);
+      CHECK(events[0]["requested"] == "198.51.100.77");
+      CHECK(events[0]["errno"] == (fails ? ECONNREFUSED : 0));
+    }
+    Actor actor([&](Json&) {
+      if (try_send(new_socket(AF_INET, SOCK_DGRAM), from) != EPERM) throw std::runtime_error("EPERM expected");
+    });
+    Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-p", actor.id()});
+    Rewriter rewriter(BPF_CGROUP_UDP4_SENDMSG, from, from, true);
+    const auto events = trace(tracer, actor);
+    REQUIRE(events.size() == 1);
+    CHECK(events[0]["error"] == "EPERM");
+    CHECK(events[0]["requested"] == "198.51.100.77");
+    close(l);
+  }
+}
+TEST_CASE("J: a v4-mapped address that a later program rewrites is right, or said to be the caller's") {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM);
+    const Address from = ip_address("198.51.100.77", 80), mapped = ip_address("::ffff:198.51.100.77", 80), to = local_of(s);
+    Actor actor([&](Json&) {
+      if (try_send(new_socket(AF_INET6, SOCK_DGRAM), mapped)) throw std::runtime_error("sendto");
+      char byte;
+      check(recv(s, &byte, 1, MSG_DONTWAIT), "recv");
+    });
+    Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-p", actor.id(), "--dest", "127.0.0.1"});
+    Rewriter rewriter(BPF_CGROUP_UDP4_SENDMSG, from, to);
+    const auto events = trace(tracer, actor);
+    REQUIRE(events.size() == 1);
+    if (tier == "fentry") CHECK(events[0]["raddr"] == "127.0.0.1");
+    else CHECK(events[0]["src"] == "user");
+    CHECK(events[0]["requested"] == "198.51.100.77");
+    close(s);
+  }
+}
+TEST_CASE("N: the interface of a datagram's link-local address, however the process named it") {
+  enum { by_scope, by_device, by_option, by_message, by_multicast, ways };
+  for (const std::string& tier : tiers("connectsnoop"))
+    for (int way = 0; way < ways; way++) {
+      INFO(tier << " " << way);
+      const auto events = trace("connectsnoop", {"--hook", tier}, [way](Json&) {
+        own_network(true);
+        const int fd = new_socket(AF_INET6, SOCK_DGRAM), lo = 1, lo_be = static_cast<int>(htonl(1));
+        Address to = ip_address(way == by_multicast ? "ff02::fb" : "fe80::2", 5353);
+        if (way == by_scope) reinterpret_cast<sockaddr_in6*>(&to.storage)->sin6_scope_id = 1;
+        if (way == by_device) check(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3), "SO_BINDTODEVICE");
+        if (way == by_option) check(setsockopt(fd, SOL_IPV6, IPV6_UNICAST_IF, &lo_be, sizeof lo_be), "IPV6_UNICAST_IF");
+        if (way == by_multicast) check(setsockopt(fd, SOL_IPV6, IPV6_MULTICAST_IF, &lo, sizeof lo), "IPV6_MULTICAST_IF");
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in6_pktinfo))]{};
+        iovec data{control, 1};
+        msghdr m{};
+        m.msg_name = to.get(), m.msg_namelen = to.size, m.msg_iov = &data, m.msg_iovlen = 1;
+        if (way == by_message) {
+          m.msg_control = control, m.msg_controllen = sizeof control;
+          cmsghdr* c = CMSG_FIRSTHDR(&m);
+          c->cmsg_level = SOL_IPV6, c->cmsg_type = IPV6_PKTINFO, c->cmsg_len = CMSG_LEN(sizeof(in6_pktinfo));
+          in6_pktinfo info{};
+          info.ipi6_ifindex = 1;
+          std::memcpy(CMSG_DATA(c), &info, sizeof info);
+        }
+        sendmsg(fd, &m, 0);  // it may find no route
+      });
+      INFO(Json(events).dump());
+      REQUIRE(events.size() == 1);
+      CHECK(events[0]["raddr"] == (way == by_multicast ? "ff02::fb%1" : "fe80::2%1"));
+    }
+}
+TEST_CASE("20: without the hooks of cgroups it says what is missing, and shows datagrams with AF_UNSPEC") {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Actor actor([](Json& t) {
+      const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM);
+      Address to = local_of(s);
+      t["port"] = to.port();
+      to.storage.ss_family = AF_UNSPEC;
+      if (try_send(fd, to)) throw std::runtime_error("sendto");
+      char byte;
+      check(recv(s, &byte, 1, MSG_DONTWAIT), "recv");
+    });
+    Args command{"setpriv", "--bounding-set", "-net_admin,-sys_admin", "--inh-caps", "-net_admin,-sys_admin"};
+    const Args tool = command_of("connectsnoop", {"-j", "--hook", tier, "-p", actor.id()});
+    command.insert(command.end(), tool.begin(), tool.end());
+    Tracer tracer(command);
+    Json truth;
+    const auto events = trace(tracer, actor, &truth);
+    CHECK(tracer.err().find("without the hooks of cgroups") != std::string::npos);
+    REQUIRE(events.size() == 1);
+    CHECK(events[0]["raddr"] == "127.0.0.1");
+    CHECK(events[0]["rport"] == truth["port"]);
+    CHECK(events[0]["requested_port"] == truth["port"]);
+  }
+}
+TEST_CASE("R: ms only where a packet was sent") {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    const auto events = trace("connectsnoop", {"--hook", tier}, [](Json&) {
+      own_network(true);
+      const Address to = local_of(server(ip_address("127.0.0.1", 0)));
+      const int repaired = new_socket(AF_INET, SOCK_STREAM), on = 1;
+      check(setsockopt(repaired, IPPROTO_TCP, TCP_REPAIR, &on, sizeof on), "TCP_REPAIR");
+      check(connect(repaired, to.get(), to.size), "connect");
+      const int late = new_socket(AF_INET, SOCK_STREAM);
+      check(setsockopt(late, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof on), "TCP_FASTOPEN_CONNECT");
+      const int usual = new_socket(AF_INET, SOCK_STREAM);
+      check(connect(usual, to.get(), to.size), "connect");
+    });
+    REQUIRE(events.size() == 2);
+    CHECK(events[0]["ms"].is_null());
+    CHECK(events[1]["ms"].get<double>() > 0);
+  }
+}
+TEST_CASE("many attempts under way: a few KiB each, and those without room are told at once") {
+  const int sockets = 4200;  // a process has a share of 4096
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Actor actor([](Json& t) {
+      own_network(true);
+      rlimit files{5000, 5000};
+      setrlimit(RLIMIT_NOFILE, &files);
+      const int l = server(ip_address("127.0.0.1", 0), SOCK_STREAM, 0, 0);
+      const Address to = local_of(l);
+      check(connect(new_socket(AF_INET, SOCK_STREAM), to.get(), to.size), "connect");
+      int begun = 0;
+      for (; begun < sockets; begun++) {
+        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (fd < 0) break;
+        connect(fd, to.get(), to.size);
+      }
+      t["begun"] = begun + 1;
+    });
+    Tracer tracer("connectsnoop", {"-j", "-e", "--hook", tier, "-p", actor.id(), "--buffer", "64M"});
+    Json truth;
+    const auto events = trace(tracer, actor, &truth);
+    const int begun = truth["begun"];
+    if (begun < sockets) CANNOT_TEST("no " << sockets << " descriptors for one process here");
+    REQUIRE(events.size() == static_cast<std::size_t>(begun));
+    int unknown = 0;
+    for (const Json& e : events) unknown += e["errno"].is_null();
+    CHECK(unknown >= begun - 4096 - 8);
   }
 }
 TEST_CASE("UNIX sockets: real paths, abstract names, and who listens") {
