@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "interrupted.bpf.h"
 #include "share.bpf.h"
 #include "sock.bpf.h"
 #include "syscall.bpf.h"
@@ -797,7 +798,7 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 	e->h.via = end->via;
 	e->h.src = src;
 	e->fd = end->fd;
-	e->err = -end->ret;
+	e->err = error_seen(-end->ret);
 	event_submit(r);
 	return 0;
 }
@@ -915,7 +916,7 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 	e->fd = fd;
 	e->ms = EV_NONE64;
 	e->peer_pid = EV_NONE;
-	e->err = ret < 0 ? -ret : 0;
+	e->err = ret < 0 ? error_seen(-ret) : 0;
 	event_submit(r);
 	return 0;
 }
@@ -1100,6 +1101,38 @@ out:
 	forget_inside(inside);
 }
 
+/* Whether a connect is only interrupted: it may be made again, and what the hooks have learned is kept until that is known. An
+ * attempt of TCP goes on by itself. Not inline, for its own stack. */
+static __noinline int goes_on(const struct call *call, long ret)
+{
+	keep_interrupted(call, ret);
+	return 1;
+}
+#define GOES_ON(call, inside, ret) (is_restart(ret) && !((inside) && (inside)->started) && goes_on(call, ret))
+
+/* The end of one that was interrupted for good. The same in both tiers. */
+static __always_inline int interrupted_by(int sig, const struct k_sigaction *action)
+{
+	struct socket_args args = {};
+	struct call call;
+
+	if (ends_interrupted(&call, sig, action) && args_of(&args, &call))
+		attempt_ends(&args, call.via, -EINTR, seen_inside(current_pid_tgid()));
+	return 0;
+}
+
+SEC("?tp_btf/signal_deliver")
+int BPF_PROG(connect__tp_opt_signal, int sig, void *info, struct k_sigaction *action)
+{
+	return interrupted_by(sig, action);
+}
+
+SEC("?tp_btf/signal_deliver")
+int BPF_PROG(connect__fentry_opt_signal, int sig, void *info, struct k_sigaction *action)
+{
+	return interrupted_by(sig, action);
+}
+
 /* `sends`: of datagrams, nothing else sees the end. */
 static __always_inline int call_end(const struct pt_regs *regs, long ret, bool sends)
 {
@@ -1115,6 +1148,8 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret, bool s
 		return 0;
 	tid = current_pid_tgid();
 	inside = seen_inside(tid);
+	if (args.op == SYS_CONNECT && GOES_ON(&call, inside, ret))
+		return 0;
 	if (args.op == SYS_CONNECT || inside)
 		attempt_ends(&args, call.via, ret, inside);
 	else if (sends && !sends_seen && !filtered_out())
@@ -1335,10 +1370,11 @@ int BPF_PROG(connect__fentry_alt_1_connect, int fd, void *address, int addrlen, 
 {
 	struct socket_args args = {.op = SYS_CONNECT, .fd = fd, .arg = {fd, (unsigned long)address, addrlen}};
 	__u64 tid = current_pid_tgid();
+	struct inside *inside = seen_inside(tid);
 	struct call call;
 
-	if (socket_call_runs(&call))
-		attempt_ends(&args, call.via, ret, seen_inside(tid));
+	if (socket_call_runs(&call) && !GOES_ON(&call, inside, ret))
+		attempt_ends(&args, call.via, ret, inside);
 	return 0;
 }
 

@@ -771,6 +771,40 @@ TEST_CASE("20: without the hooks of cgroups it says what is missing, and shows d
     CHECK(events[0]["requested_port"] == truth["port"]);
   }
 }
+TEST_CASE("M: a connect that signals interrupt is one line, with EINTR only if it is not made again") {
+  TempDir dir;
+  for (const std::string& tier : tiers("connectsnoop"))
+    for (const bool restarts : {true, false}) {
+      INFO(tier << " " << restarts);
+      const std::string path = dir / "full";
+      unlink(path.c_str());
+      const int l = server(unix_address(path), SOCK_STREAM, 0, 0);
+      const auto events = trace("connectsnoop", {"--hook", tier}, [&](Json&) {
+        const Address to = unix_address(path);
+        check(connect(new_socket(AF_UNIX, SOCK_STREAM), to.get(), to.size), "connect");  // there is room for one
+        const pthread_t waits = pthread_self();
+        struct sigaction action {};
+        action.sa_handler = [](int) {};
+        action.sa_flags = restarts ? SA_RESTART : 0;
+        sigaction(SIGUSR1, &action, nullptr);
+        std::thread other([&] {
+          sigset_t all;
+          sigfillset(&all);
+          pthread_sigmask(SIG_BLOCK, &all, nullptr);
+          for (int i = 0; i < 5; i++) usleep(20'000), pthread_kill(waits, SIGUSR1);
+          close(accept(l, nullptr, nullptr));
+        });
+        const int error = try_connect(new_socket(AF_UNIX, SOCK_STREAM), to);
+        other.join();
+        if (error != (restarts ? 0 : EINTR)) throw std::runtime_error("another outcome expected");
+      });
+      INFO(Json(events).dump());
+      REQUIRE(events.size() == 2);
+      CHECK(events[1]["errno"] == (restarts ? 0 : EINTR));
+      CHECK(events[1]["raddr"] == path);
+      close(l);
+    }
+}
 TEST_CASE("R: ms only where a packet was sent") {
   for (const std::string& tier : tiers("connectsnoop")) {
     INFO(tier);
