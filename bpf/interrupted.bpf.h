@@ -41,9 +41,14 @@ struct {
 
 static __always_inline void keep_interrupted(const struct call *call, long ret)
 {
-	struct interrupted i = {.call = *call, .ret = ret};
 	__u32 tid = current_pid_tgid();
+	struct interrupted i;
 
+	__builtin_memset(&i, 0, sizeof(i)); /* and what is between its members */
+	i.call.via = call->via;
+	for (int n = 0; n < 6; n++)
+		i.call.args[n] = call->args[n];
+	i.ret = ret;
 #if defined(__TARGET_ARCH_arm64)
 	i.pc = READ(task_regs(), pc);
 #endif

@@ -406,11 +406,12 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 	if (!IS_ERR_OR_NULL(file)) {
 		o.file = file;
 	} else {
-		struct result res = {.fd = -1, .err = -(long)file, .src = SRC_KERNEL, .kernel_name = true};
+		long error = number(file);
+		struct result res = {.fd = -1, .err = -error, .src = SRC_KERNEL, .kernel_name = true};
 
-		if (u || (!uring && is_restart((long)file))) /* its end is going to tell */
+		if (u || (!uring && is_restart(error))) /* its end is going to tell */
 			return 0;
-		if (wanted(&o.q, res.err) && !(uring && will_retry(&o.q, flags, (long)file)))
+		if (wanted(&o.q, res.err) && !(uring && will_retry(&o.q, flags, error)))
 			report(&o.q, &res);
 		if (uring)
 			return 0;
