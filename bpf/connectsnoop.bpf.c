@@ -686,7 +686,7 @@ __noinline int fill_ends(__u32 slot, __u64 at, __u32 len, int ret)
 	} else {
 		append_sockaddr(r, &e->raddr, &e->rport, sockaddr_of(r), len, true);
 		if (sk && e->raddr.kind == ADDR_IP && (e->family == AF_INET || e->family == AF_INET6))
-			sock_any_is_loopback(sk, e->raddr.ip);
+			sock_any_is_loopback(at, e->raddr.ip);
 	}
 	fill_mapped(e);
 	return !dest_wanted(&e->raddr, e->rport);
@@ -899,7 +899,7 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 			e->requested.kind = ADDR_IP;
 			e->requested.scope = needs_scope(to->asked_ip) ? to->scope : 0;
 			e->requested_port = to->asked_port;
-		} else if (via != VIA_IO_URING && via != VIA_KERNEL) {
+		} else if (!kept && via != VIA_IO_URING && via != VIA_KERNEL) {
 			requested_by_call(r->slot);
 		}
 	}
@@ -940,7 +940,7 @@ __noinline int user_datagram(__u64 sock, __u64 addr, __u32 len, __u32 via, __u64
 	if (!address_to(&to, &s, sk))
 		return 0;
 	as_asked(&to);
-	sock_any_is_loopback(sk, to.ip);
+	sock_any_is_loopback(sock, to.ip);
 	facts_of(&facts, sk);
 	datagram_end(sk, &facts, &to, fd_and_ret, via, fd_and_ret >> 32, SRC_USER, true);
 	return 0;
@@ -1103,12 +1103,16 @@ out:
 
 /* Whether a connect is only interrupted: it may be made again, and what the hooks have learned is kept until that is known. An
  * attempt of TCP goes on by itself. Not inline, for its own stack. */
-static __noinline int goes_on(const struct call *call, long ret)
+static __noinline int goes_on(long ret)
 {
-	keep_interrupted(call, ret);
+	struct call call;
+
+	if (!socket_call_runs(&call))
+		return 0;
+	keep_interrupted(&call, ret);
 	return 1;
 }
-#define GOES_ON(call, inside, ret) (is_restart(ret) && !((inside) && (inside)->started) && goes_on(call, ret))
+#define GOES_ON(inside, ret) (is_restart(ret) && !((inside) && (inside)->started) && goes_on(ret))
 
 /* The end of one that was interrupted for good. The same in both tiers. */
 static __always_inline int interrupted_by(int sig, const struct k_sigaction *action)
@@ -1148,7 +1152,7 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret, bool s
 		return 0;
 	tid = current_pid_tgid();
 	inside = seen_inside(tid);
-	if (args.op == SYS_CONNECT && GOES_ON(&call, inside, ret))
+	if (args.op == SYS_CONNECT && GOES_ON(inside, ret))
 		return 0;
 	if (args.op == SYS_CONNECT || inside)
 		attempt_ends(&args, call.via, ret, inside);
@@ -1216,15 +1220,16 @@ static __always_inline void *ring_address(void *data, const void *user)
 }
 
 /* A connect through io_uring that is not TCP, or fails before it gets there: since 6.9 or so, the request holds
- * the kernel's copy of the address from its preparation on. TCP's attempts were seen as such. */
-static __always_inline int ring_submits(struct io_kiocb *req)
+ * the kernel's copy of the address from its preparation on. TCP's attempts were seen as such. Global: for another stack. */
+__noinline int ring_request(__u64 key)
 {
+	struct io_kiocb *req = (void *)key;
 	struct io_connect *connect = (void *)req;
 	struct uring_request *u;
 	struct submission *s;
 	struct socket *sock;
 	struct record *r;
-	__u64 key = (__u64)req, flags;
+	__u64 flags;
 	void *data, *user;
 
 	rings_seen = 1;
@@ -1267,6 +1272,11 @@ static __always_inline int ring_submits(struct io_kiocb *req)
 static __always_inline bool ring_wants(__u32 opcode)
 {
 	return opcode == IORING_OP_CONNECT;
+}
+
+static __always_inline int ring_submits(struct io_kiocb *req)
+{
+	return ring_request(number(req));
 }
 
 static __always_inline void ring_ends(struct uring_request *u, __u64 key, int ret, bool lost)
@@ -1373,7 +1383,7 @@ int BPF_PROG(connect__fentry_alt_1_connect, int fd, void *address, int addrlen, 
 	struct inside *inside = seen_inside(tid);
 	struct call call;
 
-	if (socket_call_runs(&call) && !GOES_ON(&call, inside, ret))
+	if (socket_call_runs(&call) && !GOES_ON(inside, ret))
 		attempt_ends(&args, call.via, ret, inside);
 	return 0;
 }
@@ -1600,7 +1610,7 @@ static __noinline int follow_changes(struct datagram *to, __u64 sock, __u64 addr
 
 	if (!address || bpf_probe_read_kernel(&s, sizeof(s), (void *)address) || !address_to(to, &s, sk))
 		return 0;
-	sock_any_is_loopback(sk, to->ip);
+	sock_any_is_loopback(sock, to->ip);
 	to->bits &= ~ADDRESS_CHANGES;
 	return 0;
 }
@@ -1624,7 +1634,7 @@ __noinline int message_begins(__u64 sock, __u64 message, __u32 family)
 		return 0;
 	to.cookie = sock_cookie((void *)sock);
 	as_asked(&to);
-	sock_any_is_loopback((void *)sock, to.ip);
+	sock_any_is_loopback(sock, to.ip);
 	if (bpf_map_update_elem(&sends, &key, &to, BPF_ANY))
 		__sync_fetch_and_add(&stats.lost_map, 1);
 	return 0;

@@ -104,20 +104,22 @@ static __always_inline void any_is_loopback(__u8 *ip, __u32 source)
 		ip[15] = 1;
 }
 
-/* The same of this socket. */
-static __always_inline void sock_any_is_loopback(struct sock *sk, __u8 *ip)
+/* The same of this socket. Not inline, for its own stack. */
+static __noinline int sock_any_is_loopback(__u64 sock, __u8 *ip)
 {
+	struct sock *sk = (void *)sock;
 	struct inet_sock *inet = (void *)sk;
 	__u8 source[16];
 
 	if (((__u32 *)ip)[3])
-		return;
+		return 0;
 	if (!ip_is_v4(ip)) {
 		BPF_CORE_READ_INTO(&source, inet, pinet6, saddr.in6_u.u6_addr8);
 		if (ip_is_any(ip) && ip_is_v4(source))
 			copy_v4(ip, LOOPBACK);
 	}
 	any_is_loopback(ip, READ(inet, inet_saddr));
+	return 0;
 }
 
 /* The interface that a socket uses for such an address, where the caller names none; 0: which one is not settled before the
