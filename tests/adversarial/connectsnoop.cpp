@@ -216,7 +216,8 @@ TEST_CASE("the process is gone, its child holds the socket: the line names who b
         _exit(0);
       }
     });
-    Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-p", actor.id(), "--count", "2", "-d", "30"});
+    // With this process, which lives on: when all have ended that -p names, the tracer does.
+    Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-p", actor.id() + "," + std::to_string(getpid()), "--count", "2", "-d", "30"});
     truth = actor.act();
     tracer.wait();
     const auto events = tracer.events();
