@@ -91,10 +91,16 @@ void add_name(std::string_view option, filter_name (&names)[NAMES_MAX], __u32& c
   names[count++] = name;
 }
 
+// It need not be there yet, but the one above it is to be a cgroup: else it is misspelt.
 void add_cgroup(Options& o, const std::string& path) {
   struct statfs fs{};
-  if (statfs(path.c_str(), &fs) != 0)
-    throw BadUsage(fmt::format("--cgroup: {}: {}; give a directory below the cgroup v2 mount", path, strerror(errno)));
+  std::string there = path;
+  while (statfs(there.c_str(), &fs) != 0)
+    if (const std::size_t slash = there.find_last_of('/'); errno == ENOENT && slash != there.npos && slash > 0) there.resize(slash);
+    else throw BadUsage(fmt::format("--cgroup: {}: {}; give a directory below the cgroup v2 mount", path, strerror(errno)));
+  struct stat status{};
+  if (there == path && stat(path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode))
+    throw BadUsage(fmt::format("--cgroup: {} is no directory", path));
   if (fs.f_type != CGROUP2_SUPER_MAGIC)
     throw BadUsage(fmt::format("--cgroup: {} is not in a cgroup v2 file system; findmnt -t cgroup2 shows where it is", path));
   if (o.cgroups.size() == CGROUPS_MAX) throw BadUsage(fmt::format("--cgroup: more than {} directories", CGROUPS_MAX));

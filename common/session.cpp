@@ -128,15 +128,6 @@ void set_up(const Object& object, const Options& o, MapEntries& entries) {
   bpf_program__set_autoload(object.self, true);
 }
 
-void fill_cgroups(const Object& object, const std::vector<std::string>& paths) {
-  for (__u32 i = 0; i < paths.size(); i++) {
-    const int fd = open(paths[i].c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || bpf_map_update_elem(bpf_map__fd(object.filter_cgroups), &i, &fd, BPF_ANY))
-      throw Error(fmt::format("--cgroup: {}: {}", paths[i], std::strerror(errno)));
-    close(fd);
-  }
-}
-
 }  // namespace
 
 Session::Session(const Options& o, Command* command)
@@ -148,7 +139,8 @@ Session::Session(const Options& o, Command* command)
       [&](const Object& object) { set_up(object, o, entries); },
       [&](const Object& object) {
         entries.fill_maps();
-        fill_cgroups(object, o.cgroups);
+        cgroup_watch_.reset();
+        if (!o.cgroups.empty()) cgroup_watch_.emplace(bpf_map__fd(object.filter_cgroups), o.cgroups);
         object_ = object;
         learn_self();
         ring_buffer__free(ring_);
@@ -157,6 +149,7 @@ Session::Session(const Options& o, Command* command)
       });
   stats_ = object_.stats();
   watch_listed();
+  if (cgroup_watch_) cgroup_watch_->tell_absent();
   for (const std::string& remark : o.remarks) say(remark);
   if (stats_->pid_level > 0)
     say("in a pid namespace: options take its process ids, columns show those of the initial one; nspid is what a process's own has");
@@ -175,6 +168,7 @@ Session::Session(const Options& o, Command* command)
   std::uint64_t needed = 0;
   if (command) needed |= 1ull << CAP_KILL;  // to pass signals on to a command of another user
   if (object_.filter->want & WANT_CONTAINER) needed |= 1ull << CAP_DAC_READ_SEARCH;  // users' own runtimes write where only they may read
+  if (cgroup_watch_) needed |= 1ull << CAP_BPF;  // to tell the programs of a new one; before Linux 5.19 every look at a map takes it
   drop_privileges(needed);
   malloc_trim(0);  // what libbpf needed for the kernel's BTF
 }
@@ -402,6 +396,11 @@ void Session::loop() {
       epoll_event e{.events = EPOLLIN, .data = {.fd = fd}};
       if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
     }
+  if (cgroup_watch_) {
+    epoll_event e{.events = EPOLLIN, .data = {.fd = cgroup_watch_->fd()}};
+    if (cgroup_watch_->fd() >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, cgroup_watch_->fd(), &e);
+    cgroup_watch_->look();  // they may have changed since
+  }
   int grace = -1;  // what the kernel does for a process may end after it
   const auto none_left = [&] {
     for (const __u32 list : {LIST_PID, LIST_TID})
@@ -433,7 +432,9 @@ void Session::loop() {
     const int n = epoll_wait(epoll, e, 5, more || done_ ? 0 : busy ? kLookMs : kSleepMs);
     waits.store(READER_AWAKE, std::memory_order_relaxed);
     stop = stop_signals > 0;
+    if (cgroup_watch_ && n == 0 && !more && !busy) cgroup_watch_->look();  // where nobody can be told of it
     for (int i = 0; i < n; i++) {
+      if (cgroup_watch_ && e[i].data.fd == cgroup_watch_->fd()) cgroup_watch_->look();
       if (e[i].data.fd == STDOUT_FILENO) done_ = true;
       stop |= e[i].data.fd == stop_event || e[i].data.fd == timer;
       if (grace >= 0 && e[i].data.fd == grace) {

@@ -4,12 +4,14 @@
 
 #include "command.h"
 #include "context.h"
+#include "cgroup_watch.h"
 #include "hooks.h"
 #include "options.h"
 #include "output.h"
 
 #include <array>
 #include <chrono>
+#include <optional>
 #include <memory>
 
 struct ring_buffer;
@@ -50,6 +52,7 @@ class Session {
   ::event_stats* stats_ = nullptr;
   ring_buffer* ring_ = nullptr;
   Cgroups cgroups_;
+  std::optional<CgroupWatch> cgroup_watch_;  // of --cgroup
   std::vector<ev_cgroups> unwanted_;  // in the slots of the programs
   std::size_t reviewed_ = 0;
   Buffer out_;

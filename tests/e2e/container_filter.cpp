@@ -323,3 +323,39 @@ TEST_CASE("Kubernetes: by pod and namespace") {
     CHECK(shown == shows);
   }
 }
+
+TEST_CASE("--cgroup: a directory that is removed and made again, as by a service that starts anew, or that comes later") {
+  TempDir dir;
+  const std::string path = dir.file("f"), mount = unified_mount(), group = mount + "/needle-again-" + std::to_string(getpid());
+  for (const std::string& tool : all_tools())
+    for (const bool there : {true, false}) {
+      INFO(tool << there);
+      if (there) REQUIRE(mkdir(group.c_str(), 0755) == 0);
+      // More than one, since the tool has to hear of the directory first.
+      Actor actor([&](Json&) {
+        move_to(group);
+        for (int i = 0; i < 50; i++) deed_for(tool, path), usleep(10'000);
+        move_to(mount);
+      });
+      const pid_t pid = actor.pid();
+      Args args{"-j", "-o", "pid", "--cgroup", group};
+      if (tool == "opensnoop") args.insert(args.end(), {"--path", path});
+      Tracer tracer(tool, args);
+      if (there) CHECK(rmdir(group.c_str()) == 0);
+      REQUIRE(mkdir(group.c_str(), 0755) == 0);
+      actor.act();
+      CHECK(rmdir(group.c_str()) == 0);
+      tracer.stop();
+      CHECK(tracer.lost() == 0);
+      const auto events = tracer.events();
+      CHECK(events.size() > (tool == "connectsnoop" ? 0u : 20u));
+      for (const Json& e : events) CHECK(e["pid"] == pid);
+      const auto says = [&](const std::string& part) { return tracer.err().find(part) != std::string::npos; };
+      if (there) CHECK((says(group + " has been made again") || says(group + " is gone")));
+      else CHECK((says("there is no " + group + " yet; waiting for it") && says(group + " is there")));
+    }
+  const auto bad = [](const std::string& cgroup) { return run_tool("opensnoop", {"--cgroup", cgroup, "-d", "0.1"}).status; };
+  CHECK(bad("/nonexistent/x") == 2);
+  CHECK(bad(dir.path()) == 2);
+  CHECK(bad(mount + "/cgroup.procs") == 2);
+}
