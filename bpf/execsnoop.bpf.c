@@ -387,11 +387,13 @@ static __always_inline struct file *exec_opened(void)
 	struct callback_head *work = READ(current_task(), task_works);
 	struct file *found = NULL;
 
-	for (int i = 0; i < 4 && work; i++) {
+	for (int i = 0; i < 8 && work; i++) {
 		struct file *file = file_of_work(work);
 		struct inode *inode = READ(file, f_inode);
 
-		if (READ(file, f_flags) & FMODE_EXEC && (READ(inode, i_mode) & S_IFMT) == S_IFREG) {
+		/* Work of another kind has no file around it, which would know its inode twice. */
+		if (READ(file, f_flags) & FMODE_EXEC && inode && READ(file, f_path.dentry, d_inode) == inode &&
+		    (READ(inode, i_mode) & S_IFMT) == S_IFREG) {
 			if (found)
 				return NULL;
 			found = file;
