@@ -452,7 +452,7 @@ TEST_CASE("openat2: flags that are changed while the open waits are those that t
   }
 }
 
-TEST_CASE("--path does not lose a file below directories whose names are longer than what is kept of a path") {
+TEST_CASE("options: --path does not lose a file below directories whose names are longer than what is kept of a path") {
   for (const std::string& tier : tiers("opensnoop")) {
     INFO(tier);
     TempDir dir;
@@ -470,7 +470,7 @@ TEST_CASE("--path does not lose a file below directories whose names are longer 
   }
 }
 
-TEST_CASE("--path does not lose a file of a mount that is nowhere") {
+TEST_CASE("options: --path does not lose a file of a mount that is nowhere") {
   TempDir dir;
   dir.file("f");
   for (const std::string& tier : tiers("opensnoop")) {
@@ -487,7 +487,7 @@ TEST_CASE("--path does not lose a file of a mount that is nowhere") {
   }
 }
 
-TEST_CASE("--path finds a file that is itself the root of a mount that is nowhere, by its place in the root's file system") {
+TEST_CASE("options: --path finds a file that is itself the root of a mount that is nowhere, by its place in the root's file system") {
   struct stat root{}, etc{};
   check(stat("/", &root), "stat"), check(stat("/etc/passwd", &etc), "stat");
   if (root.st_dev != etc.st_dev) CANNOT_TEST("/etc/passwd is on another file system than /");

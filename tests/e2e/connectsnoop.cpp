@@ -622,7 +622,7 @@ TEST_CASE("19: who sends or connects to no address goes to the host itself, for 
     }
   }
 }
-TEST_CASE("J: the address that the kernel used, whoever rewrote it and when; requested is what was asked for") {
+TEST_CASE("J: the address that the kernel used, whoever rewrote it and when, requested is what was asked for") {
   for (const std::string& tier : tiers("connectsnoop")) {
     INFO(tier);
     for (const bool v6 : {false, true})
@@ -665,7 +665,7 @@ TEST_CASE("J: the address that the kernel used, whoever rewrote it and when; req
         }
   }
 }
-TEST_CASE("J: TCP to a service, with filters by the backend's address; what is forbidden") {
+TEST_CASE("J: TCP to a service, with filters by the backend's address, what is forbidden") {
   for (const std::string& tier : tiers("connectsnoop")) {
     INFO(tier);
     const int l = server(ip_address("127.0.0.1", 0));

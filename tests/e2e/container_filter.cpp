@@ -324,7 +324,7 @@ TEST_CASE("Kubernetes: by pod and namespace") {
   }
 }
 
-TEST_CASE("--cgroup: a directory that is removed and made again, as by a service that starts anew, or that comes later") {
+TEST_CASE("options: --cgroup: a directory that is removed and made again, as by a service that starts anew, or that comes later") {
   TempDir dir;
   const std::string path = dir.file("f"), mount = unified_mount(), group = mount + "/needle-again-" + std::to_string(getpid());
   for (const std::string& tool : all_tools())

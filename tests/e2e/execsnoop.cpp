@@ -518,7 +518,7 @@ TEST_CASE("the table, -x and --path") {
   }
 }
 
-TEST_CASE("--path matches a script, by its own name and through a symbolic link, not only its interpreter") {
+TEST_CASE("options: --path matches a script, by its own name and through a symbolic link, not only its interpreter") {
   TempDir dir;
   argv_program(dir / "program");
   check(mkdir((dir / "scripts").c_str(), 0755), "mkdir");
@@ -539,7 +539,7 @@ TEST_CASE("--path matches a script, by its own name and through a symbolic link,
     }
 }
 
-TEST_CASE("\\found: a script without its interpreter, and a program without its loader, are there") {
+TEST_CASE("marked as found: a script without its interpreter, and a program without its loader, are there") {
   TempDir dir;
   const auto traced = [&](const std::string& tier, const std::string& name) {
     return executed(tier, [&, name] {

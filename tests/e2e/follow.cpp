@@ -851,7 +851,7 @@ TEST_CASE("in a pid namespace filters take its ids: processes, threads, trees, s
   }
 }
 
-TEST_CASE("-p: the tool ends when the last process has, says so, and goes on for those that are left") {
+TEST_CASE("options: -p: the tool ends when the last process has, says so, and goes on for those that are left") {
   TempDir dir;
   const std::string path = dir.file("f");
   for (const std::string& tool : all_tools()) {
@@ -880,7 +880,7 @@ TEST_CASE("-p: the tool ends when the last process has, says so, and goes on for
   }
 }
 
-TEST_CASE("-p, -t and --exclude-pid mean the process that had the id, not the next one") {
+TEST_CASE("options: -p, -t and --exclude-pid mean the process that had the id, not the next one") {
   TempDir dir;
   const std::string path = dir.file("f");
   Puppets old([&] { close(open(path.c_str(), O_RDONLY)); }), other([&] { close(open(path.c_str(), O_RDONLY)); });
@@ -912,7 +912,7 @@ TEST_CASE("-p, -t and --exclude-pid mean the process that had the id, not the ne
   CHECK(pids_of(but) == Pids{id});
 }
 
-TEST_CASE("-p needs no /proc") {
+TEST_CASE("options: -p needs no /proc") {
   TempDir dir;
   const std::string path = dir.file("f");
   for (const std::string& tool : all_tools()) {
@@ -925,7 +925,7 @@ TEST_CASE("-p needs no /proc") {
   }
 }
 
-TEST_CASE("--euid: the effective user, of setuid programs too") {
+TEST_CASE("options: --euid: the effective user, of setuid programs too") {
   for (const std::string& tool : all_tools()) {
     const auto effective = [] { check(setresuid(65534, 65533, 0), "setresuid"); };
     const auto real = [] { check(setresuid(65533, 65534, 0), "setresuid"); };

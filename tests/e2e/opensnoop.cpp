@@ -953,7 +953,7 @@ TEST_CASE("options together narrow") {
   }
 }
 
-TEST_CASE("pipe:[N], not /: what has no path reads as /proc/PID/fd shows it") {
+TEST_CASE("what has no path, such as a pipe, reads as /proc/PID/fd shows it") {
   const auto deed = [](Json& t) {
     Json links = Json::array();
     const auto again = [&](long fd, int flags) {
@@ -995,7 +995,7 @@ TEST_CASE("pipe:[N], not /: what has no path reads as /proc/PID/fd shows it") {
   }
 }
 
-TEST_CASE("\\detached: a file above the root of its mount, by a handle; one slash, and no --path drops it") {
+TEST_CASE("marked as detached: a file above the root of its mount, by a handle, one slash, and no --path drops it") {
   TempDir dir;
   check(mkdir((dir / "shown").c_str(), 0755), "mkdir");
   check(mkdir((dir / "hidden").c_str(), 0755), "mkdir");
@@ -1031,7 +1031,7 @@ TEST_CASE("\\detached: a file above the root of its mount, by a handle; one slas
     }
 }
 
-TEST_CASE("\\foreign: a path of another mount namespace is told from an own one, also after a failure") {
+TEST_CASE("marked as foreign: a path of another mount namespace is told from an own one, also after a failure") {
   TempDir dir;
   const std::string path = dir.file("f");
   const auto deed = [&](Json&) {
@@ -1056,7 +1056,7 @@ TEST_CASE("\\foreign: a path of another mount namespace is told from an own one,
   }
 }
 
-TEST_CASE("--path: needless slashes and dots in the name of what failed are folded, and given back as requested") {
+TEST_CASE("options: --path: needless slashes and dots in the name of what failed are folded, and given back as requested") {
   TempDir dir;
   const std::string path = dir / "none", slashes(3000, '/');
   const std::vector<std::string> names{dir / "/none", "/" + dir.path() + "//none", dir / "./none", "/." + dir.path() + "/.//./none", "none", "./none", ".//./none",
@@ -1079,7 +1079,7 @@ TEST_CASE("--path: needless slashes and dots in the name of what failed are fold
   }
 }
 
-TEST_CASE("--path below a symbolic link: both names, and a line that says so") {
+TEST_CASE("options: --path below a symbolic link: both names, and a line that says so") {
   TempDir dir;
   check(mkdir((dir / "real").c_str(), 0755), "mkdir");
   check(symlink("real", (dir / "link").c_str()), "symlink");
