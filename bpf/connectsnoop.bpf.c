@@ -932,17 +932,19 @@ __noinline int user_datagram(__u64 sock, __u64 addr, __u32 len, __u32 via, __u64
 {
 	struct sock *sk = (void *)sock;
 	struct datagram to = {.cookie = sock, .bits = ADDRESS_ASKED};
-	struct inet_address s = {};
-	struct facts facts;
+	union { /* one after the other: the stack of its callers is nearly full */
+		struct inet_address s;
+		struct facts facts;
+	} u = {};
 
-	if (!addr || bpf_probe_read_user(&s, len < sizeof(s) ? len & 31 : sizeof(s), (void *)addr))
+	if (!addr || bpf_probe_read_user(&u.s, len < sizeof(u.s) ? len & 31 : sizeof(u.s), (void *)addr))
 		return 0;
-	if (!address_to(&to, &s, sk))
+	if (!address_to(&to, &u.s, sk))
 		return 0;
 	as_asked(&to);
-	sock_any_is_loopback(sock, to.ip);
-	facts_of(&facts, sk);
-	datagram_end(sk, &facts, &to, fd_and_ret, via, fd_and_ret >> 32, SRC_USER, true);
+	sock_any_is_loopback_inline(sock, to.ip);
+	facts_of(&u.facts, sk);
+	datagram_end(sk, &u.facts, &to, fd_and_ret, via, fd_and_ret >> 32, SRC_USER, true);
 	return 0;
 }
 

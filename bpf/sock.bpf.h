@@ -104,8 +104,8 @@ static __always_inline void any_is_loopback(__u8 *ip, __u32 source)
 		ip[15] = 1;
 }
 
-/* The same of this socket. Not inline, for its own stack. */
-static __noinline int sock_any_is_loopback(__u64 sock, __u8 *ip)
+/* The same of this socket. */
+static __always_inline int sock_any_is_loopback_inline(__u64 sock, __u8 *ip)
 {
 	struct sock *sk = (void *)sock;
 	struct inet_sock *inet = (void *)sk;
@@ -120,6 +120,12 @@ static __noinline int sock_any_is_loopback(__u64 sock, __u8 *ip)
 	}
 	any_is_loopback(ip, READ(inet, inet_saddr));
 	return 0;
+}
+
+/* With a stack of its own. */
+static __noinline int sock_any_is_loopback(__u64 sock, __u8 *ip)
+{
+	return sock_any_is_loopback_inline(sock, ip);
 }
 
 /* The interface that a socket uses for such an address, where the caller names none; 0: which one is not settled before the
