@@ -72,12 +72,20 @@ bool skips_completions() {
   return ring >= 0 && params.features & IORING_FEAT_CQE_SKIP;
 }
 
+// Whether the tier can see what overflows the completion queue: in tier tp by a tracepoint, io_uring_cqe_overflow, which 5.10 lacks.
+bool sees_overflow(const std::string& tool, const std::string& tier) {
+  const bool sees = tier != "tp" || run_tool(tool, {"-v", "--hook", tier, "-d", "0.01"}).err.find("_opt_overflow: taken") != std::string::npos;
+  if (!sees) WARN("NOT TESTED in tier tp: this kernel has no tracepoint io_uring_cqe_overflow");
+  return sees;
+}
+
 }  // namespace
 
 TEST_CASE("opens whose completion queue is full, all of one name") {
   if (!have_io_uring()) CANNOT_TEST("no io_uring");
   for (const std::string& tier : tiers("opensnoop"))
     for (const unsigned long name : {0ul, 7ul}) {
+      if (!sees_overflow("opensnoop", tier)) continue;
       INFO(tier << ", user_data " << name);
       const TempDir dir;
       std::set<std::string> done;
@@ -119,6 +127,7 @@ TEST_CASE("a setuid file made through a full completion queue, into a slot, with
     for (const int how : {full, slot, any_slot, skipped, full_slot}) {
       INFO(tier << ", way " << how);
       if (how == skipped && !skips_completions()) continue;
+      if ((how == full || how == full_slot) && !sees_overflow("chmodsnoop", tier)) continue;
       const TempDir dir;
       const std::string path = dir / "setuid";
       const auto events = trace("chmodsnoop", {"--hook", tier, "--risky"}, [&](Json&) {
@@ -176,6 +185,7 @@ TEST_CASE("an io_uring open of what is there already creates nothing") {
 TEST_CASE("connects whose completion queue is full") {
   if (!have_io_uring()) CANNOT_TEST("no io_uring");
   for (const std::string& tier : tiers("connectsnoop")) {
+    if (!sees_overflow("connectsnoop", tier)) continue;
     INFO(tier);
     const TempDir dir;
     const std::string path = dir / "s";
