@@ -904,16 +904,6 @@ int BPF_PROG(mode__fentry_end, const struct path *path, unsigned short mode, int
 URING_ISSUES(mode__fentry_opt_openat2, "io_openat2") /* where OPENAT ends up as well */
 URING_ISSUES(mode__fentry_opt_openat, "io_openat")
 
-static __always_inline bool uring_opening(void)
-{
-	const struct pt_regs *regs = task_regs();
-	struct call call;
-
-	if (uring_issues_seen)
-		return uring_issuing();
-	return in_io_uring(regs) || (used_io_uring() && !open_in(&call, regs));
-}
-
 /* A file may be made: where, and under which name. */
 static __always_inline int node_begins(const struct path *dir, struct dentry *dentry)
 {
@@ -921,7 +911,7 @@ static __always_inline int node_begins(const struct path *dir, struct dentry *de
 	struct creation *made;
 	struct call call;
 
-	if (!any_runs(&call) ? !uring_opening() : VIA_IS(call.via, CHMOD_CALLS))
+	if (!any_runs(&call) ? !URING_WORKS(open_in) : VIA_IS(call.via, CHMOD_CALLS))
 		return 0;
 	if (filtered_out())
 		return 0;
@@ -1093,7 +1083,7 @@ static __always_inline int file_opens(struct filename *name, const struct open_f
 		return 0;
 	if (filtered_out())
 		return 0;
-	if (uring_opening())
+	if (URING_WORKS(open_in))
 		q.via = VIA_IO_URING;
 	else if (open_runs(&call))
 		request_of(&q, &call);

@@ -1315,16 +1315,6 @@ int BPF_PROG(connect__fentry_socket_connect, struct socket *sock, void *address,
 
 URING_ISSUES(connect__fentry_opt_issue, "io_connect")
 
-static __always_inline bool ring_connects(void)
-{
-	const struct pt_regs *regs = task_regs();
-	struct call call;
-
-	if (uring_issues_seen)
-		return uring_issuing();
-	return in_io_uring(regs) || (used_io_uring() && !socket_call_in(&call, regs));
-}
-
 /* Of a connect that failed, what programs of cgroups have made of its address, at its place. */
 static __always_inline void keep_used(struct inside *inside, const void *address, int ret)
 {
@@ -1354,7 +1344,7 @@ int BPF_PROG(connect__fentry_connect_file, struct file *file, void *address, int
 	if (!inside || !inside->sock)
 		return 0;
 	keep_used(inside, address, ret);
-	if (!ring_connects())
+	if (!URING_WORKS(socket_call_in))
 		return 0;
 	if (flags & O_NONBLOCK && (ret == -EAGAIN || ret == -EINPROGRESS))
 		goto out; /* it will be tried again, or waited for */

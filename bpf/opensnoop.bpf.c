@@ -345,14 +345,12 @@ URING_ISSUES(open__fentry_opt_openat, "io_openat")
 /* Whether the file is opened for a request of io_uring: which, if that is known, and what it asks for. */
 static __always_inline bool uring_opening(struct opened *o, int flags, const struct open_flags *op, const struct pt_regs *regs)
 {
-	struct call call;
-
 	o->request = uring_issuing();
 	if (o->request) {
 		uring_request(&o->q, (void *)o->request);
 		return true;
 	}
-	if (uring_issues_seen || !(in_io_uring(regs) || (used_io_uring() && !open_in(&call, regs))))
+	if (uring_issues_seen || !WORKS_FOR_IO_URING(open_in, regs))
 		return false;
 	o->q = (struct request){.via = VIA_IO_URING, .flags = flags & ~O_LARGEFILE, .mode = BPF_CORE_READ(op, mode)};
 	return true;

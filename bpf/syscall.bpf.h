@@ -119,4 +119,11 @@ static __always_inline bool used_io_uring(void)
 	return bpf_core_field_exists(task->io_uring) && READ(task, io_uring);
 }
 
+/* Both: whether the current task, in none of the calls that IN knows (of DEFINE_CALLS()), does such a call's work for io_uring. */
+#define WORKS_FOR_IO_URING(IN, regs)                                                 \
+	({                                                                           \
+		struct call other;                                                   \
+		in_io_uring(regs) || (used_io_uring() && !IN(&other, regs));         \
+	})
+
 #endif

@@ -480,6 +480,9 @@ static __always_inline __u64 uring_issuing(void)
 	return key ? *key : 0;
 }
 
+/* Whether the current task works on a request: as URING_ISSUES() hooks know, or by WORKS_FOR_IO_URING(). */
+#define URING_WORKS(IN) (uring_issues_seen ? !!uring_issuing() : WORKS_FOR_IO_URING(IN, task_regs()))
+
 /* Programs that tell uring_issuing() about one of the kernel's functions that issue a request. */
 #define URING_ISSUES(program, function)                              \
 	SEC("?fentry/" function)                                     \

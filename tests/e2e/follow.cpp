@@ -157,6 +157,19 @@ std::vector<std::string> paths_of(const std::vector<Json>& events) {
   return paths;
 }
 
+// fork(2) with an id of one's own choice, when the process that has it is reaped.
+pid_t fork_as(pid_t id) {
+  pid_t set[] = {id};
+  clone_args args{};
+  args.exit_signal = SIGCHLD;
+  args.set_tid = reinterpret_cast<__u64>(set);
+  args.set_tid_size = 1;
+  long made = -1;
+  do made = syscall(SYS_clone3, &args, sizeof args);
+  while (made < 0 && errno == EEXIST);
+  return static_cast<pid_t>(check(made, "clone3"));
+}
+
 }  // namespace
 
 TEST_CASE("a tree of five levels whose middle dies, in each tier") {
@@ -324,15 +337,7 @@ TEST_CASE("another process that gets the id of one that was followed is not foll
   const pid_t id = tree.fork(0, 1);
   tree.act(1);
   tree.end(1);
-  pid_t set[] = {id};
-  clone_args args{};
-  args.exit_signal = SIGCHLD;
-  args.set_tid = reinterpret_cast<__u64>(set);
-  args.set_tid_size = 1;
-  long made = -1;
-  do made = syscall(SYS_clone3, &args, sizeof args);
-  while (made < 0 && errno == EEXIST);  // until it is reaped
-  const pid_t other = static_cast<pid_t>(check(made, "clone3"));
+  const pid_t other = fork_as(id);
   if (other == 0) {
     close(open(path.c_str(), O_RDONLY));
     close(open(path.c_str(), O_RDONLY));
@@ -890,20 +895,13 @@ TEST_CASE("options: -p, -t and --exclude-pid mean the process that had the id, n
       but("opensnoop", {"-j", "-o", "pid", "--path", path, "--exclude-pid", both});
   old.act(0);
   old.end(0);
-  pid_t set[] = {id};
-  clone_args args{};
-  args.exit_signal = SIGCHLD;
-  args.set_tid = reinterpret_cast<__u64>(set);
-  args.set_tid_size = 1;
-  long made = -1;
-  do made = syscall(SYS_clone3, &args, sizeof args);
-  while (made < 0 && errno == EEXIST);
-  if (check(made, "clone3") == 0) {
+  const pid_t next = fork_as(id);
+  if (next == 0) {
     close(open(path.c_str(), O_RDONLY));
     _exit(0);
   }
-  waitpid(static_cast<pid_t>(made), nullptr, 0);
-  REQUIRE(made == id);
+  waitpid(next, nullptr, 0);
+  REQUIRE(next == id);
   other.act(0);
   const Pids wanted = sorted({id, other.pid(0)});
   for (Tracer* t : {&by_pid, &by_tid, &but}) t->stop();
