@@ -8,10 +8,12 @@
 /* What is kept of an open of io_uring that may create a file. */
 struct uring_open {
 	__u64 flags;
-	__u32 mode; /* what the file will have, but for a default ACL */
+	__u32 mode; /* as asked for */
+	__u32 mask; /* umask of the submitter, then */
 	int dfd;
 	__u32 slot; /* see uring_slot() */
 	__u32 len;  /* of the name */
+	__u32 unused;
 	char name[4096];
 };
 #define URING_KEPT struct uring_open
@@ -57,7 +59,8 @@ struct change {
 	__u32 before;          /* permission bits; EV_NONE: it is new; EV_UNKNOWN */
 	__u32 mode;            /* i_mode after it; 0: not known yet */
 	__u32 created;         /* EV_UNKNOWN */
-	__u32 reported, unused;
+	__u32 may;             /* of a new file whose mode no hook has seen: the permission bits that it may have */
+	__u32 reported;
 };
 
 /* By thread: its room stays for its next call. Of one that was evicted, the line knows less and says so. */
@@ -212,7 +215,7 @@ static __always_inline int report_by(const struct request *q, struct change *c, 
 	if (!failed && !c->mode) /* no hook has seen it */
 		after = EV_UNKNOWN;
 	if (!failed) {
-		risk = (after <= 07777 ? after : made ? masked(q->mode) : q->mode) & RISK_BITS & ~(before > 07777 ? 0 : before);
+		risk = (after <= 07777 ? after : made ? c->may : q->mode) & RISK_BITS & ~(before > 07777 ? 0 : before);
 		if (risk && (before == (__u32)EV_UNKNOWN || after > 07777))
 			risk |= RISK_UNSURE;
 	}
@@ -320,12 +323,12 @@ static __always_inline bool was_created(struct file *file)
 static __always_inline int maybe_created(const struct request *q, int err, bool surely)
 {
 	struct task_struct *task = current_task();
-	struct change c = {.before = EV_NONE, .created = 1};
+	struct change c = {.before = EV_NONE, .created = 1, .may = masked(q->mode)};
 
 	/* The success may be the answer of a filter. */
 	if (!surely || READ(task, seccomp.mode) == SECCOMP_MODE_FILTER)
 		c.before = c.created = EV_UNKNOWN;
-	return masked(q->mode) & RISK_BITS ? report(q, &c, err, SRC_USER) : 0;
+	return c.may & RISK_BITS ? report(q, &c, err, SRC_USER) : 0;
 }
 
 /* What is known of a file that was made: by its name now, if its mount is known. */
@@ -816,7 +819,8 @@ static __always_inline int uring_creates(const struct uring_open *u, const struc
 		return 0;
 	c.before = sure ? EV_NONE : EV_UNKNOWN;
 	c.created = sure ? 1 : EV_UNKNOWN;
-	return q.mode & RISK_BITS ? report_by(&q, &c, err, SRC_KERNEL, by) : 0;
+	c.may = u->mode & ~u->mask;
+	return c.may & RISK_BITS ? report_by(&q, &c, err, SRC_KERNEL, by) : 0;
 }
 
 static __always_inline void uring_ends(struct uring_request *u, __u64 key, int ret, bool lost)
@@ -851,7 +855,8 @@ static __always_inline int uring_submits(struct io_kiocb *req)
 	__builtin_memset(u, 0, sizeof(*u) - sizeof(u->kept.name));
 	uring_begin(u, req);
 	u->kept.flags = asked;
-	u->kept.mode = BPF_CORE_READ(open, how.mode) & 07777 & ~READ(task, fs, umask);
+	u->kept.mode = BPF_CORE_READ(open, how.mode) & 07777;
+	u->kept.mask = READ(task, fs, umask);
 	u->kept.dfd = BPF_CORE_READ(open, dfd);
 	u->kept.slot = uring_slot(req);
 	n = bpf_probe_read_kernel_str(u->kept.name, sizeof(u->kept.name), uring_filename(req));
