@@ -1552,7 +1552,7 @@ static __always_inline int datagram_begin(struct bpf_sock_addr *ctx, struct data
 	if (others_follow()) {
 		to->bits |= ADDRESS_CHANGES;
 		/* udpv6_sendmsg() has a copy of its own of a v4-mapped one, which is gone when it returns. */
-		if (READ(KERN(ctx), sk, __sk_common.skc_family) == family)
+		if ((__u32)READ(KERN(ctx), sk, __sk_common.skc_family) == family)
 			to->address = (__u64)READ(KERN(ctx), uaddr);
 	} else {
 		__builtin_memcpy(a.ip, to->ip, sizeof(a.ip));

@@ -160,9 +160,14 @@ static __always_inline unsigned long word_at(const void *at)
 	return word;
 }
 
-/* BPF_CORE_READ(), but by plain loads where the kernel allows them: a helper takes some 10 ns. */
-#define READ(src, ...) \
-	(direct_reads ? ___bpf_apply(READ_, ___bpf_narg(__VA_ARGS__))(src, __VA_ARGS__) : BPF_CORE_READ((src), __VA_ARGS__))
+/* BPF_CORE_READ(), but by plain loads where the kernel allows them: a helper takes some 10 ns. `src` becomes a variable first: of
+ * an expression such as c->inode, BPF_CORE_READ() would look for c's type in the kernel, too. */
+#define READ(src, ...)                                                                              \
+	({                                                                                          \
+		__auto_type of_ = (src);                                                            \
+		direct_reads ? ___bpf_apply(READ_, ___bpf_narg(__VA_ARGS__))(of_, __VA_ARGS__) :    \
+			       BPF_CORE_READ(of_, __VA_ARGS__);                                     \
+	})
 #define READ_1(src, a)                                                                              \
 	({                                                                                          \
 		__auto_type src_ = (src);                                                           \

@@ -190,7 +190,7 @@ static __always_inline bool uring_under_way(const struct uring_request *u, __u64
 {
 	struct io_kiocb *req = (void *)key;
 
-	if (uring_ring(req) != u->ring || uring_user_data(req) != u->user_data || READ(req, opcode) != u->opcode)
+	if (uring_ring(req) != u->ring || uring_user_data(req) != u->user_data || (__u32)READ(req, opcode) != u->opcode)
 		return false;
 	return !uring_is_open(u->opcode) || (READ(req, flags) & (REQ_F_NEED_CLEANUP | REQ_F_FAIL)) == REQ_F_NEED_CLEANUP;
 }
