@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* A function of the kernel that programs call, and the type that they have it take memory for. By numbers that no helper
- * and no constant has, which user space replaces by those of the kernel (see common/kernel_types.h): otherwise libbpf would
+ * and no constant has, which user space replaces by those of the kernel (see common/load/loader.h): otherwise libbpf would
  * have to read all its types. */
 #ifndef NEEDLE_KFUNC_H
 #define NEEDLE_KFUNC_H

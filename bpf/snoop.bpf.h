@@ -428,7 +428,7 @@ static __always_inline bool much_has_gathered(void)
 }
 
 /* Sends the record, and wakes the reader if it sleeps and once if much has gathered: a wake-up costs
- * more than all the rest (see common/session.cpp). `look`: whether to see if it has. */
+ * more than all the rest (see common/run/session.cpp). `look`: whether to see if it has. */
 static __always_inline void submit_bytes(void *data, __u32 len, bool look)
 {
 	__u32 waits;

@@ -2,10 +2,10 @@
 // What a tool is: its name, its columns, its BPF object, and options of its own.
 #pragma once
 
-#include "column.h"
+#include "print/column.h"
 #include "error.h"
 #include "filter.h"
-#include "path_prefixes.h"
+#include "run/path_prefixes.h"
 
 #include <bpf/libbpf.h>
 

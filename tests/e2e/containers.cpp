@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Real containers: their real cgroups, and what their runtimes really write to disk.
-#include "container.h"
+#include "who/container.h"
 #include "containers.h"
 
 #include <linux/capability.h>

@@ -2,7 +2,7 @@
 // The choice between hooks, with programs of no tool: a real kernel loads, attaches, and runs them.
 #include "event.h"
 #include "harness.h"
-#include "hooks.h"
+#include "load/hooks.h"
 
 #include "hooks.skel.h"
 

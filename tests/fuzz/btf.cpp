@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "error.h"
-#include "kernel_btf.h"
+#include "load/kernel_btf.h"
 
 #include <bpf/btf.h>
 #include <sys/mman.h>

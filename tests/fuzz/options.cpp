@@ -2,7 +2,7 @@
 // Any words, separated by NULs, as a tool's arguments: they are taken, or refused by BadUsage in one line. Linked with each tool.
 #include "fuzz.h"
 
-#include "options.h"
+#include "run/options.h"
 
 #include <fcntl.h>
 #include <unistd.h>

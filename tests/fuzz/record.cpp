@@ -2,7 +2,7 @@
 // Any bytes as a record of a tool: each column prints in one field of one line, and as valid JSON. Linked with each tool.
 #include "fuzz.h"
 
-#include "output.h"
+#include "print/output.h"
 #include "tool.h"
 
 #include <nlohmann/json.hpp>

@@ -2,8 +2,8 @@
 // Any bytes as a state file of a container runtime, and as the path of a cgroup.
 #include "fuzz.h"
 
-#include "container.h"
-#include "json.h"
+#include "who/container.h"
+#include "who/json.h"
 
 #include <string>
 

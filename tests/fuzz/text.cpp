@@ -2,7 +2,7 @@
 // Any bytes as a name: what is printed is one field without a control byte, is undone to the same bytes, and is valid JSON.
 #include "fuzz.h"
 
-#include "format.h"
+#include "print/format.h"
 
 #include <nlohmann/json.hpp>
 

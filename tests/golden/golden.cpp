@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What every tool's columns, options and --help promise. Linked with each tool.
 #include "harness.h"
-#include "hooks.h"
-#include "output.h"
+#include "load/hooks.h"
+#include "print/output.h"
 #include "tool.h"
 
 #include <algorithm>

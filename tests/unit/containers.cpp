@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Names from the runtimes' state on disk: trees made by hand after the documented formats.
-#include "container.h"
+#include "who/container.h"
 #include "harness.h"
-#include "json.h"
+#include "who/json.h"
 
 #include <sys/mount.h>
 #include <sys/stat.h>

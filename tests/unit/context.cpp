@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What is made of a record's context: cgroups become containers, ancestors a lineage.
-#include "container_filter.h"
-#include "context.h"
+#include "who/container_filter.h"
+#include "who/context.h"
 #include "harness.h"
-#include "output.h"
+#include "print/output.h"
 #include "tool.h"
 
 #include <cstring>

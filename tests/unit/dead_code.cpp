@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "dead_code.h"
+#include "load/dead_code.h"
 
 #include "harness.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "format.h"
+#include "print/format.h"
 #include "harness.h"
 
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "error.h"
 #include "harness.h"
-#include "kernel_btf.h"
+#include "load/kernel_btf.h"
 
 #include <bpf/btf.h>
 

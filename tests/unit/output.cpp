@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // The table, JSON lines, and the options: with a tool that is made up.
-#include "options.h"
-#include "output.h"
+#include "run/options.h"
+#include "print/output.h"
 #include "harness.h"
 
 #include <random>

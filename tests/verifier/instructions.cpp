@@ -2,8 +2,8 @@
 // Whether each program loads that has something to attach to, and how many instructions the verifier walks for it, compared with
 // what tests/vm/matrix has recorded for this kernel.
 #include "harness.h"
-#include "hook_name.h"
-#include "kernel_types.h"
+#include "load/hook_name.h"
+#include "load/loader.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Which programs of an object to use: decided here, by trying.
+//
+// The names of the programs say what they are for: see hook_name.h. Of a WHAT's mechanisms the first in the order fentry, tp
+// that loads and attaches is taken. Some WHATs are only for what the user asks for: see asked_for().
+//
+// What attaches may still never run: a function that the compiler has inlined where it is called, an
+// LSM that is not switched on. So the tool does a deed of each kind itself, see Trial in tool.h, and
+// refuses what has not run by then, if there may be another in its place.
+#pragma once
+
+#include "load/hook_name.h"
+#include "load/kernel_btf.h"
+#include "tool.h"
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+
+namespace needle {
+
+class Hooks {
+ public:
+  // `only`: a mechanism to insist on where a WHAT has it; empty: none. `btf`: see --btf.
+  explicit Hooks(std::string only, std::string btf = {}) : only_(std::move(only)), btf_(std::move(btf)) {}
+  ~Hooks() { detach(); }
+  Hooks(const Hooks&) = delete;
+  Hooks& operator=(const Hooks&) = delete;
+
+  // Opens, sets up, loads and attaches the tool's object, again without what was refused until
+  // it works. `setup` is called before each load, `loaded` after it and before attaching.
+  // The links live as long as this. Throws Error with all reasons.
+  Object take(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded);
+
+  void detach();  // no program runs afterwards
+
+  bool takes(std::string_view prefix) const;  // a program whose name begins so
+  // One line a program: taken, or why not. For -v.
+  const std::string& report() const { return report_; }
+
+ private:
+  Object open(const std::function<void(const Object&)>& setup) const;
+  void choose(const Object&);
+  bool refuse_unloadable(const std::function<void(const Object&)>& setup);
+  bool attach(const Object&);
+  bool try_out(const Object&);
+  bool is_refused(const std::string& program) const;
+  void refuse(const std::string& program, const std::string& reason);
+
+  std::string only_, btf_;
+  bool untyped_ = false;  // the kernel has no types: its tracepoints give their arguments as numbers
+  std::optional<KernelBtf> kernel_;
+  int types_ = -1;  // a file with those of the kernel's types that the tool needs
+  std::vector<bpf_link*> links_;
+  std::set<std::string> taken_;    // programs
+  std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD; and alternatives: with _alt_N
+  std::string refusals_, report_;
+};
+
+}  // namespace needle

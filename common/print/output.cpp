@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "print/output.h"
+
+#include <array>
+#include <cctype>
+#include <cstring>
+#include <tuple>
+
+namespace needle {
+namespace {
+
+class Table final : public Output {
+ public:
+  Table(Columns columns, bool colour) : columns_(std::move(columns)), colour_(colour) {}
+
+  void heading(Buffer& out) override {
+    if (colour_) out += "\x1b[1m";
+    line(out, false, [](Buffer& cell, const Column& c, Blanks) {
+      for (const char ch : c.name) cell.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(ch))));
+    });
+    if (colour_) out.insert(out.size() - 1, "\x1b[0m");
+  }
+  void event(Buffer& out, Record r) override {
+    line(out, true, [r](Buffer& cell, const Column& c, Blanks b) { c.text(cell, r, b); });
+  }
+
+ private:
+  // The heading and the rows are laid out by the same code, so they line up. Errors are red.
+  template <class Fill> void line(Buffer& out, bool row, Fill fill) {
+    const Column* const last = columns_.back();
+    for (const Column* c : columns_) {
+      if (c != columns_.front()) out.push_back(' ');
+      const std::size_t start = out.size();
+      fill(out, *c, c == last ? Blanks::single : Blanks::escaped);
+      const std::size_t length = out.size() - start;
+      const bool red = colour_ && row && c->name == "err" && out.compare(start, length, "-") != 0 && out.compare(start, length, "?") != 0;
+      if (const auto width = static_cast<std::size_t>(c->width); length < width && !(c == last && c->align == Align::left))
+        out.insert(c->align == Align::right ? start : out.size(), width - length, ' ');
+      if (red) {
+        out.insert(start, "\x1b[31m");
+        out += "\x1b[0m";
+      }
+    }
+    out.push_back('\n');
+  }
+
+  Columns columns_;
+  bool colour_;
+};
+
+// Columns that stand together in a line of JSON. Events come in bursts that differ in little, such as all of one process: where
+// nothing but the bytes of these columns decides how they print, what was printed for the same bytes is used again.
+class Run {
+ public:
+  explicit Run(const Column* c) : columns_{c} {
+    const std::span<const std::byte> record(kSomeRecord);
+    if (!c->own || c->own({record}).data() < record.data() || c->own({record}).data() >= record.data() + record.size()) return;
+    from_ = static_cast<std::size_t>(c->own({record}).data() - record.data());
+    to_ = from_ + c->own({record}).size();
+  }
+
+  // Takes over the columns of `next` if they are of the same kind: who did it, or what was done.
+  bool append(const Run& next) {
+    if (to_ == 0 || next.to_ == 0 || (from_ < sizeof(event_header)) != (next.from_ < sizeof(event_header))) return false;
+    columns_.insert(columns_.end(), next.columns_.begin(), next.columns_.end());
+    from_ = std::min(from_, next.from_);
+    to_ = std::max(to_, next.to_);
+    return true;
+  }
+
+  // Each column's members with a comma before.
+  void put(Buffer& out, Record r) {
+    if (to_ == 0) return print(out, r);
+    const std::string_view own(reinterpret_cast<const char*>(r.bytes.data()) + from_, to_ - from_);
+    if (const unsigned steps = wall_clock_steps(); steps != steps_) {
+      memos_ = {};
+      steps_ = steps;
+    }
+    if (memos_[last_].own != own) {
+      last_ = slot(own);
+      if (Memo& memo = memos_[last_]; memo.own != own) {
+        memo.own = own;
+        memo.text.clear();
+        print(memo.text, r);
+      }
+    }
+    out += memos_[last_].text;
+  }
+
+ private:
+  struct Memo {
+    std::string own;
+    Buffer text;
+  };
+
+  void print(Buffer& out, Record r) const {
+    for (const Column* c : columns_) {
+      out.push_back(',');
+      c->json(out, c->name, r);
+    }
+  }
+
+  static std::size_t slot(std::string_view bytes) {
+    std::uint64_t sum = 0, word, factor = 0x9e3779b97f4a7c15;
+    for (; bytes.size() >= sizeof word; bytes.remove_prefix(sizeof word), factor += 2) {
+      std::memcpy(&word, bytes.data(), sizeof word);
+      sum += word * factor;
+    }
+    return sum >> 58;
+  }
+
+  static constexpr std::array<std::byte, 1024> kSomeRecord{};  // larger than any event without its strings
+  Columns columns_;
+  std::size_t from_ = 0, to_ = 0;  // of the record: what decides; to_ 0: more does
+  unsigned steps_ = 0;  // of the clock
+  std::array<Memo, 64> memos_;
+  std::size_t last_ = 0;  // the one that was used
+};
+
+class Json final : public Output {
+ public:
+  explicit Json(const Columns& columns) {
+    for (const Column* c : columns)
+      if (Run run(c); runs_.empty() || !runs_.back().append(run)) runs_.push_back(std::move(run));
+  }
+
+  void event(Buffer& out, Record r) override {
+    const std::size_t start = out.size();
+    for (Run& run : runs_) run.put(out, r);
+    out[start] = '{';
+    out += "}\n";
+  }
+  void missing(Buffer& out, std::string_view what, std::uint64_t now, std::uint64_t total) override {
+    for (const auto& [before, after, n] : {std::tuple{"{\"", "\":", now}, std::tuple{",\"", "_total\":", total}}) {
+      out += before;
+      out += what;
+      out += after;
+      put_decimal(out, n);
+    }
+    out += "}\n";
+  }
+
+ private:
+  std::vector<Run> runs_;
+};
+
+}  // namespace
+
+std::unique_ptr<Output> make_table(Columns c, bool colour) { return std::make_unique<Table>(std::move(c), colour); }
+std::unique_ptr<Output> make_json(Columns c) { return std::make_unique<Json>(c); }
+
+}  // namespace needle

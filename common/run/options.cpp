@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "run/options.h"
+
+#include "who/users.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <climits>
+#include <cstring>
+
+namespace needle {
+namespace {
+
+using Words = std::vector<std::string>;
+
+template <class T> bool to_number(std::string_view text, T& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return !text.empty() && error == std::errc{} && end == text.data() + text.size();
+}
+
+// A list of processes or threads, of which some may have ended when the tool starts.
+struct Ids {
+  ::list list;
+  std::string_view option, kind;
+  std::vector<__u32> gone;
+};
+
+// The kernel is asked, not /proc, which may be absent, or hide what belongs to others.
+bool exists(__u32 id) { return kill(static_cast<pid_t>(id), 0) == 0 || errno == EPERM; }
+
+__u32 session_id(const std::string& text) {
+  __u32 id = 0;
+  if (!to_number(text, id))  // 0: of processes since whose start nobody has called setsid()
+    throw BadUsage(fmt::format("--session: '{}' is not a session id; give the process id of its leader, as ps -o sid prints it", text));
+  return id;
+}
+
+__u32 user_id(std::string_view option, const std::string& text) {
+  __u32 id = 0;
+  if (to_number(text, id)) return id;
+  if (const auto user = find_user(text)) return user->uid;
+  throw BadUsage(fmt::format("{}: there is no user '{}' in /etc/passwd; give one that is, or a number", option, text));
+}
+
+void add(Options& o, ::list list, __u32 value) {
+  const auto same = [&](const ::listed& l) { return l.list == list && l.value == value; };
+  if (std::ranges::any_of(o.listed, same)) return;
+  ::filter_list& l = o.filter.lists[list];
+  if (l.count++ == 0) l.first = value;
+  o.listed.push_back({list, value});
+}
+
+void add_id(Options& o, Ids& ids, const std::string& text) {
+  __u32 id = 0;
+  if (!to_number(text, id) || id == 0 || id > INT_MAX)
+    throw BadUsage(fmt::format("{}: '{}' is not a {} id; give a number, as in {} 1234", ids.option, text, ids.kind, ids.option));
+  if (exists(id)) add(o, ids.list, id);
+  else ids.gone.push_back(id);
+}
+
+// Of a list that pidof(1) or pgrep(1) made, one may have ended meanwhile; if all have, there is nothing to trace.
+void check_ids(Options& o, const Ids& ids) {
+  if (ids.gone.empty()) return;
+  const std::string text = fmt::format("{}: there is no {} {}", ids.option, ids.kind, fmt::join(ids.gone, ", "));
+  if (o.filter.lists[ids.list].count == 0) throw BadUsage(fmt::format("{}; ps -e{} lists them", text, ids.kind == "thread" ? "L" : ""));
+  o.remarks.push_back(text + " any more; going on with the others");
+}
+
+bool in_initial_pid_namespace() {
+  constexpr ino_t kInitial = 0xEFFFFFFC;  // include/linux/proc_ns.h: PROC_PID_INIT_INO
+  struct stat st{};
+  return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == kInitial;
+}
+
+void add_name(std::string_view option, filter_name (&names)[NAMES_MAX], __u32& count, const std::string& text) {
+  filter_name name{};
+  if (text.empty() || text.size() >= sizeof name.bytes)
+    throw BadUsage(fmt::format("{}: '{}' has {} bytes; process names have 1 to {}", option, text, text.size(), sizeof name.bytes - 1));
+  if (count == NAMES_MAX) throw BadUsage(fmt::format("{}: more than {} names", option, NAMES_MAX));
+  std::memcpy(name.bytes, text.data(), text.size());
+  std::memset(name.mask, 0xff, text.size());
+  names[count++] = name;
+}
+
+// It need not be there yet, but the one above it is to be a cgroup: else it is misspelt.
+void add_cgroup(Options& o, const std::string& path) {
+  struct statfs fs{};
+  std::string there = path;
+  while (statfs(there.c_str(), &fs) != 0)
+    if (const std::size_t slash = there.find_last_of('/'); errno == ENOENT && slash != there.npos && slash > 0) there.resize(slash);
+    else throw BadUsage(fmt::format("--cgroup: {}: {}; give a directory below the cgroup v2 mount", path, strerror(errno)));
+  struct stat status{};
+  if (there == path && stat(path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode))
+    throw BadUsage(fmt::format("--cgroup: {} is no directory", path));
+  if (fs.f_type != CGROUP2_SUPER_MAGIC)
+    throw BadUsage(fmt::format("--cgroup: {} is not in a cgroup v2 file system; findmnt -t cgroup2 shows where it is", path));
+  if (o.cgroups.size() == CGROUPS_MAX) throw BadUsage(fmt::format("--cgroup: more than {} directories", CGROUPS_MAX));
+  o.cgroups.push_back(path);
+  o.filter.cgroups++;
+}
+
+// `kind`: as in /proc/PID/ns.
+__u32 ns_id(std::string_view option, std::string_view kind, const std::string& text) {
+  constexpr unsigned long kFirstId = 0xF0000000ul;  // include/linux/proc_ns.h: dynamic ids start there
+  unsigned long value = 0;
+  if (!to_number(text, value) || value == 0 || value > 0xfffffffful)
+    throw BadUsage(fmt::format("{}: '{}' is neither a namespace nor a process id; give a number of lsns -t {}", option, text, kind));
+  struct stat st{};
+  if (value < kFirstId - 0x10) {
+    if (stat(fmt::format("/proc/{}/ns/{}", text, kind).c_str(), &st) != 0)
+      throw BadUsage(fmt::format("{}: cannot see the {} namespace of process {}: {}; give a number of lsns -t {}", option, kind,
+                                 text, strerror(errno), kind));
+    value = st.st_ino;
+  }
+  return static_cast<__u32>(value);
+}
+
+unsigned buffer_size(const std::string& text) {
+  std::string_view digits = text;
+  unsigned unit = 1;
+  if (!digits.empty() && digits.back() == 'K') unit = 1u << 10;
+  if (!digits.empty() && digits.back() == 'M') unit = 1u << 20;
+  if (unit != 1) digits.remove_suffix(1);
+  unsigned long long size = 0;
+  if (!to_number(digits, size) || size > (1ull << 30) || size * unit > (1ull << 30) || size * unit < 4096 ||
+      !std::has_single_bit(size * unit))
+    throw BadUsage(fmt::format("--buffer: '{}' is not a size; give a power of two from 4K to 1024M, such as 16M", text));
+  return static_cast<unsigned>(size * unit);
+}
+
+const Column& column_named(std::string_view name) {
+  for (const Column& c : tool.columns)
+    if (c.name == name) return c;
+  std::string names;
+  for (const Column& c : tool.columns) names += fmt::format("{}{}", names.empty() ? "" : " ", c.name);
+  throw BadUsage(fmt::format("--columns: there is no column '{}'; there are: {}", name, names));
+}
+
+// "pid,path" are these; "+time" is the usual ones and time, each in its place.
+Columns chosen_columns(const Words& words, bool all, bool json) {
+  Columns listed, added;
+  for (const std::string& word : words) {
+    if (word.starts_with('+')) added.push_back(&column_named(std::string_view(word).substr(1)));
+    else if (const Column* c = &column_named(word); std::ranges::find(listed, c) == listed.end()) listed.push_back(c);
+  }
+  if (!listed.empty()) {
+    for (const Column* c : added)
+      if (std::ranges::find(listed, c) == listed.end()) listed.push_back(c);
+    return listed;
+  }
+  Columns columns;
+  for (const Column& c : tool.columns)
+    if (all || (json ? !c.extra : c.shown) || std::ranges::find(added, &c) != added.end()) columns.push_back(&c);
+  return columns;
+}
+
+constexpr std::size_t kScreen = 80;
+
+// `left`, and `text` beside it from `indent` on, broken between words.
+std::string entry(std::string left, std::size_t indent, std::string_view text) {
+  std::size_t width = left.size();
+  const auto new_line = [&] { left += fmt::format("\n{:{}}", "", indent), width = indent; };
+  if (width + 2 > indent) new_line();
+  else left.resize(width = indent, ' ');
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (width > indent && width + 1 + end >= kScreen) new_line();
+    if (width > indent) left += ' ', width++;
+    left += text.substr(0, end);
+    width += end;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return left + '\n';
+}
+
+std::string help_examples() {
+  std::string text = "\nExamples:\n";
+  for (std::string_view rest = tool.examples; !rest.empty();) {
+    const std::size_t tab = rest.find('\t'), end = rest.find('\n');
+    text += entry(fmt::format("  {}", rest.substr(0, tab)), 42, rest.substr(tab + 1, end - tab - 1));
+    rest.remove_prefix(end + 1);
+  }
+  return text;
+}
+
+// Also what completion/needle reads.
+std::string help_options(const CLI::App& app) {
+  std::string text;
+  for (const std::string& group : app.get_groups()) {
+    text += fmt::format("\n{}:\n", group);
+    for (const CLI::Option* o : app.get_options()) {
+      if (o->get_group() != group) continue;
+      std::string flags = "  ";
+      for (const std::string& letter : o->get_snames()) flags += "-" + letter;
+      for (const std::string& name : o->get_lnames()) flags += (o->get_snames().empty() ? "    --" : ", --") + name;
+      if (!o->get_type_name().empty()) flags += " " + o->get_type_name();
+      text += entry(flags, 28, o->get_description());
+    }
+  }
+  return text;
+}
+
+std::string help_columns() {
+  std::string text = "\nColumns (those in capitals are shown unless -o says otherwise):\n";
+  for (const Column& c : tool.columns) {
+    std::string name(c.name);
+    if (c.shown) std::ranges::transform(name, name.begin(), [](unsigned char ch) { return static_cast<char>(std::toupper(ch)); });
+    text += entry("  " + name, 15, c.help);
+  }
+  return text;
+}
+
+}  // namespace
+
+int parse_options(int argc, char** argv, Options& o) {
+  CLI::App app{std::string(tool.about), std::string(tool.name)};
+  app.set_help_flag();
+  bool help = false, version = false, extended = false;
+  Words columns;
+
+  for (const Option& own : tool.options) {
+    CLI::Option* added;
+    if (own.value.empty())
+      added = app.add_flag_callback(std::string(own.flags), [&o, &own] { o.own.emplace_back(&own, ""); }, std::string(own.help));
+    else
+      added = app.add_option_function<Words>(
+                     std::string(own.flags),
+                     [&o, &own](const Words& words) { for (const auto& w : words) o.own.emplace_back(&own, w); },
+                     std::string(own.help))
+                  ->allow_extra_args(false)->type_name(std::string(own.value));
+    added->group(fmt::format("Options of {}", tool.name));
+  }
+
+  constexpr const char* kFilters = "Filters (all that are given must match; of a list or a repeated one, any)";
+  constexpr const char* kOutput = "Output";
+  constexpr const char* kRun = "Running";
+  const auto list = [&](const char* flags, const char* type, const char* text, auto each) {
+    app.add_option_function<Words>(flags, [each](const Words& words) { for (const auto& w : words) each(w); }, text)
+        ->delimiter(',')->allow_extra_args(false)->type_name(type)->group(kFilters);
+  };
+  const auto repeated = [&](const char* flags, const char* type, const char* text, auto each) {
+    app.add_option_function<Words>(flags, [each](const Words& words) { for (const auto& w : words) each(w); }, text)
+        ->allow_extra_args(false)->type_name(type)->group(kFilters);
+  };
+  const auto one = [&](const char* flags, const char* type, const char* text, const char* group, auto set) {
+    app.add_option_function<std::string>(flags, set, text)->type_name(type)->group(group);
+  };
+  ::filter& f = o.filter;
+  Ids pids{LIST_PID, "--pid", "process", {}}, tids{LIST_TID, "--tid", "thread", {}}, trees{LIST_TREE, "--tree", "process", {}},
+      not_pids{LIST_NOT_PID, "--exclude-pid", "process", {}};
+  o.asked = boot_clock();
+  if (!in_initial_pid_namespace()) f.set |= FILTER_OWN_IDS;
+  list("-p,--pid", "LIST", "only these processes: ids, separated by commas", [&](const std::string& w) { add_id(o, pids, w); });
+  list("-t,--tid", "LIST", "only these threads", [&](const std::string& w) { add_id(o, tids, w); });
+  list("--tree", "LIST", "only these processes and all that descend from them", [&](const std::string& w) {
+    add_id(o, trees, w);
+    o.filter.set |= FILTER_TREE;
+  });
+  list("-u,--uid", "LIST", "only these users: names or real user ids", [&o](const std::string& w) { add(o, LIST_UID, user_id("--uid", w)); });
+  list("--euid", "LIST", "only with these effective users, as setuid programs have",
+       [&o](const std::string& w) { add(o, LIST_EUID, user_id("--euid", w)); });
+  repeated("-n,--comm", "NAME", "only processes with this in their name",
+           [&f](const std::string& v) { add_name("--comm", f.name, f.names, v); });
+  app.add_flag_callback("-x,--failed", [&f] { f.set |= FILTER_FAILED; }, "only what failed")->group(kFilters);
+  list("--session", "LIST", "only these sessions: the process ids of their leaders",
+       [&o](const std::string& w) { add(o, LIST_SESSION, session_id(w)); });
+  repeated("--cgroup", "PATH", "only what runs below this cgroup v2 directory", [&o](const std::string& v) { add_cgroup(o, v); });
+  list("--mnt-ns", "ID|PID", "only this mount namespace, or that of a process",
+       [&o](const std::string& w) { add(o, LIST_MNT_NS, ns_id("--mnt-ns", "mnt", w)); });
+  list("--pid-ns", "ID|PID", "only this pid namespace, or that of a process",
+       [&o](const std::string& w) { add(o, LIST_PID_NS, ns_id("--pid-ns", "pid", w)); });
+  const auto container = [&](const char* option, const char* text, std::vector<std::string>& names) {
+    list(option, "LIST", text, [&f, option, &names](const std::string& w) {
+      check_container_name(option, w);
+      names.push_back(w);
+      f.set |= FILTER_CONTAINER;
+    });
+  };
+  container("--container", "only these containers: names, ids, pod/NAME, ns/NAMESPACE", o.containers.wanted);
+  app.add_flag_callback("--host", [&] {
+    o.containers.host = true;
+    f.set |= FILTER_CONTAINER;
+  }, "only what is in no container")->group(kFilters);
+  list("--exclude-pid", "LIST", "not these processes", [&](const std::string& w) { add_id(o, not_pids, w); });
+  list("--exclude-uid", "LIST", "not these users",
+       [&o](const std::string& w) { add(o, LIST_NOT_UID, user_id("--exclude-uid", w)); });
+  repeated("--exclude-comm", "NAME", "not processes with this in their name",
+           [&f](const std::string& v) { add_name("--exclude-comm", f.not_name, f.not_names, v); });
+  container("--exclude-container", "not these containers", o.containers.unwanted);
+
+  app.add_option("-o,--columns", columns, "columns to show; +NAME adds one")
+      ->delimiter(',')->allow_extra_args(false)->type_name("LIST")->group(kOutput);
+  app.add_flag("-j,--json", o.json, "one JSON object a line, with all columns but those that cost")->group(kOutput);
+  app.add_flag_callback("-T,--time", [&columns] { columns.emplace_back("+time"); }, "add the time: -o +time")->group(kOutput);
+  app.add_flag_callback("-U,--show-uid", [&columns] { columns.emplace_back("+uid"); }, "add the user id: -o +uid")->group(kOutput);
+  app.add_flag_callback("-C,--containers", [&columns] {
+    for (const char* name : {"+container", "+container_name", "+pod"}) columns.emplace_back(name);
+  }, "add the container: -o +container,+container_name,+pod")->group(kOutput);
+  app.add_flag("-e,--extended", extended, "all columns")->group(kOutput);
+  app.add_flag_callback("--no-heading", [&o] { o.heading = false; }, "no heading")->group(kOutput);
+  one("--color", "auto|always|never", "whether to colour the table (default auto)", kOutput, [&o](const std::string& v) {
+    if (v != "auto" && v != "always" && v != "never")
+      throw BadUsage(fmt::format("--color: '{}'; give auto, always or never", v));
+    o.colour = v == "auto" ? Colour::automatic : v == "always" ? Colour::always : Colour::never;
+  });
+
+  one("-d,--duration", "SECONDS", "stop after so long", kRun, [&o](const std::string& v) {
+    if (!to_number(v, o.duration) || !(o.duration > 0) || o.duration > 1e9)
+      throw BadUsage(fmt::format("--duration: '{}' is not a time; give seconds above 0, such as 10 or 0.5", v));
+  });
+  one("--count", "N", "stop after so many events", kRun, [&o](const std::string& v) {
+    if (!to_number(v, o.count) || o.count == 0) throw BadUsage(fmt::format("--count: '{}'; give a number above 0", v));
+  });
+  one("--buffer", "SIZE", "ring buffer: a power of two (default 4M)", kRun, [&o](const std::string& v) { o.buffer = buffer_size(v); });
+  one("--hook", "fentry|tp", "only this kind of hook, where there is one", kRun, [&o](const std::string& v) {
+    if (v != "fentry" && v != "tp") throw BadUsage(fmt::format("--hook: '{}'; give fentry or tp", v));
+    o.hook = v;
+  });
+  one("--run-as", "USER", "run COMMAND as this user, not as who called sudo", kRun, [&o](const std::string& v) { o.run_as = v; });
+  one("--btf", "FILE", "the kernel's types, where it has none in /sys", kRun, [&o](const std::string& v) { o.btf = v; });
+  app.add_flag("-v,--verbose", o.verbose, "say which hooks were taken and which refused")->group(kRun);
+  app.add_flag("-V,--version", version, "print the version")->group(kRun);
+  app.add_flag("-h,--help", help, "print this help")->group(kRun);
+
+  const auto end = std::find(argv, argv + argc, std::string_view("--"));
+  try {
+    app.parse(static_cast<int>(end - argv), argv);
+  } catch (const CLI::ExtrasError& e) {
+    const std::string word = app.remaining().front();
+    if (word.starts_with('-')) throw BadUsage(fmt::format("there is no option {}; see {} --help", word, tool.name));
+    throw BadUsage(fmt::format("'{}' is no option; to trace a command, write {} -- {}", word, tool.name, word));
+  } catch (const CLI::ParseError& e) {
+    std::string what = e.what();
+    what = what.substr(0, what.find('\n'));
+    throw BadUsage(fmt::format("{}; see {} --help", what, tool.name));
+  }
+  if (help) {
+    fmt::print("{}\n\nUsage: {} [OPTIONS] [-- COMMAND [ARGUMENTS]]\n{}{}{}\nMore: man {}, man needle\n", tool.about, tool.name, help_options(app),
+               help_examples(), help_columns(), tool.name);
+    return 0;
+  }
+  if (version) {
+    fmt::print("{} {}\n", tool.name, NEEDLE_VERSION);
+    return 0;
+  }
+  for (const Ids* ids : {&pids, &tids, &trees, &not_pids}) check_ids(o, *ids);
+  if (end != argv + argc) {
+    o.command.assign(end + 1, argv + argc);
+    if (o.command.empty()) throw BadUsage(fmt::format("--: give a command behind it, as in {} -- ls -l", tool.name));
+    f.set |= FILTER_TREE | FILTER_COMMAND;
+  }
+  if (!o.run_as.empty() && o.command.empty()) throw BadUsage("--run-as: there is no command to run; give it behind --");
+  o.columns = chosen_columns(columns, extended, o.json);
+  return -1;
+}
+
+}  // namespace needle

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The options that all tools share.
+#pragma once
+
+#include "who/container_filter.h"
+#include "tool.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace needle {
+
+enum class Colour { automatic, always, never };
+
+struct Options {
+  ::filter filter{};                     // all but `want`
+  std::vector<::listed> listed;          // the lists of numbers
+  std::int64_t asked = 0;                // boot_clock() when their ids were looked at
+  std::vector<std::string> remarks;      // what to tell the user before the trace
+  std::vector<std::string> cgroups;      // directories of the cgroup v2 hierarchy
+  ContainerFilter containers;
+  std::vector<std::string> command;      // to run and follow; empty: none
+  std::string run_as;                    // who is to run it; empty: who called
+  std::vector<std::pair<const Option*, std::string>> own;  // the tool's, in the order given
+  Columns columns;                       // what to show, in order
+  double duration = 0;                   // seconds; 0: no end
+  unsigned long long count = 0;          // events; 0: no end
+  unsigned buffer = 4u << 20;            // bytes of the ring buffer, a power of two
+  std::string hook;                      // the only mechanism to use; empty: the best
+  std::string btf;                       // a file with the kernel's types, for one that has none
+  bool json = false, heading = true, verbose = false;
+  Colour colour = Colour::automatic;
+};
+
+// Returns an exit status if the tool is done already (--help, --version), or -1.
+// Throws BadUsage.
+int parse_options(int argc, char** argv, Options&);
+
+}  // namespace needle

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "who/context.h"
+
+#include "who/users.h"
+
+#include <sys/stat.h>
+
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+
+namespace needle {
+namespace {
+
+// Of each of two generations. More than the programs remember (see cgroups_sent).
+constexpr std::size_t kPaths = 16384;
+
+// "system.slice\0docker-1.scope\0" as "/system.slice/docker-1.scope"; the root is empty.
+std::string path_of(std::string_view names) {
+  std::string path;
+  for (std::size_t begin = 0, end; (end = names.find('\0', begin)) != names.npos; begin = end + 1) {
+    path += '/';
+    path += names.substr(begin, end - begin);
+  }
+  return path;
+}
+
+// As of the last tick of a clock, which costs next to nothing.
+Containers::Clock::time_point now_about() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+  return Containers::Clock::time_point(std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec));
+}
+
+constexpr std::size_t kUsers = 65536;
+
+// /etc/passwd, read again when it has changed, which is looked for once a second.
+class Users {
+ public:
+  std::string_view name(unsigned uid) {
+    if (const auto now = std::chrono::steady_clock::now(); now - looked_ > std::chrono::seconds(1)) {
+      looked_ = now;
+      refresh();
+    }
+    const auto found = names_.find(uid);
+    return found == names_.end() ? std::string_view{} : std::string_view(found->second);
+  }
+
+ private:
+  void refresh() {
+    struct stat st{};
+    if (stat("/etc/passwd", &st) != 0 || (st.st_mtim.tv_sec == changed_.tv_sec && st.st_mtim.tv_nsec == changed_.tv_nsec &&
+                                           st.st_ino == inode_)) return;
+    changed_ = st.st_mtim;
+    inode_ = st.st_ino;
+    names_.clear();
+    each_user([&](const User& user) {
+      names_.emplace(user.uid, user.name);  // of two names the first
+      return names_.size() == kUsers;
+    });
+  }
+
+  std::unordered_map<unsigned, std::string> names_;
+  std::chrono::steady_clock::time_point looked_{};
+  timespec changed_{};
+  ino_t inode_ = 0;
+};
+
+}  // namespace
+
+std::string_view user_name(ev_uid uid) {
+  static Users users;
+  return Format<ev_uid>::none(uid) || Format<ev_uid>::unknown(uid) ? std::string_view{} : users.name(static_cast<unsigned>(uid));
+}
+
+const Container& unknown_container() {
+  static const Container unknown;
+  return unknown;
+}
+
+const Container& buried_container() {
+  static const Container buried;
+  return buried;
+}
+
+void Cgroups::learn(Record r) {
+  if (r.bytes.size() < sizeof(cgroups_record)) return;
+  const auto& told = r.as<cgroups_record>();
+  if (young_.size() >= kPaths) {
+    old_ = std::move(young_);
+    young_.clear();
+  }
+  Paths& p = young_[told.cgroups] = {};
+  for (const auto& [path, names] : {std::pair{&p.v1, &told.v1}, {&p.unified, &told.unified}}) {
+    path->path = path_of(r.str(names->s));
+    path->delegated = {static_cast<unsigned>(names->owner), names->owned};
+    path->cut = names->s.mark != 0;
+    for (const CgroupName& name : container_names(path->path))
+      if (std::ranges::find(p.claims, name.id) == p.claims.end()) p.claims.emplace_back(name.id);
+  }
+  container(told.cgroups);  // now: what the runtime has written may be gone with the container when the line is made
+}
+
+Cgroups::Paths* Cgroups::paths(const ev_cgroups& c) {
+  if (const auto found = young_.find(c); found != young_.end()) return &found->second;
+  const auto found = old_.find(c);
+  if (found == old_.end()) return nullptr;
+  return &(young_[c] = std::move(found->second));
+}
+
+const Container* Cgroups::container(const ev_cgroups& c) {
+  Paths* p = paths(c);
+  if (!p) return &unknown_container();
+  if (p->version == containers_.version() && now_about() < p->until) return p->container;
+  // What the state of a runtime says is better than a name that root has given, that than one that others may have
+  // given, that than none of a cgroup whose name is not known to the end.
+  const auto worth = [](const Container* of) { return !of ? 0 : of->id.empty() ? 1 : of->claimed ? 2 : of->described ? 4 : 3; };
+  p->container = nullptr;
+  p->until = Containers::Clock::time_point::max();
+  // A runtime makes a cgroup of each controller, but not always one of v2.
+  for (const Path* path : {&p->v1, &p->unified}) {
+    Containers::Clock::time_point until = p->until;
+    const Container* found = path->path.empty() ? nullptr : containers_.of(path->path, path->delegated, &until);
+    if (!found && path->cut) found = &buried_container();
+    if (worth(found) > worth(p->container)) p->container = found;
+    p->until = std::min(p->until, until);
+  }
+  p->version = containers_.version();
+  return p->container;
+}
+
+const std::vector<std::string>& Cgroups::claims(const ev_cgroups& c) {
+  static const std::vector<std::string> none;
+  const Paths* p = paths(c);
+  return p ? p->claims : none;
+}
+
+bool have_cgroup_v1() {
+  std::ifstream groups("/proc/self/cgroup");  // "4:memory:/", "0::/" of v2, "1:name=systemd:/" without a controller
+  for (std::string line; std::getline(groups, line);) {
+    const std::size_t colon = line.find(':');
+    if (colon != line.npos && line.compare(colon + 1, 1, ":") != 0 && line.compare(colon + 1, 5, "name=") != 0) return true;
+  }
+  return false;
+}
+
+}  // namespace needle
