@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "print/clock.h"
 
+#include <array>
 #include <cstdlib>
 #include <ctime>
 #include <limits>
+#include <string_view>
 
 namespace needle {
 namespace {
 
+constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 std::int64_t now(clockid_t clock) {
   timespec t{};
   clock_gettime(clock, &t);
-  return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
+  return t.tv_sec * kSecond + t.tv_nsec;
 }
 
 // Between two readings the process may be preempted: then they are made again.
@@ -31,6 +34,33 @@ std::int64_t boot_to_wall() {
 std::int64_t wall_offset = boot_to_wall();  // of the time namespace's boot clock
 unsigned wall_steps = 0;
 std::int64_t ahead = 0, compared_within = kNever;
+
+// The text of a second, for the few that lines are of at a time.
+class Seconds {
+ public:
+  Seconds(const char* format, std::tm* (*split)(const time_t*, std::tm*)) : format_(format), split_(split) {}
+
+  std::string_view text(std::int64_t second) {
+    Second& s = kept_[static_cast<std::uint64_t>(second) % kept_.size()];
+    if (s.second != second || s.length == 0) {
+      const time_t t = s.second = second;
+      std::tm tm{};
+      split_(&t, &tm);
+      s.length = std::strftime(s.text, sizeof s.text, format_, &tm);
+    }
+    return {s.text, s.length};
+  }
+
+ private:
+  struct Second {
+    std::int64_t second = -1;
+    std::size_t length = 0;
+    char text[32];
+  };
+  const char* format_;
+  std::tm* (*split_)(const time_t*, std::tm*);
+  std::array<Second, 16> kept_;
+};
 
 }  // namespace
 
@@ -53,9 +83,31 @@ void refresh_wall_clock() {
 }
 
 unsigned wall_clock_steps() { return wall_steps; }
+
 // Of a record that no kernel sends the sum may not fit: unsigned, it wraps.
 std::int64_t wall_clock(ev_time t) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(wall_offset + ahead) + static_cast<std::uint64_t>(t));
+}
+
+void put_time(Buffer& out, ev_time t) {
+  static Seconds seconds("%H:%M:%S.", localtime_r);
+  const std::int64_t ns = wall_clock(t);
+  out += seconds.text(ns / kSecond);
+  put_padded(out, static_cast<std::uint32_t>(ns % kSecond / 1000), 6);
+}
+
+void put_date(Buffer& out, ev_time t) {
+  static Seconds seconds("%Y-%m-%dT%H:%M:%S", localtime_r);
+  out += seconds.text(wall_clock(t) / kSecond);
+}
+
+void put_rfc3339(Buffer& out, std::int64_t ns) {
+  static Seconds seconds("%Y-%m-%dT%H:%M:%S.", gmtime_r);
+  std::int64_t rest = ns % kSecond;
+  if (rest < 0) rest += kSecond;
+  out += seconds.text(ns / kSecond - (ns % kSecond < 0));
+  put_padded(out, static_cast<std::uint32_t>(rest), 9);
+  out.push_back('Z');
 }
 
 }  // namespace needle

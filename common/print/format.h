@@ -2,88 +2,21 @@
 // How each kind of field prints, as text and as JSON: one specialization a type.
 #pragma once
 
-#include "print/clock.h"
-#include "who/container.h"
 #include "event.h"
+#include "print/clock.h"
+#include "print/names.h"
+#include "print/text.h"
+#include "record.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 
 namespace needle {
 
-using Buffer = std::string;
 enum class Align { left, right };
-
-// Whether a cell is one awk field, or the last column, which may hold single blanks.
-enum class Blanks { escaped, single };
-
-// One event as the kernel sent it: its fixed fields, then the strings they point at.
-// Owns nothing: valid as long as the ring buffer's memory is.
-struct Record {
-  std::span<const std::byte> bytes;
-  const Container* container = nullptr;  // of the process: null: none; see unknown_container()
-
-  template <class E> const E& as() const { return *reinterpret_cast<const E*>(bytes.data()); }
-  const context* who() const;  // null if it did not travel
-  std::string_view str(const ev_str& s) const {
-    if (std::size_t{s.off} + s.len > bytes.size()) return {};
-    return {reinterpret_cast<const char*>(bytes.data()) + s.off, s.len};
-  }
-};
-
-// Stand for the container of a process of which it is not known: because it was not told, and because its cgroup is
-// deeper than what is told.
-const Container& unknown_container();
-const Container& buried_container();
-// By /etc/passwd alone: other services may be slow, or take part in what is traced. Empty: it has none.
-std::string_view user_name(ev_uid);
-
-template <> const context& Record::as<context>() const;  // all unknown if it did not travel
-
-void put_decimal(Buffer&, std::uint64_t);
-void put_decimal(Buffer&, std::int64_t);
-void put_octal(Buffer&, unsigned value, int digits);
-void put_time(Buffer&, ev_time);                         // local time of day, with microseconds
-void put_rfc3339(Buffer&, std::int64_t ns_since_1970);   // UTC, with nanoseconds
-
-// Text that a terminal may get: control bytes, what is not UTF-8, and characters that hide
-// or re-order others become \n \t \r \\ \xHH, which can be undone without loss. Empty is "-".
-void put_text(Buffer&, std::string_view, Blanks);
-// One word as a POSIX shell (with $'...' where needed) would read it back.
-void put_shell_word(Buffer&, std::string_view);
-// "key":"value", in which the same characters are \uXXXX; where the value is no UTF-8, with U+FFFD
-// for what is none, and "key_hex":"..." behind it.
-void put_json_member(Buffer&, std::string_view key, std::string_view value);
-
-// The name of an errno value ("ENOENT"), also of those that only the kernel knows; else its number.
-void put_errno(Buffer&, int);
-std::string_view via_name(unsigned via);  // without VIA_COMPAT
-std::string_view src_name(ev_src);
-
-struct Flag {
-  unsigned bits;
-  std::string_view name;
-};
-// The names of the flags, joined by `bar`; what has no name is one more word, in hexadecimal. Nothing for 0. `first`: whether
-// nothing stands before it.
-void put_flags(Buffer&, unsigned flags, std::span<const Flag> names, char bar = '|', bool first = true);
-void put_oflags(Buffer&, unsigned flags);
-std::optional<unsigned> oflag_value(std::string_view name);  // "O_CREAT"
-void put_caps(Buffer&, std::uint64_t);
-std::string_view ftype_name(unsigned mode);
-
-inline void put_key(Buffer& out, std::string_view key) {
-  const std::size_t at = out.size();
-  out.append(key.size() + 3, '"');  // one append, not three: JSON is full of keys
-  std::memcpy(&out[at + 1], key.data(), key.size());
-  out.back() = ':';
-}
 
 template <class T> struct Format;  // left undefined: a field of this type cannot be a column
 

@@ -272,4 +272,14 @@ const Container* Containers::of(string_view path, const Delegated& d, Clock::tim
   return e->container.id.empty() ? nullptr : &e->container;
 }
 
+const Container& unknown_container() {
+  static const Container unknown;
+  return unknown;
+}
+
+const Container& buried_container() {
+  static const Container buried;
+  return buried;
+}
+
 }  // namespace needle

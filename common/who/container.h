@@ -46,6 +46,11 @@ struct Container {
   bool claimed = false;    // not described, and by a name that others than the host's root, or anyone for any purpose, may give
 };
 
+// Stand for the container of a process of which it is not known: because it was not told, and because its cgroup is
+// deeper than what is told.
+const Container& unknown_container();
+const Container& buried_container();
+
 // The containers of this system. Bounded: the least recently used is forgotten. Of what a path says
 // counts the outermost container that the state of a runtime of the host knows, and if there is none the
 // outermost that has a container's name: who is in it may make cgroups below with whatever names.

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "who/context.h"
 
-#include "who/users.h"
-
-#include <sys/stat.h>
-
 #include <time.h>
 
 #include <algorithm>
@@ -35,56 +31,7 @@ Containers::Clock::time_point now_about() {
   return Containers::Clock::time_point(std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec));
 }
 
-constexpr std::size_t kUsers = 65536;
-
-// /etc/passwd, read again when it has changed, which is looked for once a second.
-class Users {
- public:
-  std::string_view name(unsigned uid) {
-    if (const auto now = std::chrono::steady_clock::now(); now - looked_ > std::chrono::seconds(1)) {
-      looked_ = now;
-      refresh();
-    }
-    const auto found = names_.find(uid);
-    return found == names_.end() ? std::string_view{} : std::string_view(found->second);
-  }
-
- private:
-  void refresh() {
-    struct stat st{};
-    if (stat("/etc/passwd", &st) != 0 || (st.st_mtim.tv_sec == changed_.tv_sec && st.st_mtim.tv_nsec == changed_.tv_nsec &&
-                                           st.st_ino == inode_)) return;
-    changed_ = st.st_mtim;
-    inode_ = st.st_ino;
-    names_.clear();
-    each_user([&](const User& user) {
-      names_.emplace(user.uid, user.name);  // of two names the first
-      return names_.size() == kUsers;
-    });
-  }
-
-  std::unordered_map<unsigned, std::string> names_;
-  std::chrono::steady_clock::time_point looked_{};
-  timespec changed_{};
-  ino_t inode_ = 0;
-};
-
 }  // namespace
-
-std::string_view user_name(ev_uid uid) {
-  static Users users;
-  return Format<ev_uid>::none(uid) || Format<ev_uid>::unknown(uid) ? std::string_view{} : users.name(static_cast<unsigned>(uid));
-}
-
-const Container& unknown_container() {
-  static const Container unknown;
-  return unknown;
-}
-
-const Container& buried_container() {
-  static const Container buried;
-  return buried;
-}
 
 void Cgroups::learn(Record r) {
   if (r.bytes.size() < sizeof(cgroups_record)) return;

@@ -2,7 +2,7 @@
 // What events only refer to: cgroups by their ids, users by theirs.
 #pragma once
 
-#include "print/format.h"
+#include "record.h"
 
 #include <string>
 #include <unordered_map>

@@ -3,13 +3,51 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <memory>
+#include <unordered_map>
 
 namespace needle {
 namespace {
+
+constexpr std::size_t kUsers = 65536;
+
+// /etc/passwd, read again when it has changed, which is looked for once a second.
+class Users {
+ public:
+  std::string_view name(uid_t uid) {
+    if (const auto now = std::chrono::steady_clock::now(); now - looked_ > std::chrono::seconds(1)) {
+      looked_ = now;
+      refresh();
+    }
+    const auto found = names_.find(uid);
+    return found == names_.end() ? std::string_view{} : std::string_view(found->second);
+  }
+
+ private:
+  void refresh() {
+    struct stat st{};
+    if (stat("/etc/passwd", &st) != 0 || (st.st_mtim.tv_sec == changed_.tv_sec && st.st_mtim.tv_nsec == changed_.tv_nsec &&
+                                           st.st_ino == inode_)) return;
+    changed_ = st.st_mtim;
+    inode_ = st.st_ino;
+    names_.clear();
+    each_user([&](const User& user) {
+      names_.emplace(user.uid, user.name);  // of two names the first
+      return names_.size() == kUsers;
+    });
+  }
+
+  std::unordered_map<uid_t, std::string> names_;
+  std::chrono::steady_clock::time_point looked_{};
+  timespec changed_{};
+  ino_t inode_ = 0;
+};
 
 using File = std::unique_ptr<FILE, int (*)(FILE*)>;
 
@@ -38,6 +76,11 @@ std::vector<gid_t> groups_of(const User& user) {
     for (char** member = entry->gr_mem; *member; member++)
       if (user.name == *member && entry->gr_gid != user.gid) groups.push_back(entry->gr_gid);
   return groups;
+}
+
+std::string_view user_name(uid_t uid) {
+  static Users users;
+  return users.name(uid);
 }
 
 }  // namespace needle

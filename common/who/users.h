@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace needle {
@@ -23,6 +24,9 @@ void each_user(const std::function<bool(const User&)>& stop);
 
 // The first that has the name, or if it is a number the id.
 std::optional<User> find_user(const std::string& name_or_id);
+
+// By /etc/passwd, looked at again when it has changed. Empty: it has no name. Valid until the next call.
+std::string_view user_name(uid_t);
 
 // `user`'s own group, and those that name it as a member.
 std::vector<gid_t> groups_of(const User& user);

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// One event as it comes out of the ring buffer.
+#pragma once
+
+#include "event.h"
+#include "who/container.h"
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+namespace needle {
+
+// One event as the kernel sent it: its fixed fields, then the strings they point at.
+// Owns nothing: valid as long as the ring buffer's memory is.
+struct Record {
+  std::span<const std::byte> bytes;
+  const Container* container = nullptr;  // of the process: null: none; see unknown_container()
+
+  template <class E> const E& as() const { return *reinterpret_cast<const E*>(bytes.data()); }
+  const context* who() const;  // null if it did not travel
+  std::string_view str(const ev_str& s) const {
+    if (std::size_t{s.off} + s.len > bytes.size()) return {};
+    return {reinterpret_cast<const char*>(bytes.data()) + s.off, s.len};
+  }
+};
+
+template <> const context& Record::as<context>() const;  // all unknown if it did not travel
+
+}  // namespace needle
