@@ -153,8 +153,8 @@ struct event_header {
 	struct ev_comm comm;   /* of the process: its thread group leader */
 	struct ev_comm thread; /* of the thread that did it */
 	ev_bool kthread;       /* a thread of the kernel, whatever its name says */
-	__u16 context;         /* where in the record struct context is; 0: nowhere */
 	__u16 kind;
+	__u16 context;         /* where in the record struct context is; 0: nowhere */
 	__u32 unused;
 };
 

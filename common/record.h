@@ -15,6 +15,7 @@ namespace needle {
 // Owns nothing: valid as long as the ring buffer's memory is.
 struct Record {
   std::span<const std::byte> bytes;
+  std::string_view event = {};           // what it is, in one word: see Tool
   const Container* container = nullptr;  // of the process: null: none; see unknown_container()
 
   template <class E> const E& as() const { return *reinterpret_cast<const E*>(bytes.data()); }

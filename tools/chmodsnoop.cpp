@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "chmodsnoop.h"
-#include "tool.h"
+#include "tools.h"
 
 #include "chmodsnoop.skel.h"
 
@@ -90,8 +90,8 @@ static void make_root() {  // it exists
 }
 static constexpr Trial trials[] = {{"mode", chmod_pipe}, {"mode__fentry_opt_node", make_root}, {"mode__fentry_opt_open", open_root}};
 
-constexpr Tool needle::tool = make_tool<chmodsnoop_bpf, chmod_event>(
-    "chmodsnoop", "Trace changes of file modes, and files created with dangerous ones.",
+constexpr Tool needle::chmodsnoop = make_tool<chmodsnoop_bpf, chmod_event>(
+    "chmodsnoop", "chmod", "Trace changes of file modes, and files created with dangerous ones.",
     "chmodsnoop --risky\twho makes files setuid, setgid or world-writable\n"
     "chmodsnoop --path /etc/\tmodes of /etc\n"
     "chmodsnoop -o +risk,+via -x\tfailed ones, and how they were asked for\n"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "connectsnoop.h"
-#include "tool.h"
+#include "tools.h"
 
 #include "connectsnoop.skel.h"
 
@@ -170,17 +170,21 @@ template <class T> bool to_number(std::string_view text, T& value) {
   return !text.empty() && error == std::errc{} && end == text.data() + text.size();
 }
 
-void want_ports(std::string_view list, MapEntries& entries) {
+Setting want_ports(std::string_view list, std::vector<std::string>&) {
+  std::vector<__u32> ports;
   for_each_word(list, [&](std::string_view word) {
     __u32 port = 0;
     if (!to_number(word, port) || port > 65535)
       throw BadUsage("--port: '" + std::string(word) + "' is not a port; give numbers from 0 to 65535, as in --port 80,443");
-    entries.add(Bpf::s->maps.only_ports, port);
+    ports.push_back(port);
   });
-  Bpf::s->rodata->port_filter = true;
+  return [ports](Object& o, MapEntries& entries) {
+    for (const __u32 port : ports) entries.add(Bpf::of(o).maps.only_ports, port);
+    Bpf::constants(o).port_filter = true;
+  };
 }
 
-void want_dest(std::string_view text, MapEntries& entries) {
+Setting want_dest(std::string_view text, std::vector<std::string>&) {
   const auto bad = [&](const std::string& why) {
     throw BadUsage("--dest: '" + std::string(text) + "' " + why + "; give an address or a network, as in --dest 10.0.0.0/8");
   };
@@ -195,31 +199,38 @@ void want_dest(std::string_view text, MapEntries& entries) {
     if (!to_number(text.substr(slash + 1), bits) || bits > most) bad("has no prefix of 0 to " + std::to_string(most) + " bits");
     key.bits = 128 - most + bits;
   }
-  entries.add(Bpf::s->maps.only_dests, key);
-  Bpf::s->rodata->dest_filter = true;
+  return [key](Object& o, MapEntries& entries) {
+    entries.add(Bpf::of(o).maps.only_dests, key);
+    Bpf::constants(o).dest_filter = true;
+  };
 }
 
-void want_protos(std::string_view list, MapEntries&) {
-  for_each_word(list, [](std::string_view word) {
+Setting want_protos(std::string_view list, std::vector<std::string>&) {
+  unsigned protos = 0;
+  for_each_word(list, [&protos](std::string_view word) {
     for (std::size_t i = 1; i < std::size(kProtos); i++)
       if (kProtos[i] == word) {
-        Bpf::s->rodata->only_protos |= 1u << i;
+        protos |= 1u << i;
         return;
       }
     std::string names;
     for (std::size_t i = 1; i < std::size(kProtos); i++) names += (i > 1 ? " " : "") + std::string(kProtos[i]);
     throw BadUsage("--proto: there is no '" + std::string(word) + "'; there are: " + names);
   });
+  return [protos](Object& o, MapEntries&) { Bpf::constants(o).only_protos |= protos; };
+}
+
+template <unsigned Version> Setting want_version(std::string_view, std::vector<std::string>&) {
+  return [](Object& o, MapEntries&) { Bpf::constants(o).only_versions |= Version; };
 }
 
 constexpr Option options[] = {
     {"--port", "LIST", "only these remote ports, separated by commas", want_ports},
     {"--dest", "CIDR", "only to this address or network (repeatable: to any)", want_dest},
     {"--proto", "LIST", "only these protocols, such as tcp,udp,unix", want_protos},
-    {"-4,--ipv4", "", "only IPv4", [](std::string_view, MapEntries&) { Bpf::s->rodata->only_versions |= IP_V4; }},
-    {"-6,--ipv6", "", "only IPv6", [](std::string_view, MapEntries&) { Bpf::s->rodata->only_versions |= IP_V6; }},
-    {"--udp-all", "", "every UDP datagram with an address of its own, not only the first to each",
-     [](std::string_view, MapEntries&) { Bpf::s->rodata->udp_all = true; }},
+    {"-4,--ipv4", "", "only IPv4", want_version<IP_V4>},
+    {"-6,--ipv6", "", "only IPv6", want_version<IP_V6>},
+    Bpf::flag<&Bpf::Constants::udp_all>("--udp-all", "every UDP datagram with an address of its own, not only the first to each"),
 };
 
 }  // namespace
@@ -249,8 +260,8 @@ constexpr Blind blind[] = {
 };
 static constexpr Trial trials[] = {{"connect", connect_nowhere}, {"sent", send_nowhere}};
 
-constexpr Tool needle::tool = make_tool<connectsnoop_bpf, connect_event>(
-    "connectsnoop", "Trace connections as they are attempted, with their outcome.",
+constexpr Tool needle::connectsnoop = make_tool<connectsnoop_bpf, connect_event>(
+    "connectsnoop", "connect", "Trace connections as they are attempted, with their outcome.",
     "connectsnoop --port 80,443\twho talks to web servers\n"
     "connectsnoop -x -n curl\tattempts of curl that fail\n"
     "connectsnoop --proto unix\tUNIX sockets: who asks which daemon\n"

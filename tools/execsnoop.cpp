@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "execsnoop.h"
-#include "tool.h"
+#include "tools.h"
 
 #include "execsnoop.skel.h"
 
@@ -97,8 +97,8 @@ static void exec_directory() {
 }
 static constexpr Trial trials[] = {{"fail", exec_directory}};
 
-constexpr Tool needle::tool = make_tool<execsnoop_bpf, exec_event>(
-    "execsnoop", "Trace programs as they are executed.",
+constexpr Tool needle::execsnoop = make_tool<execsnoop_bpf, exec_event>(
+    "execsnoop", "exec", "Trace programs as they are executed.",
     "execsnoop --path /tmp/\tprograms that run from /tmp\n"
     "execsnoop -x\tfailed execs\n"
     "execsnoop -o pid,stdin,exe,args\ta shell on a socket?\n"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "opensnoop.h"
-#include "tool.h"
+#include "tools.h"
 
 #include "opensnoop.skel.h"
 
@@ -44,12 +44,14 @@ static constexpr auto columns = header_columns<open_event> + context_columns + s
 };
 
 // -f takes the names that the flags column prints.
-static void want_flag(std::string_view name, MapEntries&) {
+static Setting want_flag(std::string_view name, std::vector<std::string>&) {
   const auto flag = oflag_value(name);
   if (!flag) throw BadUsage("-f: no open flag '" + std::string(name) + "'; give one of open(2), such as O_CREAT");
   const unsigned own = *flag & ~unsigned{O_DIRECTORY | O_DSYNC};  // which O_TMPFILE and O_SYNC include
-  if (*flag <= O_ACCMODE) Bpf::s->rodata->access_any |= 1u << *flag;
-  else Bpf::s->rodata->flags_any |= own ? own : *flag;
+  return [flag = *flag, own](Object& o, MapEntries&) {
+    if (flag <= O_ACCMODE) Bpf::constants(o).access_any |= 1u << flag;
+    else Bpf::constants(o).flags_any |= own ? own : flag;
+  };
 }
 
 static constexpr Option options[] = {
@@ -60,8 +62,8 @@ static constexpr Option options[] = {
 
 static constexpr Trial trials[] = {{"open", [] { close(open("/", O_PATH | O_CLOEXEC)); }}};
 
-constexpr Tool needle::tool = make_tool<opensnoop_bpf, open_event>(
-    "opensnoop", "Trace files as they are opened, however they are named.",
+constexpr Tool needle::opensnoop = make_tool<opensnoop_bpf, open_event>(
+    "opensnoop", "open", "Trace files as they are opened, however they are named.",
     "opensnoop --path /etc/shadow\twho opens /etc/shadow\n"
     "opensnoop -x -n sshd\tfailed opens of sshd\n"
     "opensnoop -w --path /usr/\twho opens system files for writing\n"

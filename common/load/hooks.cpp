@@ -20,11 +20,18 @@
 namespace needle {
 namespace {
 
-// What is watched only for some columns or filters.
-bool asked_for(const std::string& what, const ::filter& filter) {
-  if (what == "follow") return (filter.set & FILTER_TREE) != 0;
-  if (what == "lineage") return (filter.want & WANT_LINEAGE) != 0;
+// The WHATs that shared headers bring: they are watched only for some columns or filters.
+constexpr std::string_view kFollow = "follow", kLineage = "lineage";
+
+bool asked_for(std::string_view what, const ::filter& filter) {
+  if (what == kFollow) return (filter.set & FILTER_TREE) != 0;
+  if (what == kLineage) return (filter.want & WANT_LINEAGE) != 0;
   return true;
+}
+
+bool forgets(const bpf_program* p) {
+  const HookName name = parse_hook_name(bpf_program__name(p));
+  return (name.what == kFollow || name.what == kLineage) && section_of(p).target == "sched_process_exit";
 }
 
 // What the tool or the machine has run out of says nothing about what the kernel can do: it ends the tool.
@@ -37,8 +44,7 @@ void check_shortage(int error) {
 }
 
 template <class F> void for_each_program(const Object& object, F f) {
-  bpf_program* p = nullptr;
-  bpf_object__for_each_program(p, object.bpf) {
+  for (bpf_program* p : in_attach_order(object.bpf)) {
     const HookName name = parse_hook_name(bpf_program__name(p));
     if (name.is_hook() && asked_for(name.what, *object.filter)) f(p, name);
   }
@@ -133,6 +139,22 @@ std::string alternative_of(const HookName& name) { return fmt::format("{}_alt_{}
 
 }  // namespace
 
+std::vector<bpf_program*> in_attach_order(const bpf_object* object) {
+  std::vector<bpf_program*> all;
+  for (bpf_program* p = nullptr; (p = bpf_object__next_program(object, p));) all.push_back(p);
+  std::ranges::stable_partition(all, [](const bpf_program* p) { return !forgets(p); });
+  return all;
+}
+
+Hooks::Hooks(const Tool& tool, std::string only, std::string btf) : tool_(tool), only_(std::move(only)), btf_(std::move(btf)) {
+  if ((types_ = memfd_create("types", MFD_CLOEXEC)) < 0) check_shortage(errno);
+}
+
+Hooks::~Hooks() {
+  detach();
+  if (types_ >= 0) close(types_);
+}
+
 void Hooks::refuse(const std::string& program, const std::string& reason) {
   const HookName name = parse_hook_name(program);
   refused_.insert(name.alternative == 0 ? name.unit : alternative_of(name));
@@ -154,7 +176,7 @@ void Hooks::choose(const Object& object) {
   for_each_program(object, [&](bpf_program* p, const HookName& n) { whats[n.what][n.mechanism].push_back(p); });
   bool only_exists = only_.empty();
   for (auto& [what, mechanisms] : whats) only_exists |= mechanisms.contains(only_);
-  if (!only_exists) throw Error(fmt::format("--hook: {} has no {} hooks", tool.name, only_));
+  if (!only_exists) throw Error(fmt::format("--hook: {} has no {} hooks", tool_.name, only_));
 
   report_.clear();
   taken_.clear();
@@ -191,48 +213,45 @@ void Hooks::choose(const Object& object) {
   report_ += refusals_;
 }
 
-Object Hooks::open(const std::function<void(const Object&)>& setup) const {
+std::unique_ptr<Object> Hooks::open(const std::function<void(Object&)>& setup) const {
   const std::string types = fmt::format("/proc/self/fd/{}", types_);  // read at the load
-  const Object object = tool.open(access(types.c_str(), R_OK) == 0 ? types.c_str() : untyped_ ? btf_.c_str() : nullptr);
-  if (!object.bpf) check_shortage(errno);
-  if (!object.bpf) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
+  std::unique_ptr<Object> object = tool_.open(access(types.c_str(), R_OK) == 0 ? types.c_str() : untyped_ ? btf_.c_str() : nullptr);
+  if (!object) check_shortage(errno);
+  if (!object) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
   if (lseek(types_, 0, SEEK_END) == 0)
-    if (const std::string bytes = kernel_->for_program(bpf_object__btf(object.bpf), names_needed(object.bpf)); write(types_, bytes.data(), bytes.size()) != std::ssize(bytes))
+    if (const std::string bytes = kernel_->for_program(bpf_object__btf(object->bpf), names_needed(object->bpf)); write(types_, bytes.data(), bytes.size()) != std::ssize(bytes))
       throw Error(fmt::format("cannot keep the kernel's types: {}", std::strerror(errno)));
-  *object.untyped = untyped_;
-  *object.direct_reads = !untyped_ && needle::direct_reads(*kernel_);
-  setup(object);
+  *object->untyped = untyped_;
+  *object->direct_reads = !untyped_ && needle::direct_reads(*kernel_);
+  setup(*object);
   return object;
 }
 
 // After a failed load: loads each chosen program alone, and refuses those that do not.
 // Returns whether there were any.
-bool Hooks::refuse_unloadable(const std::function<void(const Object&)>& setup) {
+bool Hooks::refuse_unloadable(const std::function<void(Object&)>& setup) {
   std::vector<std::string> chosen;
   {
-    const Object object = open(setup);
-    choose(object);
-    for_each_program(object, [&](bpf_program* p, const HookName&) {
+    const auto object = open(setup);
+    choose(*object);
+    for_each_program(*object, [&](bpf_program* p, const HookName&) {
       if (bpf_program__autoload(p)) chosen.emplace_back(bpf_program__name(p));
     });
-    tool.close();
   }
   bool any = false;
   for (const std::string& name : chosen) {
-    const Object object = open(setup);
-    bpf_program__set_autoload(bpf_object__find_program_by_name(object.bpf, name.c_str()), true);
-    if (const int e = object.load()) {
+    const auto object = open(setup);
+    bpf_program__set_autoload(bpf_object__find_program_by_name(object->bpf, name.c_str()), true);
+    if (const int e = object->load()) {
       check_shortage(-e);
       refuse(name, fmt::format("the kernel refuses to load it: {}", std::strerror(-e)));
       any = true;
     }
-    tool.close();
   }
   return any;
 }
 
-Object Hooks::take(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded) {
-  if ((types_ = memfd_create("types", MFD_CLOEXEC)) < 0) check_shortage(errno);
+std::unique_ptr<Object> Hooks::take(const std::function<void(Object&)>& setup, const std::function<void(Object&)>& loaded) {
   try {
     kernel_.emplace();
   } catch (const Error& e) {
@@ -248,39 +267,34 @@ Object Hooks::take(const std::function<void(const Object&)>& setup, const std::f
       throw Error(fmt::format("--btf: {}", e.what()));
     }
   }
-  answer_libbpf(*kernel_, untyped_ ? Arguments::numbers : Arguments::typed);
+  Loader loader(*kernel_, untyped_ ? Arguments::numbers : Arguments::typed);
   for (;;) {
-    const Object object = open(setup);
-    choose(object);
-    load_together(object.constants);
-    int e = object.load();
-    if (const int late = finish_loads(); e == 0) e = late;
-    if (e != 0) {
-      tool.close();
+    auto object = open(setup);
+    choose(*object);
+    if (const int e = loader.load(object->rodata, [&] { return object->load(); })) {
+      object.reset();
       check_shortage(-e);
       if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, nullptr) == 0)
         throw Error("this kernel has no BPF ring buffer; it needs Linux 5.8 or later");
       if (!refuse_unloadable(setup)) throw Error(fmt::format("cannot load the BPF programs: {}; -v shows why", std::strerror(-e)));
       continue;
     }
-    loaded(object);
-    if (attach(object) && try_out(object)) {
+    loaded(*object);
+    if (attach(*object) && try_out(*object)) {
       kernel_.reset();  // some MiB
-      close(types_);
       return object;
     }
     detach();
-    tool.close();
   }
 }
 
-bool Hooks::attach(const Object& object) {
+bool Hooks::attach(Object& object) {
   std::size_t fexits = 0;
   for_each_program(object, [&](bpf_program* p, const HookName&) {
     const auto [kind, target] = section_of(p);
     if (kind != "fexit" || !bpf_program__autoload(p)) return;
     if (fexits == FEXITS_MAX) throw Error("FEXITS_MAX of bpf/event.h is less than this tool has fexit programs");
-    object.stats()->fexits[fexits++] = kernel_->function(target);
+    object.stats().fexits[fexits++] = kernel_->function(target);
   });
   bool attached = true;
   for_each_program(object, [&](bpf_program* p, const HookName&) {
@@ -306,7 +320,7 @@ bool Hooks::try_out(const Object& object) {
   std::vector<bpf_program*> tried;
   for_each_program(object, [&](bpf_program* p, const HookName& name) {
     if (bpf_program__autoload(p) && (name.optional || name.mechanism != kMechanisms.back()) &&
-        std::ranges::find(tool.trials, name.optional ? name.unit : name.what, &Trial::what) != tool.trials.end())
+        std::ranges::find(tool_.trials, name.optional ? name.unit : name.what, &Trial::what) != tool_.trials.end())
       tried.push_back(p);
   });
   if (tried.empty()) return true;
@@ -315,7 +329,7 @@ bool Hooks::try_out(const Object& object) {
     report_ += fmt::format("  not tried out, whether they run: {}\n", std::strerror(errno));
     return true;
   }
-  for (const Trial& trial : tool.trials) trial.deed();
+  for (const Trial& trial : tool_.trials) trial.deed();
   close(counting);
   bool all = true;
   for (bpf_program* p : tried) {

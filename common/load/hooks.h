@@ -14,24 +14,29 @@
 #include "tool.h"
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 
 namespace needle {
 
+// In which order they are attached, and so run where several are at the same hook: what follows or remembers a process forgets
+// it last, when the tool's own programs have seen it end.
+std::vector<bpf_program*> in_attach_order(const bpf_object*);
+
 class Hooks {
  public:
-  // `only`: a mechanism to insist on where a WHAT has it; empty: none. `btf`: see --btf.
-  explicit Hooks(std::string only, std::string btf = {}) : only_(std::move(only)), btf_(std::move(btf)) {}
-  ~Hooks() { detach(); }
+  // `tool`: borrowed. `only`: a mechanism to insist on where a WHAT has it; empty: none. `btf`: see --btf.
+  explicit Hooks(const Tool& tool, std::string only = {}, std::string btf = {});
+  ~Hooks();
   Hooks(const Hooks&) = delete;
   Hooks& operator=(const Hooks&) = delete;
 
   // Opens, sets up, loads and attaches the tool's object, again without what was refused until
   // it works. `setup` is called before each load, `loaded` after it and before attaching.
   // The links live as long as this. Throws Error with all reasons.
-  Object take(const std::function<void(const Object&)>& setup, const std::function<void(const Object&)>& loaded);
+  std::unique_ptr<Object> take(const std::function<void(Object&)>& setup, const std::function<void(Object&)>& loaded);
 
   void detach();  // no program runs afterwards
 
@@ -40,14 +45,15 @@ class Hooks {
   const std::string& report() const { return report_; }
 
  private:
-  Object open(const std::function<void(const Object&)>& setup) const;
+  std::unique_ptr<Object> open(const std::function<void(Object&)>& setup) const;
   void choose(const Object&);
-  bool refuse_unloadable(const std::function<void(const Object&)>& setup);
-  bool attach(const Object&);
+  bool refuse_unloadable(const std::function<void(Object&)>& setup);
+  bool attach(Object&);
   bool try_out(const Object&);
   bool is_refused(const std::string& program) const;
   void refuse(const std::string& program, const std::string& reason);
 
+  const Tool& tool_;
   std::string only_, btf_;
   bool untyped_ = false;  // the kernel has no types: its tracepoints give their arguments as numbers
   std::optional<KernelBtf> kernel_;

@@ -7,6 +7,10 @@
 
 #include <bpf/libbpf.h>
 
+#include <cstddef>
+#include <functional>
+#include <future>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,15 +39,39 @@ DirectReads direct_reads(const KernelBtf&);
 // The names of all that a KernelBtf will be asked for to load one of this object's programs.
 std::vector<std::string> names_needed(const bpf_object*);
 
-// For all objects that this process opens from now on, with the same `arguments` each time. `kernel`: borrowed, until the
-// last of them has been loaded. Direct reads are put in where the kernel has what they need.
-void answer_libbpf(const KernelBtf& kernel, Arguments arguments);
+// While one lives, the BPF objects of this process are opened and loaded by it: libbpf has one set of handlers for all. So
+// there is one at a time. Direct reads are put in where the kernel has what they need.
+//
+// The verifier takes most of a tool's start, and libbpf has it look at one program after the other. load() has them loaded at
+// the same time, by threads: libbpf loads something empty in the place of each, which is replaced once all are there.
+class Loader {
+ public:
+  Loader(const KernelBtf& kernel, Arguments arguments);  // `kernel`: borrowed
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
 
-// The verifier takes most of a tool's start, and libbpf has it look at one program after the other. After load_together() programs
-// are loaded at the same time, by threads: libbpf loads something empty in the place of each, which finish_loads() puts them into
-// once they are there. That returns 0, or -errno of one that the kernel refused, and the object is good for nothing.
-// `constants`: the object's .rodata as it is to be, which decides what of them is dead code.
-void load_together(bpf_map* constants);
-int finish_loads();
+  // Calls `load`, which loads the object that has these constants (its .rodata as it is to be, which decides what of the
+  // programs is dead code). Returns 0, or -errno of what failed: then the object is good for nothing.
+  int load(bpf_map* constants, const std::function<int()>& load);
+
+  // libbpf's handlers call these.
+  int prepare(bpf_program* p, bpf_prog_load_opts* opts);
+
+ private:
+  struct Load {
+    const bpf_program* program;
+    std::future<int> fd;  // or -errno
+  };
+
+  void load_apart(bpf_program* p, bpf_prog_load_opts* opts);
+  int finish();
+
+  const KernelBtf& kernel_;
+  const Arguments arguments_;
+  std::optional<std::vector<Load>> loads_;  // while programs are loaded together
+  bpf_map* constants_ = nullptr;            // of their object
+  std::vector<std::byte> constant_bytes_;
+};
 
 }  // namespace needle

@@ -7,6 +7,7 @@
 #include "print/names.h"
 #include "print/text.h"
 #include "record.h"
+#include "who/host.h"
 
 #include <cstdint>
 #include <cstring>
@@ -232,6 +233,18 @@ struct WhenStarted {  // to the second in text, with the date: it may be long ag
   static constexpr Align align = Align::left;
   static void text(Buffer& out, ev_start t, Record, Blanks);
   static void json(Buffer& out, std::string_view key, ev_start t, Record) { put_json_time(out, key, static_cast<ev_time>(t)); }
+};
+struct EventName {
+  static constexpr int width = 8;
+  static constexpr Align align = Align::left;
+  static void text(Buffer& out, __u16, Record r, Blanks b) { put_text(out, r.event, b); }
+  static void json(Buffer& out, std::string_view key, __u16, Record r) { put_json_member(out, key, r.event); }
+};
+struct HostName {  // of the tracer's: wherever the event was
+  static constexpr int width = 12;
+  static constexpr Align align = Align::left;
+  static void text(Buffer& out, __u16, Blanks b) { put_text(out, host_name(), b); }
+  static void json(Buffer& out, std::string_view key, __u16) { put_json_member(out, key, host_name()); }
 };
 struct UserName {
   static constexpr int width = 8;

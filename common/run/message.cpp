@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "run/message.h"
 
-#include "tool.h"
-
 #include <poll.h>
 #include <unistd.h>
 
@@ -86,6 +84,7 @@ std::size_t write_until(std::int64_t deadline, std::string_view text) {
 }
 
 std::uint64_t dropped = 0;  // texts since the last that was written
+std::string_view speaker = "needle";
 bool within_line = false;   // of the last one, only a part was
 
 bool write_whole(std::string_view text) {
@@ -97,12 +96,14 @@ bool write_whole(std::string_view text) {
 
 }  // namespace
 
+void speak_as(std::string_view name) noexcept { speaker = name; }
+
 void say_raw(std::string_view lines) noexcept {
   const int error = errno;
   try {
     bool written = true;
     if (dropped > 0) {
-      const std::string name(tool.name), newline(within_line ? "\n" : "");
+      const std::string name(speaker), newline(within_line ? "\n" : "");
       written = write_whole(newline + name + ": " + std::to_string(dropped) + " messages could not be written\n");
       if (written) dropped = 0;
     }
@@ -115,7 +116,7 @@ void say_raw(std::string_view lines) noexcept {
 
 void say(std::string_view text) noexcept {
   try {
-    std::string line(tool.name);
+    std::string line(speaker);
     line += ": ";
     line += text;
     line += '\n';

@@ -7,7 +7,10 @@
 
 namespace needle {
 
-// Writes "TOOL: TEXT" and a newline. What cannot be written within a fifth of a second is dropped, and counted; the next
+// Who says it: "needle" until it is known. Not copied: a literal, or what lives as long.
+void speak_as(std::string_view name) noexcept;
+
+// Writes "NAME: TEXT" and a newline. What cannot be written within a fifth of a second is dropped, and counted; the next
 // line that can be written is preceded by one that tells how many.
 void say(std::string_view text) noexcept;
 

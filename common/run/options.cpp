@@ -137,7 +137,7 @@ unsigned buffer_size(const std::string& text) {
   return static_cast<unsigned>(size * unit);
 }
 
-const Column& column_named(std::string_view name) {
+const Column& column_named(const Tool& tool, std::string_view name) {
   for (const Column& c : tool.columns)
     if (c.name == name) return c;
   std::string names;
@@ -146,11 +146,11 @@ const Column& column_named(std::string_view name) {
 }
 
 // "pid,path" are these; "+time" is the usual ones and time, each in its place.
-Columns chosen_columns(const Words& words, bool all, bool json) {
+Columns chosen_columns(const Tool& tool, const Words& words, bool all, bool json) {
   Columns listed, added;
   for (const std::string& word : words) {
-    if (word.starts_with('+')) added.push_back(&column_named(std::string_view(word).substr(1)));
-    else if (const Column* c = &column_named(word); std::ranges::find(listed, c) == listed.end()) listed.push_back(c);
+    if (word.starts_with('+')) added.push_back(&column_named(tool, std::string_view(word).substr(1)));
+    else if (const Column* c = &column_named(tool, word); std::ranges::find(listed, c) == listed.end()) listed.push_back(c);
   }
   if (!listed.empty()) {
     for (const Column* c : added)
@@ -182,7 +182,7 @@ std::string entry(std::string left, std::size_t indent, std::string_view text) {
   return left + '\n';
 }
 
-std::string help_examples() {
+std::string help_examples(const Tool& tool) {
   std::string text = "\nExamples:\n";
   for (std::string_view rest = tool.examples; !rest.empty();) {
     const std::size_t tab = rest.find('\t'), end = rest.find('\n');
@@ -209,7 +209,7 @@ std::string help_options(const CLI::App& app) {
   return text;
 }
 
-std::string help_columns() {
+std::string help_columns(const Tool& tool) {
   std::string text = "\nColumns (those in capitals are shown unless -o says otherwise):\n";
   for (const Column& c : tool.columns) {
     std::string name(c.name);
@@ -221,7 +221,7 @@ std::string help_columns() {
 
 }  // namespace
 
-int parse_options(int argc, char** argv, Options& o) {
+int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   CLI::App app{std::string(tool.about), std::string(tool.name)};
   app.set_help_flag();
   bool help = false, version = false, extended = false;
@@ -230,11 +230,11 @@ int parse_options(int argc, char** argv, Options& o) {
   for (const Option& own : tool.options) {
     CLI::Option* added;
     if (own.value.empty())
-      added = app.add_flag_callback(std::string(own.flags), [&o, &own] { o.own.emplace_back(&own, ""); }, std::string(own.help));
+      added = app.add_flag_callback(std::string(own.flags), [&o, &own] { o.own.push_back(own.parse({}, o.remarks)); }, std::string(own.help));
     else
       added = app.add_option_function<Words>(
                      std::string(own.flags),
-                     [&o, &own](const Words& words) { for (const auto& w : words) o.own.emplace_back(&own, w); },
+                     [&o, &own](const Words& words) { for (const auto& w : words) o.own.push_back(own.parse(w, o.remarks)); },
                      std::string(own.help))
                   ->allow_extra_args(false)->type_name(std::string(own.value));
     added->group(fmt::format("Options of {}", tool.name));
@@ -345,7 +345,7 @@ int parse_options(int argc, char** argv, Options& o) {
   }
   if (help) {
     fmt::print("{}\n\nUsage: {} [OPTIONS] [-- COMMAND [ARGUMENTS]]\n{}{}{}\nMore: man {}, man needle\n", tool.about, tool.name, help_options(app),
-               help_examples(), help_columns(), tool.name);
+               help_examples(tool), help_columns(tool), tool.name);
     return 0;
   }
   if (version) {
@@ -359,7 +359,7 @@ int parse_options(int argc, char** argv, Options& o) {
     f.set |= FILTER_TREE | FILTER_COMMAND;
   }
   if (!o.run_as.empty() && o.command.empty()) throw BadUsage("--run-as: there is no command to run; give it behind --");
-  o.columns = chosen_columns(columns, extended, o.json);
+  o.columns = chosen_columns(tool, columns, extended, o.json);
   return -1;
 }
 

@@ -6,7 +6,6 @@
 #include "tool.h"
 
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace needle {
@@ -22,7 +21,7 @@ struct Options {
   ContainerFilter containers;
   std::vector<std::string> command;      // to run and follow; empty: none
   std::string run_as;                    // who is to run it; empty: who called
-  std::vector<std::pair<const Option*, std::string>> own;  // the tool's, in the order given
+  std::vector<Setting> own;              // what the tool's options do, in the order given
   Columns columns;                       // what to show, in order
   double duration = 0;                   // seconds; 0: no end
   unsigned long long count = 0;          // events; 0: no end
@@ -34,7 +33,7 @@ struct Options {
 };
 
 // Returns an exit status if the tool is done already (--help, --version), or -1.
-// Throws BadUsage.
-int parse_options(int argc, char** argv, Options&);
+// Throws BadUsage. `tool`: borrowed by the columns.
+int parse_options(const Tool& tool, int argc, char** argv, Options&);
 
 }  // namespace needle

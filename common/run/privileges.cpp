@@ -2,7 +2,7 @@
 #include "run/privileges.h"
 
 #include "error.h"
-#include "tool.h"
+#include "error.h"
 
 #include <fmt/format.h>
 #include <linux/capability.h>
@@ -30,12 +30,12 @@ std::uint64_t effective_capabilities() {
 
 }  // namespace
 
-void check_privileges() {
+void check_privileges(std::string_view tool) {
   const std::uint64_t caps = effective_capabilities();
   const auto has = [caps](int cap) { return (caps >> cap & 1) != 0; };
   if (!has(CAP_SYS_ADMIN) && !(has(CAP_BPF) && has(CAP_PERFMON))) {
     throw Error(fmt::format("needs the capabilities {}; run it as root (sudo {}), or give it them with setcap",
-                            has(CAP_BPF) ? "CAP_PERFMON" : has(CAP_PERFMON) ? "CAP_BPF" : "CAP_BPF and CAP_PERFMON", tool.name));
+                            has(CAP_BPF) ? "CAP_PERFMON" : has(CAP_PERFMON) ? "CAP_BPF" : "CAP_BPF and CAP_PERFMON", tool));
   }
   std::ifstream file("/sys/kernel/security/lockdown");
   const std::string lockdown{std::istreambuf_iterator<char>(file), {}};

@@ -4,6 +4,9 @@
 #include "print/clock.h"
 #include "run/message.h"
 #include "run/privileges.h"
+#include "run/signals.h"
+#include "who/container_stage.h"
+#include "who/context.h"
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
@@ -12,7 +15,6 @@
 #include <malloc.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -21,7 +23,6 @@
 #include <atomic>
 #include <climits>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 
 namespace needle {
@@ -35,44 +36,6 @@ constexpr int kSleepMs = 500;
 constexpr std::size_t kFlushBytes = 1u << 20;  // the page cache takes large writes in large folios
 constexpr __u32 kProcesses = 65536;     // that are followed, or have a lineage, at a time
 constexpr std::uint64_t kBatch = 16384;  // records, after which signals and losses get their turn
-
-volatile std::sig_atomic_t stop_signals = 0;
-int stop_event = -1;
-
-const Command* signalled = nullptr;  // signals are for it, as long as it runs
-
-bool has_ended(const Command& command) {
-  pollfd p{command.fd(), POLLIN, 0};
-  return poll(&p, 1, 0) != 0;
-}
-
-// Not a signalfd: a handler also interrupts a write() that nobody reads.
-void on_stop(int signal, siginfo_t* info, void*) {
-  const int error = errno;
-  if (signalled && !has_ended(*signalled)) {
-    const bool from_terminal = info->si_code == SI_KERNEL && signal != SIGHUP;  // which sends it to the command too
-    if (!from_terminal) kill(signalled->pid(), signal);
-  } else {
-    stop_signals = stop_signals + 1;
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t n = write(stop_event, &one, sizeof one);
-  }
-  errno = error;
-}
-
-void watch_signals(const Command* command) {
-  signalled = command;
-  stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  struct sigaction action {};
-  action.sa_sigaction = on_stop;
-  action.sa_flags = SA_SIGINFO;  // without SA_RESTART
-  struct sigaction hangup {};
-  sigaction(SIGHUP, nullptr, &hangup);
-  for (const int s : {SIGINT, SIGTERM, SIGHUP})
-    if (s != SIGHUP || hangup.sa_handler != SIG_IGN) sigaction(s, &action, nullptr);  // nohup means it
-  if (command) sigaction(SIGQUIT, &action, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-}
 
 int duration_timer(double seconds) {
   const int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
@@ -107,13 +70,13 @@ void raise_file_limit() {
   setrlimit(RLIMIT_NOFILE, &files);
 }
 
-void set_up(const Object& object, const Options& o, MapEntries& entries) {
+void set_up(Object& object, const Options& o, MapEntries& entries) {
   entries = {};
   *object.filter = o.filter;
   for (const Column* c : o.columns) object.filter->want |= c->wanted;
   if (o.filter.set & FILTER_CONTAINER) object.filter->want |= WANT_CONTAINER;
   if (object.filter->want & WANT_CONTAINER && have_cgroup_v1()) object.filter->want |= WANT_V1;
-  for (const auto& [option, value] : o.own) option->set(value, entries);
+  for (const Setting& set : o.own) set(object, entries);
   for (const ::listed& l : o.listed) entries.add(object.filter_lists, l);
   entries.size_maps();
   if (o.filter.cgroups > 0) size_map(object.filter_cgroups, o.filter.cgroups, "--cgroup");
@@ -130,33 +93,38 @@ void set_up(const Object& object, const Options& o, MapEntries& entries) {
 
 }  // namespace
 
-Session::Session(const Options& o, Command* command)
-    : options_(o), command_(command), output_(make_output(o)), hooks_(o.hook, o.btf) {
+Session::Session(const Tool& tool, const Options& o, Command* command)
+    : tool_(tool), options_(o), command_(command), output_(make_output(o)), hooks_(tool, o.hook, o.btf),
+      losses_([this](std::string_view what, std::uint64_t now, std::uint64_t total) {
+        output_->missing(out_, what, now, total);
+        flush();
+      }) {
   out_.reserve(kFlushBytes + kFlushBytes / 8);  // it would leave all its smaller sizes behind
   raise_file_limit();
   MapEntries entries;
   object_ = hooks_.take(
-      [&](const Object& object) { set_up(object, o, entries); },
-      [&](const Object& object) {
+      [&](Object& object) { set_up(object, o, entries); },
+      [&](Object& object) {
         entries.fill_maps();
         cgroup_watch_.reset();
         if (!o.cgroups.empty()) cgroup_watch_.emplace(bpf_map__fd(object.filter_cgroups), o.cgroups);
-        object_ = object;
-        learn_self();
+        learn_self(object);
         ring_buffer__free(ring_);
         ring_ = ring_buffer__new(bpf_map__fd(object.events), on_record, this, nullptr);
         if (!ring_) throw Error(fmt::format("cannot map the ring buffer: {}", std::strerror(errno)));
       });
-  stats_ = object_.stats();
+  stats_ = &object_->stats();
+  if (object_->filter->want & WANT_CONTAINER)
+    stages_.push_back(std::make_unique<ContainerStage>(o.filter.set & FILTER_CONTAINER ? &o.containers : nullptr, object_->unwanted()));
   watch_listed();
   if (cgroup_watch_) cgroup_watch_->tell_absent();
   for (const std::string& remark : o.remarks) say(remark);
   if (stats_->pid_level > 0)
     say("in a pid namespace: options take its process ids, columns show those of the initial one; nspid is what a process's own has");
-  if (o.verbose) say_raw(fmt::format("{}: hooks:\n{}", tool.name, hooks_.report()));
-  for (const Blind& b : tool.blind)
+  if (o.verbose) say_raw(fmt::format("{}: hooks:\n{}", tool_.name, hooks_.report()));
+  for (const Blind& b : tool_.blind)
     if (!hooks_.takes(b.missing) && (b.unless.empty() || !hooks_.takes(b.unless))) say(b.what);
-  if (bpf_program__autoload(object_.seed)) find_followed();
+  if (bpf_program__autoload(object_->seed)) find_followed();
   const ContainerFilter::Absent absent = o.containers.absent();
   for (const std::string& name : absent.names) {
     Buffer line;
@@ -167,7 +135,7 @@ Session::Session(const Options& o, Command* command)
     say(fmt::format("of {} containers that run the names are not known, only the ids: no runtime's state tells of them", absent.unnamed));
   std::uint64_t needed = 0;
   if (command) needed |= 1ull << CAP_KILL;  // to pass signals on to a command of another user
-  if (object_.filter->want & WANT_CONTAINER) needed |= 1ull << CAP_DAC_READ_SEARCH;  // users' own runtimes write where only they may read
+  if (object_->filter->want & WANT_CONTAINER) needed |= 1ull << CAP_DAC_READ_SEARCH;  // users' own runtimes write where only they may read
   if (cgroup_watch_) needed |= 1ull << CAP_BPF;  // to tell the programs of a new one; before Linux 5.19 every look at a map takes it
   drop_privileges(needed);
   malloc_trim(0);  // what libbpf needed for the kernel's BTF
@@ -181,17 +149,17 @@ Session::~Session() {
 }
 
 // Runs the program that finds out what user space cannot know.
-void Session::learn_self() {
+void Session::learn_self(Object& object) {
   std::int64_t ahead = 0, before = 0, after = 1'000'000;
   for (int i = 0; i < 10 && after - before > 100'000; i++) {  // it may be preempted meanwhile
     LIBBPF_OPTS(bpf_test_run_opts, run);
     before = boot_clock();
-    if (const int e = bpf_prog_test_run_opts(bpf_program__fd(object_.self), &run))
+    if (const int e = bpf_prog_test_run_opts(bpf_program__fd(object.self), &run))
       throw Error(fmt::format("cannot find out the tool's own process id: {}", std::strerror(-e)));
     after = boot_clock();
-    ahead = compare_clocks(before, static_cast<std::int64_t>(object_.stats()->clock), after);
+    ahead = compare_clocks(before, static_cast<std::int64_t>(object.stats().clock), after);
   }
-  object_.stats()->asked = static_cast<__u64>(options_.asked - ahead);
+  object.stats().asked = static_cast<__u64>(options_.asked - ahead);
 }
 
 // When the last of those has ended that are asked for, so does the tool. What nobody can watch, such as a single thread
@@ -211,7 +179,7 @@ void Session::watch_listed() {
 
 // Those of the trees that are there already.
 void Session::find_followed() {
-  bpf_link* link = bpf_program__attach_iter(object_.seed, nullptr);
+  bpf_link* link = bpf_program__attach_iter(object_->seed, nullptr);
   const int walk = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
   char nothing;
   if (walk < 0 || read(walk, &nothing, 1) < 0) throw Error(fmt::format("cannot walk the processes: {}", std::strerror(errno)));
@@ -223,58 +191,27 @@ void Session::find_followed() {
 int Session::on_record(void* self, void* data, std::size_t size) {
   Session& s = *static_cast<Session*>(self);
   if (s.done_ || size < sizeof(event_header)) return 0;
-  Record r{.bytes = {static_cast<std::byte*>(data), size}};
-  if (r.as<event_header>().kind == KIND_CGROUPS) return s.cgroups_.learn(r), 0;
-  if (size < tool.event_size) return 0;
-  if (s.object_.filter->want & WANT_CONTAINER) r.container = r.who() ? s.cgroups_.container(r.who()->cgroups) : &unknown_container();
-  if (s.options_.filter.set & FILTER_CONTAINER && !s.container_wanted(r)) return ++s.records_ % kBatch == 0 ? -EAGAIN : 0;
-  s.output_->event(s.out_, r);
-  if (++s.events_ == s.options_.count) s.done_ = true;
+  Record r{.bytes = {static_cast<std::byte*>(data), size}, .event = s.tool_.event};
+  const bool event = r.as<event_header>().kind == KIND_EVENT;
+  if (event && size < s.tool_.event_size) return 0;
+  bool wanted = event;
+  for (const auto& stage : s.stages_) {
+    if (!event) stage->learn(r);
+    else if (!(wanted = stage->wants(r))) break;
+  }
+  if (wanted) {
+    s.output_->event(s.out_, r);
+    s.done_ = ++s.events_ == s.options_.count;
+  }
   // An error is how to make libbpf pause; it has taken this record by then.
   return s.done_ || ++s.records_ % kBatch == 0 || s.out_.size() >= kFlushBytes ? -EAGAIN : 0;
-}
-
-// What comes before the programs know: it is neither shown nor lost.
-bool Session::container_wanted(Record r) {
-  using Verdict = ContainerFilter::Verdict;
-  if (r.container == &unknown_container()) {  // there was no room to tell of its cgroup
-    undecided_++;
-    return false;
-  }
-  const ev_cgroups& cgroups = r.who()->cgroups;
-  const Verdict verdict = options_.containers.of(r.container, cgroups_.claims(cgroups));
-  if (verdict == Verdict::unwanted) {
-    const __u64 key = cgroups_key(&cgroups);
-    unwanted_.resize(UNWANTED_SLOTS);
-    unwanted_[UNWANTED_SLOT(key)] = cgroups;
-    std::atomic_ref(object_.unwanted()[UNWANTED_SLOT(key)]).store(key, std::memory_order_relaxed);
-  }
-  return verdict == Verdict::wanted;
-}
-
-// What the programs were told is taken back where a container has another name by now, or a cgroup has become one.
-void Session::review_unwanted() {
-  constexpr std::size_t kSome = 512;  // at a time
-  const auto now = std::chrono::steady_clock::now();
-  if (unwanted_.empty() || now - reviewed_at_ < std::chrono::milliseconds(500)) return;
-  reviewed_at_ = now;
-  std::size_t left = kSome;
-  for (std::size_t i = 0; i < UNWANTED_SLOTS && left > 0; i++) {
-    ev_cgroups& cgroups = unwanted_[reviewed_++ % UNWANTED_SLOTS];
-    if (cgroups.unified == 0 && cgroups.v1 == 0) continue;
-    left--;
-    const Container* c = cgroups_.container(cgroups);
-    if (c != &unknown_container() && options_.containers.of(c, cgroups_.claims(cgroups)) == ContainerFilter::Verdict::unwanted) continue;
-    std::atomic_ref(object_.unwanted()[UNWANTED_SLOT(cgroups_key(&cgroups))]).store(0, std::memory_order_relaxed);
-    cgroups = {};
-  }
 }
 
 // Takes a batch out of the ring buffer. Returns whether there is more.
 bool Session::consume() {
   refresh_wall_clock();
   const bool more = ring_buffer__consume(ring_) == -EAGAIN;
-  review_unwanted();
+  for (const auto& stage : stages_) stage->between_batches();
   flush();
   report_losses(false);
   return more && !done_;
@@ -288,9 +225,9 @@ void Session::flush() {
     // What the command writes to the same pipe comes between lines, if they are no longer than PIPE_BUF.
     if (command_ && n > PIPE_BUF)
       if (const std::size_t end = text.substr(0, at + PIPE_BUF).rfind('\n'); end != text.npos && end >= at) n = end + 1 - at;
-    if (stop_signals > 0) {  // end soon, even if nobody reads: write only what does not block
+    if (stop_signals() > 0) {  // end soon, even if nobody reads: write only what does not block
       pollfd p{STDOUT_FILENO, POLLOUT, 0};
-      if (poll(&p, 1, stop_signals > 1 ? 0 : 2000) == 0)
+      if (poll(&p, 1, stop_signals() > 1 ? 0 : 2000) == 0)
         throw Error("stopped while nothing read the output; its last lines are not written");
       n = std::min<std::size_t>(n, PIPE_BUF);  // what a pipe that is ready takes at once
     }
@@ -310,57 +247,13 @@ void Session::flush() {
   out_.clear();
 }
 
-std::uint64_t Session::lost() const {
-  const auto read = [](const __u64& counter) { return std::atomic_ref(const_cast<__u64&>(counter)).load(std::memory_order_relaxed); };
-  return read(stats_->lost_full) + read(stats_->lost_busy) + read(stats_->lost_map) + undecided_;
-}
-
-// Times that the kernel did not run a program because it was already running on that CPU.
-std::uint64_t Session::skipped() const {
-  std::uint64_t sum = 0;
-  bpf_program* p = nullptr;
-  bpf_object__for_each_program(p, object_.bpf) {
-    bpf_prog_info info{};
-    __u32 size = sizeof info;
-    if (bpf_program__fd(p) >= 0 && bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size) == 0) sum += info.recursion_misses;
-  }
-  return sum;
-}
-
 // Of the trees that are followed. The programs wake the reader when there is none left.
 std::uint64_t Session::followed() const { return std::atomic_ref(stats_->followed).load(); }
 
-// Losses in the JSON stream at once; all on stderr once a second, and at the end.
 void Session::report_losses(bool end) {
-  const std::uint64_t now = lost();
-  if (now != lost_recorded_) {
-    output_->missing(out_, "lost", now - lost_recorded_, now);
-    lost_recorded_ = now;
-    flush();
-  }
-  const auto time = std::chrono::steady_clock::now();
-  const std::uint64_t unfollowed = std::atomic_ref(stats_->unfollowed).load(std::memory_order_relaxed);
-  if (end || time - looked_at_ >= std::chrono::seconds(1)) {
-    looked_at_ = time;
-    const auto tell = [this](const char* what, std::uint64_t sum, std::uint64_t& said, const char* text) {
-      if (sum == said) return;
-      output_->missing(out_, what, sum - said, sum);
-      flush();
-      say(fmt::format(fmt::runtime(text), sum - said, sum));
-      said = sum;
-    };
-    tell("skipped", skipped(), skipped_said_, "the kernel skipped {} runs of the programs ({} in all); some of them may have been events");
-    tell("replaced", std::atomic_ref(stats_->replaced).load(std::memory_order_relaxed), replaced_said_,
-        "other tracers came or went at the same functions {} times ({} in all); calls that were under way may be missing");
-  }
-  if ((now == lost_said_ && unfollowed == unfollowed_said_) || (!end && time - lost_said_at_ < std::chrono::seconds(1))) return;
-  if (now != lost_said_) say(fmt::format("lost {} events ({} in all); a larger --buffer may hold them", now - lost_said_, now));
-  if (unfollowed != unfollowed_said_)
-    say(fmt::format("{} processes ({} in all) are not followed, there are {} already: what they do is not shown",
-                     unfollowed - unfollowed_said_, unfollowed, followed()));
-  lost_said_ = now;
-  unfollowed_said_ = unfollowed;
-  lost_said_at_ = time;
+  std::uint64_t undecided = 0;
+  for (const auto& stage : stages_) undecided += stage->undecided();
+  losses_.report(*object_, undecided, end);
 }
 
 void Session::run() {
@@ -374,17 +267,17 @@ void Session::run() {
   // What has happened is drained; without this, a flood would never let it end.
   hooks_.detach();
   while (!done_ && consume())
-    if (stop_signals > 1) break;
+    if (stop_signals() > 1) break;
   report_losses(true);
-  if (lost_said_ > 0) say(fmt::format("{} events shown, {} lost", events_, lost_said_));
+  if (losses_.said() > 0) say(fmt::format("{} events shown, {} lost", events_, losses_.said()));
 }
 
 void Session::loop() {
-  const int epoll = epoll_create1(EPOLL_CLOEXEC), ring = bpf_map__fd(object_.events);
+  const int epoll = epoll_create1(EPOLL_CLOEXEC), ring = bpf_map__fd(object_->events);
   const int timer = options_.duration > 0 ? duration_timer(options_.duration) : -1, command = command_ ? command_->fd() : -1;
   // The ring buffer's wake-ups, not that there is something in it, which in a flood is always so.
   // EPOLLHUP or EPOLLERR of standard output: `| head` is gone, though nothing was written since.
-  for (const auto& [fd, events] : {std::pair{ring, EPOLLIN | EPOLLET}, {stop_event, EPOLLIN}, {timer, EPOLLIN},
+  for (const auto& [fd, events] : {std::pair{ring, EPOLLIN | EPOLLET}, {stop_event(), EPOLLIN}, {timer, EPOLLIN},
                                     {command, EPOLLIN}, {STDOUT_FILENO, 0u}}) {
     epoll_event e{.events = events, .data = {.fd = fd}};
     if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);  // a regular file cannot be watched, nor hang up
@@ -431,12 +324,12 @@ void Session::loop() {
     epoll_event e[5];
     const int n = epoll_wait(epoll, e, 5, more || done_ ? 0 : busy ? kLookMs : kSleepMs);
     waits.store(READER_AWAKE, std::memory_order_relaxed);
-    stop = stop_signals > 0;
+    stop = stop_signals() > 0;
     if (cgroup_watch_ && n == 0 && !more && !busy) cgroup_watch_->look();  // where nobody can be told of it
     for (int i = 0; i < n; i++) {
       if (cgroup_watch_ && e[i].data.fd == cgroup_watch_->fd()) cgroup_watch_->look();
       if (e[i].data.fd == STDOUT_FILENO) done_ = true;
-      stop |= e[i].data.fd == stop_event || e[i].data.fd == timer;
+      stop |= e[i].data.fd == stop_event() || e[i].data.fd == timer;
       if (grace >= 0 && e[i].data.fd == grace) {
         say(fmt::format("what --{} asked for has ended", listed_[LIST_PID].empty() && options_.filter.lists[LIST_PID].count > 0 ? "pid" : "tid"));
         stop = true;

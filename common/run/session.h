@@ -3,16 +3,17 @@
 #pragma once
 
 #include "run/command.h"
-#include "who/context.h"
 #include "who/cgroup_watch.h"
 #include "load/hooks.h"
+#include "run/losses.h"
 #include "run/options.h"
+#include "stage.h"
 #include "print/output.h"
 
 #include <array>
-#include <chrono>
-#include <optional>
 #include <memory>
+#include <optional>
+#include <vector>
 
 struct ring_buffer;
 
@@ -20,7 +21,8 @@ namespace needle {
 
 class Session {
  public:
-  explicit Session(const Options&, Command* = nullptr);  // loads and attaches: throws Error
+  // Loads and attaches: throws Error. All are borrowed.
+  Session(const Tool&, const Options&, Command* = nullptr);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -32,32 +34,27 @@ class Session {
  private:
   static int on_record(void* self, void* data, std::size_t size);
   bool consume();
-  bool container_wanted(Record);
-  void review_unwanted();
   void loop();
   void find_followed();
-  void learn_self();
+  void learn_self(Object&);
   void watch_listed();
   std::uint64_t followed() const;
   void flush();
   void report_losses(bool end);
-  std::uint64_t lost() const;
-  std::uint64_t skipped() const;
 
+  const Tool& tool_;
   const Options& options_;
   Command* command_;
   std::unique_ptr<Output> output_;
   Hooks hooks_;
-  Object object_{};
+  std::unique_ptr<Object> object_;  // loaded
   ::event_stats* stats_ = nullptr;
   ring_buffer* ring_ = nullptr;
-  Cgroups cgroups_;
+  std::vector<std::unique_ptr<Stage>> stages_;
   std::optional<CgroupWatch> cgroup_watch_;  // of --cgroup
-  std::vector<ev_cgroups> unwanted_;  // in the slots of the programs
-  std::size_t reviewed_ = 0;
   Buffer out_;
-  std::uint64_t events_ = 0, records_ = 0, lost_recorded_ = 0, lost_said_ = 0, unfollowed_said_ = 0, skipped_said_ = 0, replaced_said_ = 0, undecided_ = 0;
-  std::chrono::steady_clock::time_point lost_said_at_{}, looked_at_{}, reviewed_at_{};
+  Losses losses_;
+  std::uint64_t events_ = 0, records_ = 0;  // shown; received
   std::array<std::vector<int>, LISTS> listed_;  // pidfds of those of LIST_PID and LIST_TID that have not ended
   bool done_ = false;
 };

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 using namespace needle;
-using Bpf = Skeleton<hooks_bpf>;
 
 namespace {
 
@@ -22,23 +21,6 @@ constexpr Column columns[] = {column<&no_event::h, &event_header::pid>("pid", ""
 
 void (*the_deed)();
 
-// What -v would say after the choice, with `deed` as the trial. Throws.
-std::string choose(void (*deed)(), const std::string& only = "") {
-  libbpf_set_print(nullptr);
-  the_deed = deed;
-  Hooks hooks(only);
-  const auto nothing = [](const Object&) {};
-  try {
-    hooks.take(nothing, nothing);
-  } catch (const Error& e) {
-    tool.close();
-    throw;
-  }
-  hooks.detach();
-  tool.close();
-  return hooks.report();
-}
-
 void ask_for_lease() {
   const int fd = memfd_create("lease", MFD_CLOEXEC);
   fcntl(fd, F_SETLEASE, F_RDLCK);  // refused, since it is open for writing
@@ -48,10 +30,21 @@ void other() { static_cast<void>(getppid()); }
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
-}  // namespace
-
 constexpr Trial trials[] = {{"deed", [] { the_deed(); }}, {"deed__tp_opt_tried", [] { the_deed(); }}};
-constexpr Tool needle::tool = make_tool<hooks_bpf, no_event>("hooks", "", "", columns, {}, trials);
+constexpr Tool hooks_tool = make_tool<hooks_bpf, no_event>("hooks", "nothing", "", "", columns, {}, trials);
+
+// What -v would say after the choice, with `deed` as the trial. Throws.
+std::string choose(void (*deed)(), const std::string& only = "") {
+  libbpf_set_print(nullptr);
+  the_deed = deed;
+  Hooks hooks(hooks_tool, only);
+  const auto nothing = [](Object&) {};
+  const auto object = hooks.take(nothing, nothing);
+  hooks.detach();
+  return hooks.report();
+}
+
+}  // namespace
 
 TEST_CASE("a hook that the tool's own deed does not wake gives way to the next") {
   const std::string woken = choose(ask_for_lease);

@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "run/options.h"
+#include "tools.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 #include <vector>
 
 using namespace needle;
+
+static constexpr const Tool& tool = NEEDLE_TOOL;
 
 // The tool's examples, and each option of --help with a value.
 std::vector<std::string> seeds() {
@@ -43,7 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   argv.push_back(nullptr);
   try {
     Options options;
-    parse_options(static_cast<int>(argv.size()) - 1, argv.data(), options);
+    parse_options(tool, static_cast<int>(argv.size()) - 1, argv.data(), options);
   } catch (const BadUsage& e) {
     expect(*e.what() != 0, "refused without a word");
   }

@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "print/output.h"
-#include "tool.h"
+#include "tools.h"
 
 #include <nlohmann/json.hpp>
 
@@ -13,6 +13,8 @@
 using namespace needle;
 
 namespace {
+
+constexpr const Tool& tool = NEEDLE_TOOL;
 
 std::string print(Output& output, Record r) {
   Buffer out;

@@ -3,7 +3,9 @@
 #include "harness.h"
 #include "load/hooks.h"
 #include "print/output.h"
-#include "tool.h"
+#include "tools.h"
+
+#include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
@@ -18,6 +20,7 @@ using harness::Json;
 
 namespace {
 
+constexpr const Tool& tool = NEEDLE_TOOL;
 const std::string name(tool.name);
 
 Columns all_columns() {
@@ -158,11 +161,11 @@ TEST_CASE("help: what the tool is, its own options, every column, examples that 
 }
 
 TEST_CASE("programs have names that the choice of hooks understands, and every trial has its programs") {
-  const Object object = tool.open(nullptr);
-  REQUIRE(object.bpf);
+  const auto object = tool.open(nullptr);
+  REQUIRE(object);
   std::set<std::string> tried;
   bpf_program* p = nullptr;
-  bpf_object__for_each_program(p, object.bpf) {
+  bpf_object__for_each_program(p, object->bpf) {
     INFO(bpf_program__name(p));
     HookName hook;
     CHECK_NOTHROW(hook = parse_hook_name(bpf_program__name(p)));
@@ -172,11 +175,40 @@ TEST_CASE("programs have names that the choice of hooks understands, and every t
     // Hooks are chosen: none is loaded unless it was.
     CHECK_FALSE((hook.is_hook() && bpf_program__autoload(p)));
   }
-  tool.close();
   for (const Trial& trial : tool.trials) {
     INFO(trial.what);
     CHECK(tried.contains(std::string(trial.what)));
   }
+}
+
+TEST_CASE("what shared headers forget of a process they forget behind all of the tool's own programs") {
+  const auto object = tool.open(nullptr);
+  REQUIRE(object);
+  std::size_t programs = 0, forgetting = 0;
+  for (const bpf_program* p : in_attach_order(object->bpf)) {
+    const std::string program = bpf_program__name(p);
+    INFO(program);
+    programs++;
+    const bool forgets = program.starts_with("follow__tp_exit") || program.starts_with("lineage__tp_exit");
+    forgetting += forgets;
+    CHECK((forgets || forgetting == 0));
+  }
+  CHECK(forgetting >= 2);
+  std::size_t all = 0;
+  bpf_program* p = nullptr;
+  bpf_object__for_each_program(p, object->bpf) all++;
+  CHECK(programs == all);
+}
+
+TEST_CASE("a line says which event it is, and on which host") {
+  const std::vector<std::byte> bytes(tool.event_size);
+  Buffer out;
+  make_json(all_columns())->event(out, {.bytes = bytes, .event = tool.event});
+  const Json j = Json::parse(out);
+  char host[256] = {};
+  REQUIRE(gethostname(host, sizeof host - 1) == 0);
+  CHECK(j["event"] == std::string(tool.event));
+  CHECK(j["host"] == std::string(host));
 }
 
 TEST_CASE("a program name that is not of the grammar is refused with its reason") {

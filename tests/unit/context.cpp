@@ -37,7 +37,7 @@ struct Made {
     }
     return add(all, mark);
   }
-  Record record(const Container* container = nullptr) const { return {std::as_bytes(std::span(bytes)), container}; }
+  Record record(const Container* container = nullptr) const { return {.bytes = std::as_bytes(std::span(bytes)), .container = container}; }
 };
 
 const Column& column_named(std::string_view name) {

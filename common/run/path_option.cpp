@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "run/path_prefixes.h"
+#include "run/path_option.h"
 
-#include "print/format.h"
-#include "run/message.h"
+#include "error.h"
+#include "print/text.h"
 
 #include <fmt/format.h>
 
@@ -13,7 +13,8 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <map>
+#include <iterator>
+#include <utility>
 
 namespace needle {
 namespace {
@@ -67,47 +68,47 @@ void add_links(const std::string& real, std::vector<std::string>& names) {
   }
 }
 
-PathPrefixes find(std::string_view given) {
-  PathPrefixes p;
+prefix prefix_of(std::string_view path) {
+  prefix key{};
+  key.bits = static_cast<__u32>(path.size() * 8);
+  path.copy(key.bytes, path.size());
+  return key;
+}
+
+std::vector<prefix> prefixes_of(const std::vector<std::string>& paths) {
+  std::vector<prefix> all;
+  std::ranges::transform(paths, std::back_inserter(all), prefix_of);
+  return all;
+}
+
+}  // namespace
+
+PathPrefixes path_prefixes(std::string_view given, std::vector<std::string>& remarks) {
+  if (given.empty() || given.size() > PREFIX_BYTES)
+    throw BadUsage(fmt::format("--path: a prefix of {} bytes; give 1 to {}", given.size(), PREFIX_BYTES));
+  std::vector<std::string> paths, names;
   std::string path(given);
   if (!path.starts_with('/') && path.find(':') >= path.find('/')) {  // "memfd:name" is in no directory
     std::error_code error;
     const fs::path here = fs::current_path(error);
     path = here.string() + '/' + path;
-    say(fmt::format("--path {}: taken for {}", shown(given), shown(folded(path))));
+    remarks.push_back(fmt::format("--path {}: taken for {}", shown(given), shown(folded(path))));
   }
   path = folded(path);
-  add(p.paths, path);
-  if (!path.starts_with('/')) return p;
+  add(paths, path);
+  if (!path.starts_with('/')) return {prefixes_of(paths), {}};
   struct stat st{};
   if (path.find_first_of("*?[") != path.npos && lstat(path.c_str(), &st) != 0)
-    say(fmt::format("--path {}: a prefix, no pattern: * and the like stand for themselves", shown(given)));
+    remarks.push_back(fmt::format("--path {}: a prefix, no pattern: * and the like stand for themselves", shown(given)));
   const std::size_t name = path.rfind('/') + 1;
   std::string directory = resolved(path.substr(0, name));
   for (const std::string& real : {directory.empty() ? directory : directory + path.substr(name), resolved(path)}) {
-    const std::size_t before = p.paths.size();
-    add(p.paths, real);
-    if (p.paths.size() > before) say(fmt::format("--path {}: a symbolic link leads to {}, which is shown too", shown(given), shown(real)));
+    const std::size_t before = paths.size();
+    add(paths, real);
+    if (paths.size() > before) remarks.push_back(fmt::format("--path {}: a symbolic link leads to {}, which is shown too", shown(given), shown(real)));
   }
-  for (const std::string& real : p.paths) add_links(real, p.names);
-  return p;
-}
-
-}  // namespace
-
-const PathPrefixes& path_prefixes(std::string_view given) {
-  static std::map<std::string, PathPrefixes, std::less<>> known;
-  const auto found = known.find(given);
-  return found != known.end() ? found->second : known.emplace(given, find(given)).first->second;
-}
-
-prefix prefix_of(std::string_view path) {
-  if (path.empty() || path.size() > PREFIX_BYTES)
-    throw BadUsage(fmt::format("--path: a prefix of {} bytes; give 1 to {}", path.size(), PREFIX_BYTES));
-  prefix key{};
-  key.bits = static_cast<__u32>(path.size() * 8);
-  path.copy(key.bytes, path.size());
-  return key;
+  for (const std::string& real : paths) add_links(real, names);
+  return {prefixes_of(paths), prefixes_of(names)};
 }
 
 void keep_common(const prefix& prefix, bool first, __u64& bytes, __u64& mask) {

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+struct bpf_map;  // libbpf's
+
+namespace needle {
+
+// Entries for a map of the BPF object, to be put there after it is loaded.
+class MapEntries {
+ public:
+  // `key` is as long as the map's keys; the value is one byte, 1.
+  void add(bpf_map* map, std::span<const std::byte> key);
+  template <class K> void add(bpf_map* map, const K& key) { add(map, std::as_bytes(std::span(&key, 1))); }
+  void size_maps() const;  // before load: throws Error
+  void fill_maps() const;  // after load: throws Error
+
+ private:
+  struct Entry {
+    bpf_map* map;
+    std::vector<std::byte> key;
+  };
+  std::vector<Entry> entries_;
+};
+
+}  // namespace needle

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What could not be shown: counted by the programs, told as it happens and in a total at the end.
+#pragma once
+
+#include "tool.h"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <utility>
+
+namespace needle {
+
+class Losses {
+ public:
+  // Puts a record into the stream, where there is one for programs: see Output::missing().
+  using Record = std::function<void(std::string_view what, std::uint64_t now, std::uint64_t total)>;
+
+  explicit Losses(Record record) : record_(std::move(record)) {}
+
+  // Losses in the stream at once; all on stderr once a second, and at the `end`. `undecided`: events that were left out
+  // because nobody could say whether they are asked for.
+  void report(Object&, std::uint64_t undecided, bool end);
+  std::uint64_t said() const { return lost_.said; }
+
+ private:
+  struct Told {
+    std::uint64_t recorded = 0, said = 0;
+  };
+
+  Record record_;
+  Told lost_, full_, skipped_, replaced_, unfollowed_;
+  std::chrono::steady_clock::time_point said_at_{}, looked_at_{};
+};
+
+}  // namespace needle
