@@ -6,9 +6,7 @@
 #include "run/privileges.h"
 #include "run/signals.h"
 #include "who/container_stage.h"
-#include "who/context.h"
 
-#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
@@ -34,7 +32,6 @@ constexpr int kLookMs = 10;
 // A safety net for a wake-up that a preempted program has not sent yet.
 constexpr int kSleepMs = 500;
 constexpr std::size_t kFlushBytes = 1u << 20;  // the page cache takes large writes in large folios
-constexpr __u32 kProcesses = 65536;     // that are followed, or have a lineage, at a time
 constexpr std::uint64_t kBatch = 16384;  // records, after which signals and losses get their turn
 
 int duration_timer(double seconds) {
@@ -58,10 +55,6 @@ std::unique_ptr<Output> make_output(const Options& o) {
   return o.json ? make_json(o.columns) : make_table(o.columns, wants_colour(o.colour));
 }
 
-void size_map(bpf_map* map, __u32 entries, const char* what) {
-  if (const int e = bpf_map__set_max_entries(map, entries)) throw Error(fmt::format("{}: {}", what, std::strerror(-e)));
-}
-
 // The command, which has been made by now, keeps the limit that it was given.
 void raise_file_limit() {
   rlimit files{};
@@ -70,61 +63,26 @@ void raise_file_limit() {
   setrlimit(RLIMIT_NOFILE, &files);
 }
 
-void set_up(Object& object, const Options& o, MapEntries& entries) {
-  entries = {};
-  *object.filter = o.filter;
-  for (const Column* c : o.columns) object.filter->want |= c->wanted;
-  if (o.filter.set & FILTER_CONTAINER) object.filter->want |= WANT_CONTAINER;
-  if (object.filter->want & WANT_CONTAINER && have_cgroup_v1()) object.filter->want |= WANT_V1;
-  for (const Setting& set : o.own) set(object, entries);
-  for (const ::listed& l : o.listed) entries.add(object.filter_lists, l);
-  entries.size_maps();
-  if (o.filter.cgroups > 0) size_map(object.filter_cgroups, o.filter.cgroups, "--cgroup");
-  if (o.filter.set & FILTER_TREE) {
-    size_map(object.followed, kProcesses, "--tree");
-    bpf_program__set_autoload(object.seed, !*object.untyped);
-  }
-  if (object.filter->want & WANT_LINEAGE) size_map(object.lineages, kProcesses, "cannot size the memory of lineages");
-  size_map(object.events, o.buffer, "--buffer");
-  const int cpus = libbpf_num_possible_cpus();
-  size_map(object.scratch, bpf_map__max_entries(object.scratch) * static_cast<__u32>(cpus), "cannot size the scratch memory");
-  bpf_program__set_autoload(object.self, true);
-}
-
 }  // namespace
 
 Session::Session(const Tool& tool, const Options& o, Command* command)
-    : tool_(tool), options_(o), command_(command), output_(make_output(o)), hooks_(tool, o.hook, o.btf),
+    : tool_(tool), options_(o), command_(command), output_(make_output(o)),
       losses_([this](std::string_view what, std::uint64_t now, std::uint64_t total) {
         output_->missing(out_, what, now, total);
         flush();
       }) {
   out_.reserve(kFlushBytes + kFlushBytes / 8);  // it would leave all its smaller sizes behind
   raise_file_limit();
-  MapEntries entries;
-  object_ = hooks_.take(
-      [&](Object& object) { set_up(object, o, entries); },
-      [&](Object& object) {
-        entries.fill_maps();
-        cgroup_watch_.reset();
-        if (!o.cgroups.empty()) cgroup_watch_.emplace(bpf_map__fd(object.filter_cgroups), o.cgroups);
-        learn_self(object);
-        ring_buffer__free(ring_);
-        ring_ = ring_buffer__new(bpf_map__fd(object.events), on_record, this, nullptr);
-        if (!ring_) throw Error(fmt::format("cannot map the ring buffer: {}", std::strerror(errno)));
-      });
-  stats_ = &object_->stats();
-  if (object_->filter->want & WANT_CONTAINER)
-    stages_.push_back(std::make_unique<ContainerStage>(o.filter.set & FILTER_CONTAINER ? &o.containers : nullptr, object_->unwanted()));
+  tracer_.emplace(tool, o, [this](void* data, std::size_t size) { return receive(data, size); });
+  const bool containers = (tracer_->wanted() & WANT_CONTAINER) != 0;
+  if (containers)
+    stages_.push_back(std::make_unique<ContainerStage>(o.filter.set & FILTER_CONTAINER ? &o.containers : nullptr, tracer_->object().unwanted()));
   watch_listed();
-  if (cgroup_watch_) cgroup_watch_->tell_absent();
+  if (tracer_->cgroup_watch()) tracer_->cgroup_watch()->tell_absent();
   for (const std::string& remark : o.remarks) say(remark);
-  if (stats_->pid_level > 0)
+  if (tracer_->stats().pid_level > 0)
     say("in a pid namespace: options take its process ids, columns show those of the initial one; nspid is what a process's own has");
-  if (o.verbose) say_raw(fmt::format("{}: hooks:\n{}", tool_.name, hooks_.report()));
-  for (const Blind& b : tool_.blind)
-    if (!hooks_.takes(b.missing) && (b.unless.empty() || !hooks_.takes(b.unless))) say(b.what);
-  if (bpf_program__autoload(object_->seed)) find_followed();
+  tracer_->tell_hooks(o.verbose);
   const ContainerFilter::Absent absent = o.containers.absent();
   for (const std::string& name : absent.names) {
     Buffer line;
@@ -135,31 +93,16 @@ Session::Session(const Tool& tool, const Options& o, Command* command)
     say(fmt::format("of {} containers that run the names are not known, only the ids: no runtime's state tells of them", absent.unnamed));
   std::uint64_t needed = 0;
   if (command) needed |= 1ull << CAP_KILL;  // to pass signals on to a command of another user
-  if (object_->filter->want & WANT_CONTAINER) needed |= 1ull << CAP_DAC_READ_SEARCH;  // users' own runtimes write where only they may read
-  if (cgroup_watch_) needed |= 1ull << CAP_BPF;  // to tell the programs of a new one; before Linux 5.19 every look at a map takes it
+  if (containers) needed |= 1ull << CAP_DAC_READ_SEARCH;  // users' own runtimes write where only they may read
+  if (tracer_->cgroup_watch()) needed |= 1ull << CAP_BPF;  // to tell the programs of a new one; before Linux 5.19 every look at a map takes it
   drop_privileges(needed);
   malloc_trim(0);  // what libbpf needed for the kernel's BTF
 }
 
 Session::~Session() {
-  ring_buffer__free(ring_);
   for (const std::vector<int>& fds : listed_)
     for (const int fd : fds)
       if (fd >= 0) close(fd);
-}
-
-// Runs the program that finds out what user space cannot know.
-void Session::learn_self(Object& object) {
-  std::int64_t ahead = 0, before = 0, after = 1'000'000;
-  for (int i = 0; i < 10 && after - before > 100'000; i++) {  // it may be preempted meanwhile
-    LIBBPF_OPTS(bpf_test_run_opts, run);
-    before = boot_clock();
-    if (const int e = bpf_prog_test_run_opts(bpf_program__fd(object.self), &run))
-      throw Error(fmt::format("cannot find out the tool's own process id: {}", std::strerror(-e)));
-    after = boot_clock();
-    ahead = compare_clocks(before, static_cast<std::int64_t>(object.stats().clock), after);
-  }
-  object.stats().asked = static_cast<__u64>(options_.asked - ahead);
 }
 
 // When the last of those has ended that are asked for, so does the tool. What nobody can watch, such as a single thread
@@ -177,40 +120,27 @@ void Session::watch_listed() {
     }
 }
 
-// Those of the trees that are there already.
-void Session::find_followed() {
-  bpf_link* link = bpf_program__attach_iter(object_->seed, nullptr);
-  const int walk = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
-  char nothing;
-  if (walk < 0 || read(walk, &nothing, 1) < 0) throw Error(fmt::format("cannot walk the processes: {}", std::strerror(errno)));
-  close(walk);
-  bpf_link__destroy(link);
-  std::atomic_ref(stats_->seeded).store(1);
-}
-
-int Session::on_record(void* self, void* data, std::size_t size) {
-  Session& s = *static_cast<Session*>(self);
-  if (s.done_ || size < sizeof(event_header)) return 0;
-  Record r{.bytes = {static_cast<std::byte*>(data), size}, .event = s.tool_.event};
+int Session::receive(void* data, std::size_t size) {
+  if (done_ || size < sizeof(event_header)) return 0;
+  Record r{.bytes = {static_cast<std::byte*>(data), size}, .event = tool_.event};
   const bool event = r.as<event_header>().kind == KIND_EVENT;
-  if (event && size < s.tool_.event_size) return 0;
+  if (event && size < tool_.event_size) return 0;
   bool wanted = event;
-  for (const auto& stage : s.stages_) {
+  for (const auto& stage : stages_) {
     if (!event) stage->learn(r);
     else if (!(wanted = stage->wants(r))) break;
   }
   if (wanted) {
-    s.output_->event(s.out_, r);
-    s.done_ = ++s.events_ == s.options_.count;
+    output_->event(out_, r);
+    done_ = ++events_ == options_.count;
   }
-  // An error is how to make libbpf pause; it has taken this record by then.
-  return s.done_ || ++s.records_ % kBatch == 0 || s.out_.size() >= kFlushBytes ? -EAGAIN : 0;
+  return done_ || ++records_ % kBatch == 0 || out_.size() >= kFlushBytes ? -EAGAIN : 0;
 }
 
 // Takes a batch out of the ring buffer. Returns whether there is more.
 bool Session::consume() {
   refresh_wall_clock();
-  const bool more = ring_buffer__consume(ring_) == -EAGAIN;
+  const bool more = !tracer_->consume();
   for (const auto& stage : stages_) stage->between_batches();
   flush();
   report_losses(false);
@@ -248,12 +178,12 @@ void Session::flush() {
 }
 
 // Of the trees that are followed. The programs wake the reader when there is none left.
-std::uint64_t Session::followed() const { return std::atomic_ref(stats_->followed).load(); }
+std::uint64_t Session::followed() const { return std::atomic_ref(tracer_->stats().followed).load(); }
 
 void Session::report_losses(bool end) {
   std::uint64_t undecided = 0;
   for (const auto& stage : stages_) undecided += stage->undecided();
-  losses_.report(*object_, undecided, end);
+  losses_.report(tracer_->object(), undecided, end);
 }
 
 void Session::run() {
@@ -265,7 +195,7 @@ void Session::run() {
   if (command_) command_->go();
   loop();
   // What has happened is drained; without this, a flood would never let it end.
-  hooks_.detach();
+  tracer_->detach();
   while (!done_ && consume())
     if (stop_signals() > 1) break;
   report_losses(true);
@@ -273,7 +203,7 @@ void Session::run() {
 }
 
 void Session::loop() {
-  const int epoll = epoll_create1(EPOLL_CLOEXEC), ring = bpf_map__fd(object_->events);
+  const int epoll = epoll_create1(EPOLL_CLOEXEC), ring = tracer_->ring_fd();
   const int timer = options_.duration > 0 ? duration_timer(options_.duration) : -1, command = command_ ? command_->fd() : -1;
   // The ring buffer's wake-ups, not that there is something in it, which in a flood is always so.
   // EPOLLHUP or EPOLLERR of standard output: `| head` is gone, though nothing was written since.
@@ -282,17 +212,18 @@ void Session::loop() {
     epoll_event e{.events = events, .data = {.fd = fd}};
     if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);  // a regular file cannot be watched, nor hang up
   }
-  const bool follows = (options_.filter.set & FILTER_TREE) != 0, seeded = stats_->seeded != 0;
-  std::atomic_ref<__u32> waits(stats_->reader_waits);
+  const bool follows = (options_.filter.set & FILTER_TREE) != 0, seeded = tracer_->stats().seeded != 0;
+  std::atomic_ref<__u32> waits(tracer_->stats().reader_waits);
   for (const std::vector<int>& fds : listed_)
     for (const int fd : fds) {
       epoll_event e{.events = EPOLLIN, .data = {.fd = fd}};
       if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
     }
-  if (cgroup_watch_) {
-    epoll_event e{.events = EPOLLIN, .data = {.fd = cgroup_watch_->fd()}};
-    if (cgroup_watch_->fd() >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, cgroup_watch_->fd(), &e);
-    cgroup_watch_->look();  // they may have changed since
+  CgroupWatch* const cgroups = tracer_->cgroup_watch();
+  if (cgroups) {
+    epoll_event e{.events = EPOLLIN, .data = {.fd = cgroups->fd()}};
+    if (cgroups->fd() >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, cgroups->fd(), &e);
+    cgroups->look();  // they may have changed since
   }
   int grace = -1;  // what the kernel does for a process may end after it
   const auto none_left = [&] {
@@ -325,9 +256,9 @@ void Session::loop() {
     const int n = epoll_wait(epoll, e, 5, more || done_ ? 0 : busy ? kLookMs : kSleepMs);
     waits.store(READER_AWAKE, std::memory_order_relaxed);
     stop = stop_signals() > 0;
-    if (cgroup_watch_ && n == 0 && !more && !busy) cgroup_watch_->look();  // where nobody can be told of it
+    if (cgroups && n == 0 && !more && !busy) cgroups->look();  // where nobody can be told of it
     for (int i = 0; i < n; i++) {
-      if (cgroup_watch_ && e[i].data.fd == cgroup_watch_->fd()) cgroup_watch_->look();
+      if (cgroups && e[i].data.fd == cgroups->fd()) cgroups->look();
       if (e[i].data.fd == STDOUT_FILENO) done_ = true;
       stop |= e[i].data.fd == stop_event() || e[i].data.fd == timer;
       if (grace >= 0 && e[i].data.fd == grace) {

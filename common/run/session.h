@@ -3,10 +3,9 @@
 #pragma once
 
 #include "run/command.h"
-#include "who/cgroup_watch.h"
-#include "load/hooks.h"
 #include "run/losses.h"
 #include "run/options.h"
+#include "run/tracer.h"
 #include "stage.h"
 #include "print/output.h"
 
@@ -14,8 +13,6 @@
 #include <memory>
 #include <optional>
 #include <vector>
-
-struct ring_buffer;
 
 namespace needle {
 
@@ -32,11 +29,9 @@ class Session {
   void run();
 
  private:
-  static int on_record(void* self, void* data, std::size_t size);
+  int receive(void* data, std::size_t size);
   bool consume();
   void loop();
-  void find_followed();
-  void learn_self(Object&);
   void watch_listed();
   std::uint64_t followed() const;
   void flush();
@@ -46,12 +41,8 @@ class Session {
   const Options& options_;
   Command* command_;
   std::unique_ptr<Output> output_;
-  Hooks hooks_;
-  std::unique_ptr<Object> object_;  // loaded
-  ::event_stats* stats_ = nullptr;
-  ring_buffer* ring_ = nullptr;
+  std::optional<Tracer> tracer_;  // made by the constructor, once the rest is there
   std::vector<std::unique_ptr<Stage>> stages_;
-  std::optional<CgroupWatch> cgroup_watch_;  // of --cgroup
   Buffer out_;
   Losses losses_;
   std::uint64_t events_ = 0, records_ = 0;  // shown; received

@@ -3,12 +3,19 @@
 #include "event.h"
 #include "harness.h"
 #include "load/hooks.h"
+#include "run/tracer.h"
+#include "tools.h"
 
 #include "hooks.skel.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <map>
+#include <memory>
 
 using namespace needle;
 
@@ -86,4 +93,37 @@ TEST_CASE("of alternatives the first is taken that loads, and an optional unit h
   CHECK_FALSE(has(report, "choice__tp_opt_pair_alt_4"));
   CHECK(has(report, "choice__tp_alt_2_works: taken"));
   CHECK(has(report, "choice__tp_alt_1_refused: the kernel refuses to load it"));
+}
+
+TEST_CASE("all tools at work in one process, each with a ring of its own") {
+  std::map<std::string_view, int> events;
+  std::vector<std::unique_ptr<Options>> options;
+  std::vector<std::unique_ptr<Tracer>> tracers;
+  pid_t actor = 0;
+  for (const Tool* tool : kTools) {
+    options.push_back(std::make_unique<Options>());
+    options.back()->buffer = 1u << 20;
+    tracers.push_back(std::make_unique<Tracer>(*tool, *options.back(), [&events, &actor, tool](void* data, std::size_t size) {
+      const Record r{.bytes = {static_cast<std::byte*>(data), size}};
+      const auto& h = r.as<event_header>();
+      if (h.kind == KIND_EVENT && static_cast<pid_t>(h.pid) == actor) events[tool->name]++;
+      return 0;
+    }));
+  }
+  // Another process: tools do not report their own.
+  actor = fork();
+  if (actor == 0) {
+    for (const Tool* tool : kTools)
+      for (const Trial& trial : tool->trials) trial.deed();
+    _exit(0);
+  }
+  REQUIRE(waitpid(actor, nullptr, 0) == actor);
+  for (const auto& tracer : tracers) {
+    tracer->detach();
+    while (!tracer->consume()) {}
+  }
+  for (const Tool* tool : kTools) {
+    INFO(tool->name);
+    CHECK(events[tool->name] > 0);
+  }
 }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "run/tracer.h"
+
+#include "print/clock.h"
+#include "run/message.h"
+#include "who/context.h"
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace needle {
+namespace {
+
+constexpr __u32 kProcesses = 65536;  // that are followed, or have a lineage, at a time
+
+void size_map(bpf_map* map, __u32 entries, const char* what) {
+  if (const int e = bpf_map__set_max_entries(map, entries)) throw Error(fmt::format("{}: {}", what, std::strerror(-e)));
+}
+
+}  // namespace
+
+Tracer::Tracer(const Tool& tool, const Options& options, Receive receive)
+    : tool_(tool), options_(options), receive_(std::move(receive)), hooks_(tool, options.hook, options.btf) {
+  MapEntries entries;
+  object_ = hooks_.take([&](Object& object) { set_up(object, entries); },
+                        [&](Object& object) {
+                          entries.fill_maps();
+                          loaded(object);
+                        });
+  if (bpf_program__autoload(object_->seed)) find_followed();
+}
+
+Tracer::~Tracer() { ring_buffer__free(ring_); }
+
+void Tracer::set_up(Object& object, MapEntries& entries) const {
+  const Options& o = options_;
+  entries = {};
+  *object.filter = o.filter;
+  for (const Column* c : o.columns) object.filter->want |= c->wanted;
+  if (o.filter.set & FILTER_CONTAINER) object.filter->want |= WANT_CONTAINER;
+  if (object.filter->want & WANT_CONTAINER && have_cgroup_v1()) object.filter->want |= WANT_V1;
+  for (const Setting& set : o.own) set(object, entries);
+  for (const ::listed& l : o.listed) entries.add(object.filter_lists, l);
+  entries.size_maps();
+  if (o.filter.cgroups > 0) size_map(object.filter_cgroups, o.filter.cgroups, "--cgroup");
+  if (o.filter.set & FILTER_TREE) {
+    size_map(object.followed, kProcesses, "--tree");
+    bpf_program__set_autoload(object.seed, !*object.untyped);
+  }
+  if (object.filter->want & WANT_LINEAGE) size_map(object.lineages, kProcesses, "cannot size the memory of lineages");
+  size_map(object.events, o.buffer, "--buffer");
+  const int cpus = libbpf_num_possible_cpus();
+  size_map(object.scratch, bpf_map__max_entries(object.scratch) * static_cast<__u32>(cpus), "cannot size the scratch memory");
+  bpf_program__set_autoload(object.self, true);
+}
+
+// Before it is attached.
+void Tracer::loaded(Object& object) {
+  cgroup_watch_.reset();
+  if (!options_.cgroups.empty()) cgroup_watch_.emplace(bpf_map__fd(object.filter_cgroups), options_.cgroups);
+  learn_self(object);
+  ring_buffer__free(ring_);
+  const auto receive = [](void* self, void* data, std::size_t size) { return static_cast<Tracer*>(self)->receive_(data, size); };
+  ring_ = ring_buffer__new(bpf_map__fd(object.events), receive, this, nullptr);
+  if (!ring_) throw Error(fmt::format("cannot map the ring buffer: {}", std::strerror(errno)));
+}
+
+// Runs the program that finds out what user space cannot know.
+void Tracer::learn_self(Object& object) const {
+  std::int64_t ahead = 0, before = 0, after = 1'000'000;
+  for (int i = 0; i < 10 && after - before > 100'000; i++) {  // it may be preempted meanwhile
+    LIBBPF_OPTS(bpf_test_run_opts, run);
+    before = boot_clock();
+    if (const int e = bpf_prog_test_run_opts(bpf_program__fd(object.self), &run))
+      throw Error(fmt::format("cannot find out the tool's own process id: {}", std::strerror(-e)));
+    after = boot_clock();
+    ahead = compare_clocks(before, static_cast<std::int64_t>(object.stats().clock), after);
+  }
+  object.stats().asked = static_cast<__u64>(options_.asked - ahead);
+}
+
+// Those of the trees that are there already.
+void Tracer::find_followed() {
+  bpf_link* link = bpf_program__attach_iter(object_->seed, nullptr);
+  const int walk = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+  char nothing;
+  if (walk < 0 || read(walk, &nothing, 1) < 0) throw Error(fmt::format("cannot walk the processes: {}", std::strerror(errno)));
+  close(walk);
+  bpf_link__destroy(link);
+  std::atomic_ref(stats().seeded).store(1);
+}
+
+int Tracer::ring_fd() const { return bpf_map__fd(object_->events); }
+
+void Tracer::tell_hooks(bool verbose) const {
+  if (verbose) say_raw(fmt::format("{}: hooks:\n{}", tool_.name, hooks_.report()));
+  for (const Blind& b : tool_.blind)
+    if (!hooks_.takes(b.missing) && (b.unless.empty() || !hooks_.takes(b.unless))) say(b.what);
+}
+
+bool Tracer::consume() { return ring_buffer__consume(ring_) != -EAGAIN; }
+
+}  // namespace needle

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// One tool's programs at work: loaded as the options ask for, and attached.
+#pragma once
+
+#include "load/hooks.h"
+#include "run/options.h"
+#include "tool.h"
+#include "who/cgroup_watch.h"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+
+struct ring_buffer;  // libbpf's
+
+namespace needle {
+
+class Tracer {
+ public:
+  // Is handed each record, of the ring buffer's memory. An error (-errno) makes consume() pause; the record has been taken then.
+  using Receive = std::function<int(void* data, std::size_t size)>;
+
+  // Throws Error. `tool` and `options`: borrowed.
+  Tracer(const Tool& tool, const Options& options, Receive receive);
+  ~Tracer();
+  Tracer(const Tracer&) = delete;
+  Tracer& operator=(const Tracer&) = delete;
+
+  Object& object() const { return *object_; }
+  ::event_stats& stats() const { return object_->stats(); }
+  unsigned wanted() const { return object_->filter->want; }  // enum want_bits
+  CgroupWatch* cgroup_watch() { return cgroup_watch_ ? &*cgroup_watch_ : nullptr; }  // null without --cgroup
+  int ring_fd() const;
+
+  void tell_hooks(bool verbose) const;  // what is not seen without those that are missing; all of them
+  bool consume();                       // hands over what is there; false: Receive has paused it
+  void detach() { hooks_.detach(); }    // no program runs afterwards
+
+ private:
+  void set_up(Object&, MapEntries&) const;
+  void loaded(Object&);
+  void learn_self(Object&) const;
+  void find_followed();
+
+  const Tool& tool_;
+  const Options& options_;
+  Receive receive_;
+  Hooks hooks_;
+  std::unique_ptr<Object> object_;  // loaded
+  ring_buffer* ring_ = nullptr;
+  std::optional<CgroupWatch> cgroup_watch_;
+};
+
+}  // namespace needle
