@@ -427,10 +427,6 @@ TEST_CASE("a low limit of open files: the soft one is raised, the hard one is na
 }
 
 TEST_CASE("bad usage: status 2, and one line that names the option and says what to do") {
-  struct Bad {
-    Args args;
-    std::string names, says;
-  };
   TempDir dir;
   const std::vector<Bad> bad{
       {{"-p", "4194305"}, "--pid", "4194305"},
@@ -480,14 +476,9 @@ TEST_CASE("bad usage: status 2, and one line that names the option and says what
       {{"-d", "1", "-d", "2"}, "--duration", ""},
       {{"-p", "1\n2"}, "--pid", "1\\n2"},
   };
-  const std::map<std::string, std::vector<Bad>> own{
-      {"opensnoop", {{{"-f", "O_NOPE"}, "-f", "O_NOPE"}, {{"--path", ""}, "--path", "give"}, {{"--path", std::string(300, 'x')}, "--path", "300"}}},
-      {"connectsnoop", {{{"--dest", "10.0.0.0/33"}, "--dest", "/33"}, {{"--dest", "nonsense"}, "--dest", "nonsense"},
-                        {{"--port", "65536"}, "--port", "65536"}, {{"--port", "http"}, "--port", "http"}, {{"--proto", "nope"}, "--proto", "nope"}}},
-  };
   for (const std::string& tool : common_code_tools()) {
     std::vector<Bad> cases = bad;
-    if (own.contains(tool)) cases.insert(cases.end(), own.at(tool).begin(), own.at(tool).end());
+    cases.insert(cases.end(), deed_of(tool).bad.begin(), deed_of(tool).bad.end());
     for (const Bad& b : cases) {
       INFO(Json(b.args));
       const Result r = run_tool(tool, b.args);

@@ -1,30 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// That columns show what is so: no deed here is one of root's, or of the test's own process, and no value is 0. TOOLS comes from CMake.
+// That columns show what is so: no deed here is one of root's, or of the test's own process, and no value is 0.
 #include "deeds.h"
 #include "exec.h"
-#include "net.h"
 
-#include <fcntl.h>
 #include <grp.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <map>
 #include <sstream>
 
 using namespace harness;
 
 namespace {
 
-constexpr uid_t kUser = 4294967294;  // a valid one, as NFS knows it
-constexpr gid_t kGroup = 4294967293;
-
 void become_user() {
   check(setgroups(0, nullptr), "setgroups");
-  check(setresgid(kGroup, kGroup, kGroup), "setresgid");
-  check(setresuid(kUser, kUser, kUser), "setresuid");
+  check(setresgid(kTableGroup, kTableGroup, kTableGroup), "setresgid");
+  check(setresuid(kTableUser, kTableUser, kTableUser), "setresuid");
 }
 
 std::vector<std::string> words_of(const std::string& text) {
@@ -32,54 +26,6 @@ std::vector<std::string> words_of(const std::string& text) {
   std::vector<std::string> all;
   for (std::string word; in >> word;) all.push_back(word);
   return all;
-}
-
-// Deeds of a user other than root: each column of the tool has a value in one of them that it would not have by itself.
-struct Table {
-  std::string heading;
-  std::function<void()> deeds;                 // as kUser
-  std::vector<std::vector<std::string>> rows;  // behind pid and comm; *: some value that is not 0
-};
-
-std::map<std::string, Table> tables(const TempDir& dir) {
-  const std::string file = dir.file("file", "x", 0644), absent = dir / "absent", program = argv_program(dir / "program");
-  check(chown(file.c_str(), kUser, kGroup), "chown");
-  check(chmod(dir.path().c_str(), 0711), "chmod");
-  static const Address to = local_of(server(ip_address("127.0.0.2", 0)));
-  const std::string port = std::to_string(to.port()), parent = std::to_string(getpid()), user = std::to_string(kUser);
-  return {
-      {"opensnoop", {"PID COMM FD ERR PATH",
-                     [=] {
-                       check(dup2(static_cast<int>(check(open(file.c_str(), O_RDONLY), "open")), 77), "dup2");
-                       for (int fd = 3; fd < 77; fd++) fcntl(fd, F_GETFD) < 0 && dup2(77, fd);
-                       check(open(file.c_str(), O_RDWR), "open");
-                       open(absent.c_str(), O_RDWR);
-                     },
-                     {{"*", "-", file}, {"78", "-", file}, {"-", "ENOENT", absent}}}},
-      {"chmodsnoop", {"PID COMM UID OLD NEW ERR PATH",
-                      [=] {
-                        const int fd = static_cast<int>(check(open(file.c_str(), O_RDWR), "open"));
-                        check(fchmod(fd, 04751), "fchmod");
-                        chmod(absent.c_str(), 0620);
-                      },
-                      {{user, "0644", "4751", "-", file}, {user, "?", "0620", "ENOENT", absent}}}},
-      {"execsnoop", {"PID COMM PPID ERR EXE ARGS",
-                     [=] {
-                       char* const words[] = {const_cast<char*>("one"), const_cast<char*>("two"), nullptr};
-                       execve(absent.c_str(), words, words);
-                       execve(program.c_str(), words, words);
-                       throw std::runtime_error("execve");
-                     },
-                     {{parent, "ENOENT", absent, "one", "two"}, {parent, "-", program, "one", "two"}}}},
-      {"connectsnoop", {"PID COMM PROTO LADDR LPORT RADDR RPORT ERR MS",
-                        [=] {
-                          const int fd = new_socket(AF_INET, SOCK_STREAM);
-                          check(connect(fd, to.get(), to.size), "connect");
-                          const Address closed = closed_port();
-                          connect(new_socket(AF_INET, SOCK_STREAM), closed.get(), closed.size);
-                        },
-                        {{"tcp", "127.0.0.1", "*", "127.0.0.2", port, "-", "*"}, {"tcp", "127.0.0.1", "*", "127.0.0.1", "*", "ECONNREFUSED", "*"}}}},
-  };
 }
 
 // By --help.
@@ -106,14 +52,15 @@ double time_like(const Json& j) {
 
 TEST_CASE("the usual table of each tool, of a user other than root: every column") {
   const TempDir dir;
-  const auto all = tables(dir);
+  const std::string file = dir.file("file", "x", 0644);
+  check(chown(file.c_str(), kTableUser, kTableGroup), "chown");
+  check(chmod(dir.path().c_str(), 0711), "chmod");
   for (const std::string& tool : all_tools()) {
     INFO(tool);
-    REQUIRE(all.contains(tool));  // a new tool has its row there
-    const Table& table = all.at(tool);
+    const Table table = deed_of(tool).table(dir);
     for (const std::string& tier : tiers(tool)) {
       INFO(tier);
-      check(chmod((dir / "file").c_str(), 0644), "chmod");
+      check(chmod(file.c_str(), 0644), "chmod");
       const auto deeds = [&] {
         check(prctl(PR_SET_NAME, "some one"), "PR_SET_NAME");
         become_user();
@@ -121,7 +68,7 @@ TEST_CASE("the usual table of each tool, of a user other than root: every column
       };
       pid_t pid = -1;
       std::vector<std::string> lines;
-      if (tool == "execsnoop") {
+      if (table.executes) {
         const Executed done = executed(Args{"--hook", tier}, deeds);
         pid = done.pid;
         lines = done.lines;
@@ -139,7 +86,7 @@ TEST_CASE("the usual table of each tool, of a user other than root: every column
       for (std::size_t i = 0; i < lines.size(); i++) {
         INFO(lines[i]);
         std::vector<std::string> cells = words_of(lines[i]);
-        expected[i].insert(expected[i].begin(), {std::to_string(pid), tool == "execsnoop" && i == 1 ? "program" : "some\\x20one"});
+        expected[i].insert(expected[i].begin(), {std::to_string(pid), table.executes && i + 1 == lines.size() ? "program" : "some\\x20one"});
         REQUIRE(cells.size() == expected[i].size());
         for (std::size_t j = 0; j < cells.size(); j++) {
           if (expected[i][j] == "*") for (const char* nothing : {"-", "?", "0", "0.000"}) CHECK(cells[j] != nothing);
@@ -156,7 +103,7 @@ TEST_CASE("each column alone shows what it shows among all others") {
     INFO(tool);
     const TempDir dir;
     const std::string file = dir.file("file"), name = "cols." + std::to_string(getpid() % 1000000);
-    check(chown(file.c_str(), kUser, kGroup), "chown");
+    check(chown(file.c_str(), kTableUser, kTableGroup), "chown");
     check(chmod(dir.path().c_str(), 0711), "chmod");
     Tracer all(tool, {"-j", "-e", "-n", name});
     std::vector<std::string> columns;

@@ -4,6 +4,7 @@
 #include "deeds.h"
 
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Who did it: the columns of the context, for each tool.
 #include "containers.h"
+#include "deeds.h"
 #include "harness.h"
 #include "net.h"
 
@@ -35,13 +36,9 @@ struct Kind {
 std::vector<Kind> kinds(const TempDir& dir) {
   const std::string file = dir.file("file");
   static const Address closed = closed_port();
-  std::vector<Kind> all{
-      {"opensnoop", "an open", [=] { close(open(file.c_str(), O_RDONLY)); }},
-      {"chmodsnoop", "a chmod", [=] { chmod(file.c_str(), 0600); }},
-      {"execsnoop", "an exec that fails", [=] {
-         char* const none[] = {nullptr};
-         execve((file + "/absent").c_str(), none, none);
-       }},
+  std::vector<Kind> all;
+  for (const Deed* deed : all_deeds()) all.push_back({deed->tool, "its usual deed", [=] { deed->once(file); }});
+  const std::vector<Kind> more{
       // Seen when it begins, sent by another hook when it ends.
       {"connectsnoop", "a connect of TCP", [] { connect(new_socket(AF_INET, SOCK_STREAM), closed.get(), closed.size); }},
       {"connectsnoop", "a datagram", [] { sendto(new_socket(AF_INET, SOCK_DGRAM), "x", 1, 0, closed.get(), closed.size); }},
@@ -50,6 +47,7 @@ std::vector<Kind> kinds(const TempDir& dir) {
          connect(new_socket(AF_UNIX, SOCK_STREAM), absent.get(), absent.size);
        }},
   };
+  all.insert(all.end(), more.begin(), more.end());
   if (have_io_uring())
     all.push_back({"connectsnoop", "a connect of a UNIX socket by io_uring", [=] {
                      ring_connect(new_socket(AF_UNIX, SOCK_STREAM), unix_address(file + "/absent"));

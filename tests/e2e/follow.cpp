@@ -3,7 +3,13 @@
 #include "deeds.h"
 
 #include <bpf/bpf.h>
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <pty.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -116,14 +122,6 @@ Pids sorted(Pids pids) {
 Args with(Args args, const Args& more) {
   args.insert(args.end(), more.begin(), more.end());
   return args;
-}
-
-// A shell script that does the tool's deed once.
-std::string script_for(const std::string& tool, const std::string& path) {
-  if (tool == "opensnoop") return ": < " + path;
-  if (tool == "chmodsnoop") return "chmod 600 " + path;
-  if (tool == "execsnoop") return path + "-none 2>&-";
-  return ": > /dev/udp/127.0.0.1/9";
 }
 
 // Two processes do the tool's deed under a tracer that is to show only the first. `be_first` and
@@ -512,7 +510,7 @@ TEST_CASE("a command is traced from its first deed to its last") {
     for (const std::string& tier : tiers(tool)) {
       INFO(tool << " " << tier);
       // Also what its children do, and what those do that outlive it: until it is gone, and later.
-      const std::string deed = script_for(tool, path);
+      const std::string deed = deed_of(tool).script(path);
       const std::string script = deed + "; (" + deed + "); bash -c 'while kill -0 $0 2>&-; do :; done; " + deed + "' $$ & exit 5";
       Tracer tracer(tool, {"-j", "--hook", tier, "--", "bash", "-c", script});
       tracer.wait();
@@ -773,7 +771,7 @@ TEST_CASE("a command's own tree and others are one list") {
 // A shell's script with the tool and a process beside it that does the tool's deed: TOOL and DEED stand for them.
 Result by_script(const std::string& tool, const std::string& path, const Args& unshare, std::string script) {
   script = std::regex_replace(script, std::regex("TOOL"), tool_path(tool) + " --no-heading");
-  script = std::regex_replace(script, std::regex("DEED"), script_for(tool, path) + " 2>/dev/null");
+  script = std::regex_replace(script, std::regex("DEED"), deed_of(tool).script(path) + " 2>/dev/null");
   return run(with(unshare, {"bash", "-c", script}));
 }
 

@@ -1,45 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// For tests of what all tools share. TOOLS comes from CMake.
+// What the tests of what all tools share need of each: one event of its own, in tests/deeds/TOOL.cpp. A tool without such a file
+// does not build.
 #pragma once
 
 #include "harness.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <sys/types.h>
 
-#include <sstream>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
 
 namespace harness {
 
-inline std::vector<std::string> all_tools() {
-  std::vector<std::string> all;
-  std::istringstream in(TOOLS);
-  for (std::string name; in >> name;) all.push_back(name);
-  return all;
-}
+// What the usual table shows of some events, of a process that is not root's.
+struct Table {
+  std::string heading;
+  std::function<void()> deeds;                 // as kTableUser
+  std::vector<std::vector<std::string>> rows;  // behind pid and comm; *: some value that is not 0
+  bool executes = false;                       // the last of them replaces the process by "program"
+};
+constexpr uid_t kTableUser = 4294967294;  // a valid one, as NFS knows it
+constexpr gid_t kTableGroup = 4294967293;
 
-// One line of the tool: the cheapest deed that it reports. Those that no tool is known to want
-// are done for all.
-inline void deed_for(const std::string& tool, const std::string& path) {
-  const bool known = tool == "opensnoop" || tool == "execsnoop" || tool == "connectsnoop" || tool == "chmodsnoop";
-  if (!known || tool == "opensnoop") close(open(path.c_str(), O_RDONLY));
-  if (!known || tool == "chmodsnoop") chmod(path.c_str(), 0600);
-  if (!known || tool == "execsnoop") {
-    char* const argv[] = {const_cast<char*>("none"), nullptr};
-    execve((path + "-none").c_str(), argv, argv);
-  }
-  if (!known || tool == "connectsnoop") {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(9);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
-    close(fd);
-  }
-}
+// Options that are refused: the message names one of them, and says something.
+struct Bad {
+  std::vector<std::string> args;
+  std::string names, says;
+};
+
+struct Deed {
+  std::string tool;
+  // One line of the tool, as cheap as can be, that leaves the process as it was, and whether it succeeds or not. `path`: a file.
+  std::function<void(const std::string& path)> once;
+  std::function<std::string(const std::string& path)> script;  // the same for sh(1)
+  // In `dir` there is a file "file" with "x" in it, 0644, of kTableUser and kTableGroup, and none called "absent".
+  std::function<Table(const TempDir& dir)> table;
+  std::vector<Bad> bad = {};  // of the tool's own options
+};
+
+std::span<const Deed* const> all_deeds();
+const Deed& deed_of(const std::string& tool);
+std::vector<std::string> all_tools();
+
+inline void deed_for(const std::string& tool, const std::string& path) { deed_of(tool).once(path); }
 
 }  // namespace harness
