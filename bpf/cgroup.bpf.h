@@ -3,6 +3,8 @@
 #ifndef NEEDLE_CGROUP_BPF_H
 #define NEEDLE_CGROUP_BPF_H
 
+#include "task.bpf.h"
+
 /* --container, --exclude-container, --host: user space knows the containers, and writes the cgroups
  * here whose events it does not want. Those of another that it has not seen, or that lost its place,
  * are sent, and it decides then. */

@@ -114,9 +114,6 @@ static inline __u64 cgroups_key(const struct ev_cgroups *c)
 {
 	return (c->unified * 0x9e3779b97f4a7c15ull ^ c->v1) * 0x9e3779b97f4a7c15ull | 1;
 }
-#define UNWANTED_SLOTS 4096
-#define UNWANTED_SLOT(key) ((key) >> 52)
-
 struct ancestor {
 	__u64 start; /* with pid, its identity */
 	__u32 pid;
@@ -184,33 +181,6 @@ struct cgroups_record {
 	struct event_header h;
 	struct ev_cgroups cgroups;
 	struct cgroup_names unified, v1;
-};
-
-enum reader_waits {
-	READER_AWAKE,
-	READER_SLEEPS, /* wake it for anything */
-	READER_RESTS,  /* it will look by itself in a few ms: wake it when much has gathered */
-};
-
-#define FEXITS_MAX 16
-
-/* In .bss, mapped by user space while the tool runs. */
-struct event_stats {
-	__u64 lost_full;  /* the ring buffer had no room */
-	__u64 lost_busy;  /* every scratch record of the CPU was taken */
-	__u64 lost_map;   /* a map between two hooks had no room */
-	__u32 reader_waits; /* enum reader_waits: set by the reader before it sleeps; who clears it wakes it */
-	__u32 self;       /* the tool's own process, in the initial pid namespace */
-	__u32 regs;       /* where on its stack a task's registers are: bytes from its lowest address */
-	__u64 followed;   /* processes there are in the trees: see follow.bpf.h */
-	__u64 unfollowed; /* times that one which belongs there, or may, could not be */
-	__u32 seeded;     /* set by user space when all that were there have been found */
-	__u32 zero, unused;
-	__u64 replaced;   /* times that others have changed what runs at one of `fexits`: see trampoline.bpf.h */
-	__u64 clock;      /* self__run: the kernel's CLOCK_BOOTTIME, which no time namespace moves */
-	__u64 asked;      /* by that clock, when the ids in the filter were given: set by user space */
-	__u32 pid_level, pid_ns; /* self__run: the tool's pid namespace: 0 is the initial one's level; and its number */
-	__u32 fexits[FEXITS_MAX]; /* functions that fexit programs are attached to, by their BTF ids; set by user space */
 };
 
 #endif

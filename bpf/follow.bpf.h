@@ -9,6 +9,9 @@
 #ifndef NEEDLE_FOLLOW_BPF_H
 #define NEEDLE_FOLLOW_BPF_H
 
+#include "lists.bpf.h"
+#include "record.bpf.h"
+
 #include <asm-generic/errno-base.h>
 
 #define PARENTS_MAX 64

@@ -2,6 +2,7 @@
 // What a tool is: its name, its columns, its BPF object, and options of its own.
 #pragma once
 
+#include "control.h"
 #include "error.h"
 #include "filter.h"
 #include "load/map_entries.h"

@@ -293,7 +293,7 @@ bool Hooks::attach(Object& object) {
   for_each_program(object, [&](bpf_program* p, const HookName&) {
     const auto [kind, target] = section_of(p);
     if (kind != "fexit" || !bpf_program__autoload(p)) return;
-    if (fexits == FEXITS_MAX) throw Error("FEXITS_MAX of bpf/event.h is less than this tool has fexit programs");
+    if (fexits == FEXITS_MAX) throw Error("FEXITS_MAX of bpf/control.h is less than this tool has fexit programs");
     object.stats().fexits[fexits++] = kernel_->function(target);
   });
   bool attached = true;

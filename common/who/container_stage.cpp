@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "who/container_stage.h"
 
+#include "control.h"
+
 #include <atomic>
 
 namespace needle {

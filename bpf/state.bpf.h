@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What user space sets before it loads the programs, and what both see while they run. */
+#ifndef NEEDLE_STATE_BPF_H
+#define NEEDLE_STATE_BPF_H
+
+#include "control.h"
+#include "filter.h"
+#include "kernel.h"
+
+const volatile struct filter filter = {};
+/* The kernel has no types: what a tracepoint hands over cannot be loaded directly. */
+const volatile bool untyped = false;
+struct event_stats stats = {};
+
+/* The same number, of which the verifier knows nothing: what follows it walks once, and not for each value that it may have. */
+static __always_inline __u32 any(__u32 number)
+{
+	return number + *(volatile __u32 *)&stats.zero;
+}
+
+#endif
