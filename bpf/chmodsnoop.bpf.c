@@ -42,6 +42,7 @@ struct request {
 	const char *name; /* NULL: there is none */
 	bool kernel_name; /* it is the kernel's copy, not user memory */
 	bool by_fd;       /* dfd is the file itself */
+	bool in_root;     /* dfd is the root of the look-up */
 	int dfd;
 	__u32 mode;
 	__u32 flags;      /* AT_* */
@@ -98,6 +99,7 @@ static __always_inline void change_of_file(struct change *c, struct file *file)
 static __always_inline void request_of(struct request *q, const struct call *call)
 {
 	const unsigned long *args = call->args;
+	__u32 resolve = 0;
 	char first = 0;
 
 	*q = (struct request){.dfd = AT_FDCWD, .via = call->via};
@@ -153,6 +155,8 @@ static __always_inline void request_of(struct request *q, const struct call *cal
 		q->name = (void *)args[1];
 		bpf_probe_read_user(&q->oflags, sizeof(q->oflags), (void *)args[2]);
 		bpf_probe_read_user(&q->mode, sizeof(q->mode), (void *)args[2] + sizeof(__u64));
+		bpf_probe_read_user(&resolve, sizeof(resolve), (void *)args[2] + 2 * sizeof(__u64));
+		q->in_root = resolve & RESOLVE_IN_ROOT;
 		break;
 	}
 	q->mode &= S_IFMT | 07777;
@@ -243,7 +247,7 @@ static __always_inline int report_by(const struct request *q, struct change *c, 
 			append_kernel_str(r, &e->requested, q->name);
 			e->path = e->requested;
 		} else if (q->name) {
-			append_name(r, &e->path, &e->requested, q->dfd, q->name, q->kernel_name);
+			append_name_in(r, &e->path, &e->requested, q->dfd, q->name, q->kernel_name, q->in_root);
 		}
 	}
 	if (!path_wanted(r, &e->path, !dentry))

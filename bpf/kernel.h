@@ -52,6 +52,7 @@
 #define O_NOCTTY 0400
 #define O_PATH 010000000
 #define O_CLOEXEC 02000000
+#define RESOLVE_IN_ROOT 0x10
 #define RESOLVE_CACHED 0x20
 #define O_NONBLOCK 04000
 #define O_TMPFILE 020000000 /* without O_DIRECTORY, which is part of it for a program */

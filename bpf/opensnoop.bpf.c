@@ -169,7 +169,7 @@ static __always_inline int report(const struct request *q, const struct result *
 			append_kernel_str(r, &e->requested, q->name);
 			e->path = e->requested;
 		} else if (q->name) {
-			append_name(r, &e->path, &e->requested, q->dfd, q->name, res->kernel_name);
+			append_name_in(r, &e->path, &e->requested, q->dfd, q->name, res->kernel_name, q->resolve & RESOLVE_IN_ROOT);
 		}
 		e->owner = e->group = EV_NONE;
 		e->perm = e->type = e->created = e->deleted = EV_NONE;

@@ -330,7 +330,16 @@ static __always_inline bool has_to_fold(struct record *r, __u32 from, __u32 end)
 	return false;
 }
 
-/* One byte of a name that is folded in place: it is read at fold_in, and goes to fold_out if it is to stay. */
+/* Whether ".." is there, as a whole. */
+static __always_inline bool rises(struct record *r, __u32 at)
+{
+	char end = *(char *)record_at(r, at + 2);
+
+	return *(char *)record_at(r, at) == '.' && *(char *)record_at(r, at + 1) == '.' && (end == '/' || !end);
+}
+
+/* One byte of a name that is folded in place: it is read at fold_in, and goes to fold_out if it is to stay. fold_depth: 0, or how
+ * many directories below its root the name has come, and one. */
 __noinline int fold_some(__u32 slot, __u32 end)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
@@ -346,8 +355,19 @@ __noinline int fold_some(__u32 slot, __u32 end)
 		r->fold_in = in + 1;
 		c = *(char *)record_at(r, in);
 		next = *(char *)record_at(r, in + 1);
-		if (*(char *)record_at(r, out - 1) == '/' && (c == '/' || (c == '.' && (next == '/' || !next))))
-			continue;
+		if (*(char *)record_at(r, out - 1) == '/') {
+			if (c == '/' || (c == '.' && (next == '/' || !next)))
+				continue;
+			if (r->fold_depth && rises(r, in)) {
+				if (r->fold_depth == 1) {
+					r->fold_in = in + 2;
+					continue;
+				}
+				r->fold_depth--;
+			} else if (r->fold_depth) {
+				r->fold_depth++;
+			}
+		}
 		*(char *)record_at(r, out) = c;
 		r->fold_out = out + 1;
 	}
@@ -355,11 +375,12 @@ __noinline int fold_some(__u32 slot, __u32 end)
 }
 
 /* Takes needless slashes and dots away from the name in the record's bytes [from, end), which begins with a slash and ends with a
- * NUL. Returns its new end. */
-static __always_inline __u32 fold_name(struct record *r, __u32 from, __u32 end)
+ * NUL. `in_root`: also each ".." that would lead above its begin. Returns its new end. */
+static __always_inline __u32 fold_name(struct record *r, __u32 from, __u32 end, bool in_root)
 {
 	__u32 out;
 
+	r->fold_depth = in_root;
 	r->fold_in = r->fold_out = from + 1;
 	for (int i = 0; i <= STR_MAX / 64; i++)
 		if (fold_some(r->slot, end))
@@ -371,9 +392,10 @@ static __always_inline __u32 fold_name(struct record *r, __u32 from, __u32 end)
 /* Appends `name`, as a system call was given it, made absolute: behind the path of the directory
  * `dfd`, of the working directory, or of the caller's root where that is not the namespace's.
  * `name` is the kernel's own copy, or else user memory. `whole` becomes all of it, with "//" and
- * "/." folded, `given` the part that the caller named, as it is. Symlinks and ".." in it are not followed. */
-static __always_inline void append_name(struct record *r, struct ev_str *whole, struct ev_str *given, int dfd,
-					const char *name, bool kernel)
+ * "/." folded, `given` the part that the caller named, as it is. Symlinks and ".." in it are not followed.
+ * `in_root`: the directory is the root of the look-up, so that neither "/" nor ".." leads out of it: RESOLVE_IN_ROOT of openat2(2). */
+static __always_inline void append_name_in(struct record *r, struct ev_str *whole, struct ev_str *given, int dfd,
+					   const char *name, bool kernel, bool in_root)
 {
 	struct task_struct *task = current_task();
 	struct fs_struct *fs = READ(task, fs);
@@ -384,7 +406,7 @@ static __always_inline void append_name(struct record *r, struct ev_str *whole, 
 
 	if (kernel ? bpf_probe_read_kernel(&first, 1, name) : bpf_probe_read_user(&first, 1, name))
 		return;
-	if (first == '/') {
+	if (first == '/' && !in_root) {
 		base = (void *)fs + bpf_core_field_offset(struct fs_struct, root);
 	} else if (dfd == AT_FDCWD) {
 		base = (void *)fs + bpf_core_field_offset(struct fs_struct, pwd);
@@ -410,17 +432,23 @@ static __always_inline void append_name(struct record *r, struct ev_str *whole, 
 	end = r->len;
 	whole->off = start;
 	whole->mark |= given->mark;
-	if ((base || first == '/') && n > 0 && has_to_fold(r, from, end)) {
+	if ((base || first == '/') && n > 0 && (in_root || has_to_fold(r, from, end))) {
 		r->len = end + 1; /* what is to be kept as it is goes behind its own NUL */
 		if (append_kernel_str(r, given, record_at(r, given->off)) < 0) {
 			given->len = 0;
 			given->mark |= 1;
 		}
-		end = fold_name(r, from, end);
+		end = fold_name(r, from, end, in_root);
 		if (end == from + 1 && from > start)
 			end = from; /* nothing is left but the slash */
 	}
 	whole->len = end - start;
+}
+
+static __always_inline void append_name(struct record *r, struct ev_str *whole, struct ev_str *given, int dfd,
+					const char *name, bool kernel)
+{
+	append_name_in(r, whole, given, dfd, name, kernel, false);
 }
 
 /* --path: strings that paths must begin with. */

@@ -414,6 +414,54 @@ TEST_CASE("opens that fail: errno, and the path made absolute") {
   close(dfd);
 }
 
+TEST_CASE("openat2 that fails below a directory which is its root") {
+  TempDir dir;
+  check(chmod(dir.path().c_str(), 0755), "chmod");
+  check(mkdir((dir / "d").c_str(), 0755), "mkdir");
+  const int dfd = dir_of(dir);
+  const std::string below = dir.path();
+  struct Name {
+    const char *requested, *error;
+    std::string path;
+    __u64 resolve;
+  };
+  const std::vector<Name> names = {
+      {"/none", "ENOENT", below + "/none", RESOLVE_IN_ROOT},
+      {"none", "ENOENT", below + "/none", RESOLVE_IN_ROOT},
+      {"../../none", "ENOENT", below + "/none", RESOLVE_IN_ROOT},
+      {"/..//.././none", "ENOENT", below + "/none", RESOLVE_IN_ROOT},
+      {"d/../../../none", "ENOENT", below + "/d/../none", RESOLVE_IN_ROOT},
+      {"/d/./../d/../..//../...", "ENOENT", below + "/d/../d/../...", RESOLVE_IN_ROOT},
+      {"/../..a", "ENOENT", below + "/..a", RESOLVE_IN_ROOT},
+      {"/..", "EISDIR", below, RESOLVE_IN_ROOT},
+      {"/", "EISDIR", below, RESOLVE_IN_ROOT},
+      {"/none", "EXDEV", "/none", RESOLVE_BENEATH},
+      {"../none", "EXDEV", below + "/../none", RESOLVE_BENEATH},
+      {"none", "ENOENT", below + "/none", RESOLVE_BENEATH},
+  };
+  for (const std::string& tier : tiers("opensnoop"))
+    for (const bool by_cwd : {false, true}) {
+      INFO(tier << by_cwd);
+      Json resolve;
+      const auto events = trace("opensnoop", {"--hook", tier}, [&](Json&) {
+        if (by_cwd) check(fchdir(dfd), "fchdir");
+        check(setresgid(65534, 65534, 65534), "setresgid"), check(setresuid(65534, 65534, 65534), "setresuid");
+        for (const Name& n : names) {
+          const open_how how{.flags = O_WRONLY, .mode = 0, .resolve = n.resolve};
+          static_cast<void>(syscall(SYS_openat2, by_cwd ? AT_FDCWD : dfd, n.requested, &how, sizeof how));
+        }
+      });
+      REQUIRE(events.size() == names.size());
+      for (std::size_t i = 0; i < names.size(); i++) {
+        CHECK(events[i]["requested"] == names[i].requested);
+        CHECK(events[i]["error"] == names[i].error);
+        CHECK(events[i]["path"] == names[i].path);
+        CHECK(events[i]["uid"] == 65534);
+      }
+    }
+  close(dfd);
+}
+
 TEST_CASE("32-bit entry: every call, every field") {
   if (!have_int80()) CANNOT_TEST("this kernel or machine has no int $0x80");
   TempDir dir;
