@@ -786,26 +786,6 @@ int BPF_PROG(mode__tp_sys_exit, struct pt_regs *regs, long ret)
 
 /* io_uring opens files too. */
 
-/* Whether the last component of a name of `len` bytes, in kernel memory, is what the file is called: not so of a symlink to it, nor
- * of a file that has taken its place. Global: verified once. */
-__noinline int is_called(unsigned long name, __u32 len, unsigned long file)
-{
-	struct dentry *dentry = READ((struct file *)file, f_path.dentry);
-	const unsigned char *called = READ(dentry, d_name.name);
-	__u32 n = READ(dentry, d_name.len);
-
-	if (n > len || n > 255 || (n < len && (word_at((void *)(name + len - n - 1)) & 0xff) != '/'))
-		return 0;
-	name += len - n;
-	for (__u32 i = 0; i < 256; i += 8) {
-		if (i >= n)
-			break;
-		if ((word_at((void *)(name + i)) ^ word_at(called + i)) & (n - i < 8 ? (1ull << (n - i) * 8) - 1 : ~0ull))
-			return 0;
-	}
-	return 1;
-}
-
 /* Sends the line of a file that was created, or may have been: `file` if that is what came of it. */
 static __always_inline int uring_creates(const struct uring_open *u, const struct event_header *by, struct file *file, int err)
 {

@@ -48,7 +48,7 @@
 #define O_CREAT 0100
 #define O_EXCL 0200
 #define O_TRUNC 01000
-#define O_EXCL 0200
+#define O_APPEND 02000
 #define O_NOCTTY 0400
 #define O_PATH 010000000
 #define O_CLOEXEC 02000000
@@ -372,6 +372,7 @@ struct file {
 	struct inode *f_inode;
 	unsigned int f_flags;
 	unsigned int f_mode;
+	__s64 f_pos;
 	void *private_data;
 };
 struct callback_head {
@@ -401,8 +402,13 @@ struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
 };
+typedef struct {
+	int counter;
+} atomic_t;
 struct files_struct {
+	atomic_t count;
 	struct fdtable *fdt;
+	unsigned int next_fd;
 };
 struct fs_struct {
 	int users;
@@ -485,9 +491,6 @@ struct mm_struct {
 struct tty_struct {
 	char name[64];
 };
-typedef struct {
-	int counter;
-} atomic_t;
 struct list_head {
 	struct list_head *next;
 };
@@ -540,14 +543,20 @@ struct css_set {
 	struct cgroup_subsys_state *subsys[1];
 	struct cgroup *dfl_cgrp;
 };
+struct seccomp_filter {
+	struct seccomp_filter *prev;
+	void *notif;
+};
 struct seccomp {
 	int mode;
+	struct seccomp_filter *filter;
 };
 struct task_struct {
 	struct thread_info thread_info;
 	struct seccomp seccomp;
 	void *stack;
 	unsigned int flags;
+	unsigned int ptrace;
 	int pid, tgid;
 	struct task_struct *real_parent, *group_leader;
 	struct list_head children, sibling, thread_node;

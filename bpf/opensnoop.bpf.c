@@ -193,6 +193,92 @@ static __always_inline int report(const struct request *q, const struct result *
 	return 0;
 }
 
+/* ---- Answers ----
+ * sys_exit is traced, but not sys_enter, for a call that is never made: a filter of seccomp(2), or a tracer by PTRACE_SYSEMU, has
+ * answered it (syscall_trace_enter() in kernel/entry/common.c). If the answer is a number of a descriptor, any file may be behind
+ * it. A call that was made leaves a file that was opened as it was asked for and has not been used since, behind the
+ * last descriptor that was handed out. */
+
+/* What a filter's SECCOMP_RET_TRAP leaves for a result: syscall_rollback(). */
+#if defined(__TARGET_ARCH_x86)
+#define ROLLED_BACK(regs) READ_DIRECTLY(regs, orig_ax)
+#else
+#define ROLLED_BACK(regs) READ_DIRECTLY(regs, orig_x0)
+#endif
+
+/* Whether `fd` was the last one: alloc_fd() in fs/file.c. Another thread may have come since. */
+static __always_inline bool last_handed_out(int fd)
+{
+	return READ(current_task(), files, next_fd) == (__u32)fd + 1;
+}
+
+/* Whether nobody can have answered for the kernel. Most calls are such. */
+static __always_inline bool is_unanswered(int fd)
+{
+	struct task_struct *task = current_task();
+
+	return !READ(task, ptrace) && READ(task, seccomp.mode) != SECCOMP_MODE_FILTER &&
+	       (last_handed_out(fd) || READ(task, files, count.counter) > 1);
+}
+
+/* Whether somebody can have answered `ret`. A filter by itself returns no other numbers than 0 (SECCOMP_RET_ERRNO) and `rolled_back`;
+ * its supervisor (SECCOMP_RET_USER_NOTIF), or a tracer, any. One that has more than FILTERS_MAX filters may have a supervisor in
+ * those that are not looked at. Global: verified once. */
+#define FILTERS_MAX 32
+__noinline int may_be_answer(int ret, unsigned long rolled_back)
+{
+	struct task_struct *task = current_task();
+	struct seccomp_filter *filter;
+
+	if (ret == 0 || ret == (int)rolled_back || READ(task, ptrace) || READ(task, seccomp.mode) != SECCOMP_MODE_FILTER)
+		return 1;
+	filter = READ(task, seccomp.filter);
+	for (int i = 0; i < FILTERS_MAX && filter; i++) {
+		if (READ(filter, notif))
+			return 1;
+		filter = READ(filter, prev);
+	}
+	return !!filter;
+}
+
+/* Whether a file is called as the name, in user memory, ends. Of none, or of one that ends in no name of a file, such as "..", the
+ * answer is yes. Global: verified once. */
+__noinline int is_called_so(unsigned long name, unsigned long file)
+{
+	struct record *r = name ? record_try() : NULL;
+	int called = !name;
+	long n;
+
+	if (!r)
+		return called;
+	n = bpf_probe_read_user_str(r->bytes, 4096, (void *)name) - 1;
+	for (int i = 0; i < 8 && n > 0 && *(char *)record_at(r, n - 1) == '/'; i++)
+		n--;
+	if (n > 0) {
+		char last = *(char *)record_at(r, n - 1);
+		char before = n > 1 ? *(char *)record_at(r, n - 2) : '/';
+
+		called = (last == '.' && (before == '/' || before == '.')) || is_called(number(r->bytes), n, file);
+	} else if (!n) {
+		called = 1;
+	}
+	record_release(r);
+	return called;
+}
+
+/* Whether the call that returns `res` has really opened a file, as far as that shows. */
+static __always_inline bool has_opened(const struct request *q, const struct result *res)
+{
+	struct file *file = res->file;
+	__u32 kept = q->flags & O_PATH ? O_PATH : O_ACCMODE | O_APPEND | O_NONBLOCK;
+
+	if (!file || !last_handed_out(res->fd) || READ(file, f_pos))
+		return false;
+	if (!q->claimed && (READ(file, f_flags) ^ q->flags) & (kept | O_PATH))
+		return false;
+	return is_called_so((unsigned long)q->name, (unsigned long)file);
+}
+
 /* ---- Tracepoint tier ----
  * One hook, when the call returns: its arguments are still in the registers, its strings have
  * been paged in, and the descriptor leads to the file. */
@@ -202,9 +288,13 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 	struct result res = {.fd = -1, .src = SRC_USER};
 	struct request q;
 	struct call call;
+	bool unsure;
 
+	if (!open_exits(&call, regs))
+		return 0;
+	unsure = ret >= 0 && !is_unanswered(ret);
 	/* -x first: it is the cheapest, and most calls succeed. */
-	if (!open_exits(&call, regs) || (filter.set & FILTER_FAILED && ret >= 0) || filtered_out())
+	if ((filter.set & FILTER_FAILED && ret >= 0 && !unsure) || filtered_out())
 		return 0;
 	exit_args(&call, regs);
 	if (is_restart(ret)) {
@@ -212,14 +302,14 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 		return 0;
 	}
 	request_of(&q, &call);
-	if (!q.claimed && !wanted(&q, ret < 0 ? -ret : 0))
+	if (!q.claimed && !wanted(&q, ret < 0 ? -ret : unsure))
 		return 0;
 	result_of(&res, ret);
-	if (q.claimed) {
-		know_flags(&q, res.file);
-		if (!wanted(&q, res.err))
-			return 0;
-	}
+	if (unsure && may_be_answer(ret, ROLLED_BACK(regs)) && !has_opened(&q, &res))
+		res.err = EV_ERRNO_UNKNOWN;
+	know_flags(&q, res.file);
+	if ((q.claimed || unsure) && !wanted(&q, res.err))
+		return 0;
 	return report(&q, &res);
 }
 

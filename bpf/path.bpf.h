@@ -292,6 +292,26 @@ static __always_inline struct file *fd_file(int fd)
 	return (void *)word_at(&files[fd]);
 }
 
+/* Whether the last component of a name of `len` bytes, in kernel memory, is what the file is called: not so of a symlink to it, nor
+ * of a file that has taken its place. Global: verified once. */
+__noinline int is_called(unsigned long name, __u32 len, unsigned long file)
+{
+	struct dentry *dentry = READ((struct file *)file, f_path.dentry);
+	const unsigned char *called = READ(dentry, d_name.name);
+	__u32 n = READ(dentry, d_name.len);
+
+	if (n > len || n > 255 || (n < len && (word_at((void *)(name + len - n - 1)) & 0xff) != '/'))
+		return 0;
+	name += len - n;
+	for (__u32 i = 0; i < 256; i += 8) {
+		if (i >= n)
+			break;
+		if ((word_at((void *)(name + i)) ^ word_at(called + i)) & (n - i < 8 ? (1ull << (n - i) * 8) - 1 : ~0ull))
+			return 0;
+	}
+	return 1;
+}
+
 /* Whether in eight bytes at `from` there is a slash before another, or before a dot that is followed by a slash or an end. */
 static __always_inline bool folds_at(struct record *r, __u32 from)
 {

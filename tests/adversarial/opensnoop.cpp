@@ -3,11 +3,16 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -449,6 +454,235 @@ TEST_CASE("openat2: flags that are changed while the open waits are those that t
       }
     CHECK(waited == 1);
     CHECK(events.back()["path"] == none);
+  }
+}
+
+namespace {
+
+// From now on the thread's calls `nr` have this action. Returns what seccomp(2) does.
+int answer(long nr, unsigned action, unsigned flags = 0) {
+  const sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(nr), 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, action),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{std::size(code), const_cast<sock_filter*>(code)};
+  check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
+  return static_cast<int>(check(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program), "seccomp"));
+}
+
+int open_by(const std::string& path, int flags = O_RDONLY) { return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path.c_str(), flags, 0)); }
+
+void put_behind(int fd, const std::string& path) {
+  const int opened = static_cast<int>(check(open(path.c_str(), O_RDONLY), "open"));
+  if (opened == fd) return;
+  check(dup2(opened, fd), "dup2");
+  close(opened);
+}
+
+// A supervisor that answers each openat(2) with `fd`.
+void supervised(const std::string& asked, const std::function<int()>& fd) {
+  std::atomic<int> listener{-1};
+  std::thread supervisor([&] {
+    while (listener < 0) sched_yield();
+    seccomp_notif n{};
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &n) != 0) return;
+    seccomp_notif_resp answer{};
+    answer.id = n.id;
+    answer.val = fd();
+    ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+  });
+  // Its number stays high: the descriptors in question are the lowest.
+  const int fd_of_listener = answer(SYS_openat, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+  listener = fcntl(fd_of_listener, F_DUPFD, 300);
+  close(fd_of_listener);
+  open_by(asked);
+  supervisor.join();
+}
+
+#if defined(__x86_64__)
+// A tracer that answers openat(2) with `fd` instead of letting it be made, and lets go on by `request`.
+void emulated(const std::string& asked, int fd, int request) {
+  int to_tracer[2], to_traced[2];
+  check(pipe(to_tracer), "pipe"), check(pipe(to_traced), "pipe");
+  const pid_t traced = getpid(), tracer = fork();
+  if (tracer == 0) {
+    char c = 0;
+    int status = 0;
+    if (read(to_tracer[0], &c, 1) != 1 || ptrace(PTRACE_SEIZE, traced, 0, PTRACE_O_TRACESYSGOOD) != 0 || ptrace(PTRACE_INTERRUPT, traced, 0, 0) != 0) _exit(1);
+    waitpid(traced, &status, __WALL);
+    if (write(to_traced[1], &c, 1) != 1) _exit(1);
+    user_regs_struct regs{};
+    do {  // until getppid(2) has been made
+      ptrace(PTRACE_SYSCALL, traced, 0, 0), waitpid(traced, &status, __WALL), ptrace(PTRACE_GETREGS, traced, 0, &regs);
+    } while (regs.orig_rax != SYS_getppid || static_cast<long>(regs.rax) == -ENOSYS);
+    ptrace(PTRACE_SYSEMU, traced, 0, 0), waitpid(traced, &status, __WALL), ptrace(PTRACE_GETREGS, traced, 0, &regs);
+    if (regs.orig_rax != SYS_openat) _exit(2);
+    regs.rax = static_cast<unsigned long long>(fd);
+    ptrace(PTRACE_SETREGS, traced, 0, &regs);
+    ptrace(static_cast<__ptrace_request>(request), traced, 0, 0);
+    if (request == PTRACE_SYSEMU) waitpid(traced, &status, __WALL), ptrace(PTRACE_CONT, traced, 0, 0);
+    _exit(0);
+  }
+  prctl(PR_SET_PTRACER, tracer, 0, 0, 0);
+  check(write(to_tracer[1], "x", 1), "write");
+  char c;
+  check(read(to_traced[0], &c, 1), "read");
+  close(to_tracer[0]), close(to_tracer[1]), close(to_traced[0]), close(to_traced[1]);
+  syscall(SYS_getppid);
+  open_by(asked);
+  syscall(SYS_gettid);  // this one is not made either, by PTRACE_SYSEMU
+  int status = 0;
+  check(waitpid(tracer, &status, 0), "waitpid");
+  if (status != 0) throw std::runtime_error("the tracer ended with " + std::to_string(status));
+}
+#endif
+
+}  // namespace
+
+TEST_CASE("an open that is answered and never made names no file as opened") {
+  const TempDir dir;
+  const std::string asked = dir.file("asked"), other = dir.file("other");
+  check(chmod(dir.path().c_str(), 0755), "chmod");
+  const auto trapped = [](long nr) {
+    struct sigaction nothing {};
+    nothing.sa_handler = [](int) {};
+    check(sigaction(SIGSYS, &nothing, nullptr), "sigaction");
+    answer(nr, SECCOMP_RET_TRAP);
+  };
+  const std::vector<std::pair<const char*, std::function<void(Json&)>>> ways = {
+      {"a filter says 0", [&](Json&) {
+         put_behind(0, other);
+         answer(SYS_openat, SECCOMP_RET_ERRNO | 0);
+         check(open_by(asked), "openat");
+       }},
+      {"a filter says 0, which was the last to be opened", [&](Json&) {
+         close(0);
+         put_behind(0, other);
+         answer(SYS_openat, SECCOMP_RET_ERRNO | 0);
+         check(open_by(asked), "openat");
+       }},
+      {"a filter says 0, in a process of several threads", [&](Json&) {
+         put_behind(0, other);
+         std::thread([&] {
+           answer(SYS_openat, SECCOMP_RET_ERRNO | 0);
+           check(open_by(asked), "openat");
+         }).join();
+       }},
+      {"a filter says 0, and nothing is behind that", [&](Json&) {
+         close(0);
+         answer(SYS_openat, SECCOMP_RET_ERRNO | 0);
+         check(open_by(asked), "openat");
+       }},
+      {"a filter says 0 to openat2", [&](Json&) {
+         put_behind(0, other);
+         answer(SYS_openat2, SECCOMP_RET_ERRNO | 0);
+         static const open_how how{};
+         check(syscall(SYS_openat2, AT_FDCWD, asked.c_str(), &how, sizeof how), "openat2");
+       }},
+      {"a signal instead", [&](Json&) {
+         put_behind(static_cast<int>(SYS_openat), other);
+         trapped(SYS_openat);
+         open_by(asked);
+       }},
+#ifdef SYS_open
+      {"a signal instead of open(2)", [&](Json&) {
+         put_behind(static_cast<int>(SYS_open), other);
+         trapped(SYS_open);
+         static_cast<void>(syscall(SYS_open, asked.c_str(), O_RDONLY));
+       }},
+#endif
+      {"a supervisor names an old descriptor", [&](Json&) {
+         const int fd = static_cast<int>(check(open(other.c_str(), O_RDONLY), "open"));
+         check(open("/dev/null", O_RDONLY), "open");
+         supervised(asked, [&] { return fd; });
+       }},
+      {"a supervisor names the last descriptor", [&](Json&) { supervised(asked, [&] { return open(other.c_str(), O_RDONLY); }); }},
+      {"a supervisor names one that was opened otherwise", [&](Json&) { supervised(asked, [&] { return open(asked.c_str(), O_RDONLY | O_NONBLOCK); }); }},
+#if defined(__x86_64__)
+      {"a tracer that goes on", [&](Json&) { put_behind(0, other), emulated(asked, 0, PTRACE_SYSEMU); }},
+      {"a tracer that lets go on", [&](Json&) { put_behind(0, other), emulated(asked, 0, PTRACE_CONT); }},
+      {"a tracer that is gone", [&](Json&) { put_behind(0, other), emulated(asked, 0, PTRACE_DETACH); }},
+#endif
+  };
+  std::vector<std::function<void(Json&)>> deeds;
+  for (const auto& way : ways) deeds.push_back([&](Json& t) {
+    check(prctl(PR_SET_DUMPABLE, 1), "PR_SET_DUMPABLE");
+    way.second(t);
+  });
+  for (const std::string& tier : tiers("opensnoop"))
+    for (const bool failed : {false, true}) {
+      INFO(tier << (failed ? " -x" : ""));
+      Args args{"-j", "-e", "--hook", tier, "--path", dir / ""};
+      if (failed) args.emplace_back("-x");
+      const auto all = trace_each("opensnoop", args, deeds, [](pid_t) {});
+      for (std::size_t i = 0; i < ways.size(); i++) {
+        INFO(ways[i].first << ": " << Json(all[i].events).dump());
+        unsigned lines = 0;
+        for (const Json& e : all[i].events) {
+          if (e["via"] == (std::string(ways[i].first).find("openat2") != std::string::npos ? "openat2" : std::string(ways[i].first).find("open(2)") != std::string::npos ? "open" : "openat") && e["requested"] == asked && e["errno"].is_null()) lines++;
+          else CHECK(e["requested"] == e["path"]);
+        }
+        CHECK(lines == (tier == "tp" ? 1 : 0));
+      }
+    }
+}
+
+TEST_CASE("opens that are made under filters or a tracer are told as such") {
+  const TempDir dir;
+  const std::string file = dir.file("file"), link = dir / "link", named = dir / "named";
+  check(mkdir((dir / "d").c_str(), 0755), "mkdir");
+  check(symlink("file", link.c_str()), "symlink");
+  const auto opens = [&](bool links) {
+    const int flags[] = {O_RDONLY, O_RDWR, O_RDONLY | O_NONBLOCK, O_RDWR | O_APPEND, O_PATH, O_WRONLY | O_TRUNC, O_RDONLY | O_CLOEXEC | O_NOFOLLOW};
+    for (const int f : flags) check(open_by(file, f), "open"), check(open_by(dir / ".//d/../file", f), "open");
+    for (const char* d : {"", "/", "/.", "/d", "/d/", "/d//", "/d/.", "/d/.."}) check(open_by(dir.path() + d, O_RDONLY | O_DIRECTORY), "open");
+    check(chdir((dir / "d").c_str()), "chdir");
+    check(open_by("..", O_PATH), "open");
+    check(open_by("../file"), "open");
+    const int d = static_cast<int>(check(open_by(dir.path(), O_PATH), "open"));
+    check(openat(d, "file", O_RDONLY), "openat");
+    close(0);
+    check(open_by(file), "open");
+    if (links) check(open_by(link), "open"), check(open_by("/proc/self/fd/0"), "open");
+  };
+  const std::vector<std::function<void(Json&)>> deeds = {
+      [&](Json&) { answer(SYS_openat2, SECCOMP_RET_ERRNO | 0), opens(true); },
+      [&](Json&) {  // many of them
+        for (int i = 0; i < 40; i++) answer(SYS_openat2, SECCOMP_RET_ERRNO | 0);
+        opens(false);
+      },
+      [&](Json&) {  // one that may answer anything
+        const int listener = answer(SYS_openat2, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+        check(dup2(listener, 300), "dup2");
+        close(listener);
+        opens(false);
+      },
+      [&](Json&) {
+        const pid_t traced = getpid(), tracer = fork();
+        if (tracer == 0) {
+          if (ptrace(PTRACE_SEIZE, traced, 0, 0) != 0) _exit(1);
+          waitpid(traced, nullptr, __WALL);
+          _exit(0);
+        }
+        for (std::string line, key, id; id.empty() || id == "0"; sched_yield())
+          for (std::ifstream status("/proc/self/status"); std::getline(status, line);)
+            if (line.starts_with("TracerPid:")) id = line.substr(line.find_first_not_of("\t ", 10));
+        opens(false);
+      },
+  };
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    const auto all = trace_each("opensnoop", {"-j", "-e", "--hook", tier, "--path", dir.path()}, deeds, [](pid_t) {});
+    for (std::size_t i = 0; i < deeds.size(); i++) {
+      INFO("deed " << i);
+      CHECK(all[i].events.size() == (i ? 27 : 29));
+      for (const Json& e : all[i].events) {
+        INFO(e);
+        CHECK(e["errno"] == 0);
+      }
+    }
   }
 }
 
