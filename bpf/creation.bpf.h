@@ -51,14 +51,14 @@ static __always_inline bool is_new(struct inode *inode)
 {
 	struct inode___state *as_struct = (void *)inode;
 	struct inode___enum *as_enum = (void *)inode;
-	__u32 state = 0;
+	__u32 state;
 
 	if (READ(inode, i_dentry.first))
 		return false;
 	if (!CTIME_TRACED) /* the hooks tell */
 		return true;
 	if (bpf_core_field_exists(as_struct->i_state))
-		state = READ(as_struct, i_state.__state);
+		state = word_at((void *)inode + bpf_core_field_offset(struct inode___state, i_state));
 	else if (bpf_core_field_exists(as_enum->i_state))
 		state = READ(as_enum, i_state);
 	else

@@ -306,7 +306,7 @@ struct inode_state_flags { /* since 6.19 */
 	__u32 __state;
 };
 struct inode___state {
-	struct inode_state_flags i_state;
+	struct inode_state_flags i_state; /* 32 bits, of one kind or another */
 };
 struct trace_event_raw_ctime_ns_xchg { /* since 6.13 (4e40eff0b573) */
 	__u32 gen;
