@@ -2,6 +2,7 @@
 #include "chmodsnoop.h"
 #include "context.bpf.h"
 #include "creation.bpf.h"
+#include "interrupted.bpf.h"
 #include "syscall.bpf.h"
 #include "trampoline.bpf.h"
 
@@ -13,7 +14,8 @@ struct uring_open {
 	int dfd;
 	__u32 slot; /* see uring_slot() */
 	__u32 len;  /* of the name */
-	__u32 unused;
+	__u32 in_root;
+	struct creation made;
 	char name[4096];
 };
 #define URING_KEPT struct uring_open
@@ -271,7 +273,7 @@ static __always_inline int report_by(const struct request *q, struct change *c, 
 	e->after = after;
 	e->mode = q->mode & 07777;
 	e->risk = risk;
-	e->err = err;
+	e->err = error_seen(err);
 	e->flags = q->flags;
 	event_submit(r);
 	return 0;
@@ -351,7 +353,7 @@ static __always_inline void change_of_creation(struct change *c, const struct cr
 /* Errors that an open may end with when it has made the file. */
 static __always_inline bool may_follow_creation(int err)
 {
-	return err == EINVAL || err == EPERM || err == EACCES;
+	return err == EINVAL || err == EPERM || err == EACCES || error_seen(err) == EINTR;
 }
 
 /* An open returns a descriptor, or an error. `made`: what its thread has made meanwhile, or NULL. */
@@ -669,9 +671,24 @@ static __always_inline void name_creation(struct creation *made, struct inode *d
 		made->mnt = mnt;
 }
 
+/* The same by a request of io_uring. */
+static __always_inline int uring_changes(struct creation *made, struct inode *inode, const void *ctx)
+{
+	__u32 type = READ(inode, i_mode) & S_IFMT;
+
+	if (is_new(inode)) {
+		if (type == S_IFREG)
+			creation_seen_in(made, inode);
+	} else if (type == S_IFDIR && made->inode) {
+		name_creation(made, inode, number(ctx));
+	}
+	return 0;
+}
+
 /* An inode is changed by a chmod, or by a call that makes files: it is new, or a directory that gets a name. */
 static __always_inline int inode_changes(struct inode *inode, const void *ctx)
 {
+	struct uring_request *u = uring_worked_on();
 	struct change c = {.before = EV_UNKNOWN}, *seen = NULL;
 	struct creation *made = NULL;
 	struct request q;
@@ -680,6 +697,8 @@ static __always_inline int inode_changes(struct inode *inode, const void *ctx)
 	__u32 mode, tid;
 	bool chmods;
 
+	if (u)
+		return uring_changes(&u->kept.made, inode, ctx);
 	if (filtered_out() || !any_runs(&call))
 		return 0;
 	tid = current_pid_tgid();
@@ -733,17 +752,23 @@ SEC("?raw_tp/ext4_allocate_inode")
 int mode__tp_opt_ext4(unsigned long long *ctx)
 {
 	struct inode *inode = (void *)ctx[0], *dir = (void *)ctx[1];
-	__u32 tid = current_pid_tgid();
+	struct uring_request *u = uring_worked_on();
 	struct creation *made;
 	struct call call;
 
-	if (CTIME_TRACED || filtered_out() || !any_runs(&call) || VIA_IS(call.via, CHMOD_CALLS) || !may_create(&call))
+	if (CTIME_TRACED)
 		return 0;
-	creation_seen(tid, inode);
-	made = creation_of(tid);
-	if (!made || made->inode != inode)
+	if (u)
+		made = &u->kept.made;
+	else if (filtered_out() || !any_runs(&call) || VIA_IS(call.via, CHMOD_CALLS) || !may_create(&call))
 		return 0;
-	name_creation(made, dir, number(ctx));
+	else
+		made = creation_room(current_pid_tgid());
+	if (!made)
+		return 0;
+	creation_seen_in(made, inode);
+	if (made->inode == inode)
+		name_creation(made, dir, number(ctx));
 	return 0;
 }
 
@@ -786,19 +811,36 @@ int BPF_PROG(mode__tp_sys_exit, struct pt_regs *regs, long ret)
 
 /* io_uring opens files too. */
 
+/* Errors that an open into a slot ends with when the slot is not to be had: io_fixed_fd_install() in io_uring/filetable.c. The file is
+ * open by then. */
+static __always_inline bool is_refused_slot(int err)
+{
+	return err == ENXIO || err == ENFILE || err == EINVAL || err == EBADF;
+}
+
 /* Sends the line of a file that was created, or may have been: `file` if that is what came of it. */
 static __always_inline int uring_creates(const struct uring_open *u, const struct event_header *by, struct file *file, int err)
 {
-	struct request q = {.name = u->name, .kernel_name = true, .dfd = u->dfd, .mode = u->mode, .via = VIA_IO_URING};
-	bool sure = u->flags & O_EXCL && !err;
+	struct request q = {.name = u->name, .kernel_name = true, .dfd = u->dfd, .mode = u->mode, .via = VIA_IO_URING, .in_root = u->in_root};
+	bool sure = u->flags & O_EXCL && !err, opened = file && was_created(file), stays = creation_stays(&u->made);
 	struct change c = {};
+	__u32 src = SRC_KERNEL;
 
-	if (file && was_created(file)) {
-		change_of_file(&c, file);
+	if (opened || stays) {
+		if (opened)
+			change_of_file(&c, file);
+		else
+			change_of_creation(&c, &u->made);
+		if (stays && u->made.inode == c.inode)
+			c.mode = u->made.mode;
+		else
+			src = SRC_FD;
 		c.before = EV_NONE;
 		c.created = 1;
-		return c.mode & RISK_BITS ? report_by(&q, &c, err, SRC_FD, by) : 0;
+		return c.mode & RISK_BITS ? report_by(&q, &c, err, src, by) : 0;
 	}
+	if (err && err != EV_ERRNO_UNKNOWN && (CTIME_TRACED || !(may_follow_creation(err) || (u->slot && is_refused_slot(err)))))
+		return 0;
 	if (file && !sure && is_called(number(u->name), u->len, (unsigned long)file)) /* it was there */
 		return 0;
 	c.before = sure ? EV_NONE : EV_UNKNOWN;
@@ -811,14 +853,11 @@ static __always_inline void uring_ends(struct uring_request *u, __u64 key, int r
 {
 	struct file *file = NULL;
 
-	lost |= ret == -EV_ERRNO_UNKNOWN;
-	if (ret < 0 && !lost)
-		return;
 	if (ret >= 0 && u->kept.slot)
 		file = uring_slot_file(u->ring, u->kept.slot == URING_ANY_SLOT ? (__u32)ret : u->kept.slot - 1);
 	else if (ret >= 0 && u->h.pid == current_pid_tgid() >> 32)
 		file = fd_file(ret);
-	uring_creates(&u->kept, uring_header(u), file, lost ? EV_ERRNO_UNKNOWN : 0);
+	uring_creates(&u->kept, uring_header(u), file, lost ? EV_ERRNO_UNKNOWN : ret < 0 ? -ret : 0);
 }
 
 static __always_inline int uring_submits(struct io_kiocb *req)
@@ -843,6 +882,7 @@ static __always_inline int uring_submits(struct io_kiocb *req)
 	u->kept.mask = READ(task, fs, umask);
 	u->kept.dfd = BPF_CORE_READ(open, dfd);
 	u->kept.slot = uring_slot(req);
+	u->kept.in_root = !!(BPF_CORE_READ(open, how.resolve) & RESOLVE_IN_ROOT);
 	n = bpf_probe_read_kernel_str(u->kept.name, sizeof(u->kept.name), uring_filename(req));
 	u->kept.len = n > 0 ? n - 1 : 0;
 	if (BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP || !uring_keep(u, req))

@@ -5,8 +5,11 @@
  *
  * creation_seen()     from such a hook
  * creation_named()    a directory has changed, in which it may have got its name: the mode is final, nobody can have changed it
- * creation_take()     where the call or request ends, in the same thread: what it has made, which is forgotten
- * creation_dentry()   under which name that is now */
+ * creation_take()     where the call ends, in the same thread: what it has made, which is forgotten
+ * creation_dentry()   under which name that is now
+ *
+ * What a request of io_uring makes is kept with the request: another thread than that which has made it may see its end, and several
+ * may have been worked on by then. */
 #ifndef NEEDLE_CREATION_BPF_H
 #define NEEDLE_CREATION_BPF_H
 
@@ -83,22 +86,29 @@ static __always_inline struct creation *creation_room(__u32 tid)
 	return creation_of(tid);
 }
 
-/* A new inode. On overlayfs the one beneath comes first; of the same file system only a directory is preceded by others, which are
- * copied up, and a file followed by others, which hold its attributes. */
-static __always_inline void creation_seen(__u32 tid, struct inode *inode)
+/* A new inode, in the room `c` of a thread or of a request. On overlayfs the one beneath comes first; of the same file system only a
+ * directory is preceded by others, which are copied up, and a file followed by others, which hold its attributes. */
+static __always_inline void creation_seen_in(struct creation *c, struct inode *inode)
 {
-	struct creation *c = creation_room(tid);
 	struct super_block *sb = READ(inode, i_sb);
 	__u32 mode = READ(inode, i_mode);
 
-	if (!c || (c->inode && c->inode != inode && c->sb == sb && (mode & S_IFMT) != S_IFDIR))
+	if ((c->inode && c->inode != inode && c->sb == sb && (mode & S_IFMT) != S_IFDIR))
 		return;
 	c->inode = inode;
 	c->sb = sb;
 	c->mode = mode;
 }
 
-/* Of the thread's room `c`. */
+static __always_inline void creation_seen(__u32 tid, struct inode *inode)
+{
+	struct creation *c = creation_room(tid);
+
+	if (c)
+		creation_seen_in(c, inode);
+}
+
+/* Of the room `c`. */
 static __always_inline void creation_named(struct creation *c)
 {
 	c->named = 1;
@@ -117,6 +127,13 @@ static __always_inline bool creation_take(__u32 tid, struct creation *made)
 	*made = *c;
 	*c = nothing;
 	return true;
+}
+
+/* Whether it has got a name, and what was seen is still it. */
+static __always_inline bool creation_stays(const struct creation *made)
+{
+	return made->named && READ(made->inode, i_ino) == made->ino && READ(made->inode, i_generation) == made->generation &&
+	       alias_of(made->inode);
 }
 
 /* Its name, if there is one; NULL: none, or its memory is another inode's. */

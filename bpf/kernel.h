@@ -427,6 +427,12 @@ struct io_cqe {
 	__s32 res;
 	int fd; /* before the file is looked up */
 };
+struct io_wq_work {
+	__u32 flags;
+};
+struct io_worker {
+	struct io_wq_work *cur_work;
+};
 struct io_kiocb {
 	struct file *file;
 	__u8 opcode;
@@ -435,6 +441,7 @@ struct io_kiocb {
 	void *ctx;
 	void *async_data;
 	const struct cred *creds;
+	struct io_wq_work work;
 };
 struct io_kiocb___user_data { /* before 5.19; then in io_kiocb.cqe */
 	__u64 user_data;
@@ -567,6 +574,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	const struct cred *real_cred, *cred;
 	void *io_uring; /* it has used one */
+	void *worker_private; /* of PF_IO_WORKER: its struct io_worker, or NULL */
 	struct pid *thread_pid;
 	struct css_set *cgroups;
 	struct callback_head *task_works;
@@ -575,6 +583,9 @@ struct task_struct {
 	unsigned int sessionid;
 	struct bpf_run_ctx *bpf_ctx; /* since 5.15 (c7603cfa04e7) */
 	char comm[16];
+};
+struct task_struct___pf_io_worker { /* before 5.17 (e32cf5dfbe22) */
+	void *pf_io_worker;
 };
 struct bpf_trampoline {
 	__u64 key;

@@ -282,6 +282,23 @@ static __always_inline struct uring_request *uring_kept_at(__u64 key)
 	return uring_kept ? bpf_map_lookup_elem(&uring_requests, &key) : NULL;
 }
 
+/* The request that is kept and that the current task works on as a worker of io-wq; NULL: none. All opens that may make a file are
+ * left to these, whoever submits them: io_openat_force_async() in io_uring/openclose.c; before 6.3 (0ffae640ad83) the first try
+ * ended with -EAGAIN. So tier tp needs no hook where a request is issued to know which one has made a file. */
+static __always_inline struct uring_request *uring_worked_on(void)
+{
+	struct task_struct *task = current_task();
+	struct task_struct___pf_io_worker *old = (void *)task;
+	struct io_worker *worker;
+	struct io_wq_work *work;
+
+	if (!uring_kept || !(READ(task, flags) & PF_IO_WORKER))
+		return NULL;
+	worker = bpf_core_field_exists(old->pf_io_worker) ? READ(old, pf_io_worker) : READ(task, worker_private);
+	work = worker ? READ(worker, cur_work) : NULL;
+	return work ? uring_kept_at((__u64)work - bpf_core_field_offset(struct io_kiocb, work)) : NULL;
+}
+
 /* Of the requests with that name, from a turn on, the first that may have ended so; 0: none of URING_LOOKS. Global, so that it is
  * verified once: see path_steps(). */
 #define URING_LOOKS 32

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Callers that cheat.
 #include "chmod.h"
+#include "net.h"
 
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/magic.h>
 #include <linux/seccomp.h>
+#include <sys/fanotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,7 +69,7 @@ TEST_CASE("a setuid file made by io_uring") {
     REQUIRE(truth >= 0);
     REQUIRE(events.size() == 1);
     CHECK(events[0]["via"] == "io_uring");
-    CHECK(events[0]["src"] == (tier == "tp" ? "fd" : "kernel"));
+    CHECK(events[0]["src"] == "kernel");
     CHECK(events[0]["path"] == path);
     CHECK(events[0]["new"] == "4755");
     CHECK(events[0]["mode"] == "4755");
@@ -319,6 +322,100 @@ TEST_CASE("seccomp answers with success: nothing is said to have happened") {
     CHECK(events[0]["created"] == false);
     CHECK(events[1]["path"] == made);
     CHECK(events[1]["created"].is_null());
+  }
+}
+
+// An open makes a file, and waits for the permission to open it until its process is killed.
+TEST_CASE("a process that is killed while it opens the file that it has made") {
+  for (const std::string& tier : tiers("chmodsnoop"))
+    for (const bool other : {false, true}) {  // another thread's exit kills it
+      INFO(tier << (other ? ", exit_group" : ", SIGKILL"));
+      const TempDir dir;
+      const std::string path = dir / "made";
+      const int fd = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY);
+      if (fd < 0 || fanotify_mark(fd, FAN_MARK_ADD, FAN_OPEN_PERM | FAN_EVENT_ON_CHILD, AT_FDCWD, dir.path().c_str()) != 0)
+        CANNOT_TEST("no fanotify");
+      Tracer tracer("chmodsnoop", {"-j", "-e", "--hook", tier, "--path", dir / ""});
+      int go[2];
+      check(pipe(go), "pipe");
+      const pid_t pid = fork();
+      if (pid == 0) {
+        umask(0);
+        std::thread exits;
+        if (other) exits = std::thread([&] {
+          char c;
+          static_cast<void>(!read(go[0], &c, 1));
+          _exit(0);
+        });
+        open(path.c_str(), O_CREAT | O_WRONLY, 04777);
+        _exit(1);
+      }
+      fanotify_event_metadata m{};
+      check(read(fd, &m, sizeof m), "read");
+      close(m.fd);
+      if (other) check(write(go[1], "x", 1), "write");
+      else kill(pid, SIGKILL);
+      int status = 0;
+      check(waitpid(pid, &status, 0), "waitpid");
+      close(fd), close(go[0]), close(go[1]);
+      CHECK(status == (other ? 0 : SIGKILL));
+      struct stat st{};
+      REQUIRE(stat(path.c_str(), &st) == 0);
+      REQUIRE((st.st_mode & 07777) == 04777);
+      tracer.stop();
+      const auto events = tracer.events();
+      INFO(Json(events).dump());
+      REQUIRE(events.size() == 1);
+      CHECK(events[0]["pid"] == pid);
+      CHECK(events[0]["path"] == path);
+      CHECK(events[0]["error"] == "EINTR");
+      CHECK(events[0]["risk"] == "setuid,world-writable");
+      const bool told = tells_inode(tier, dir.path());
+      CHECK(events[0]["new"] == (told ? Json("4777") : Json()));
+      CHECK(events[0]["created"] == (told ? Json(true) : Json()));
+    }
+}
+
+// The umask does not count then.
+TEST_CASE("a default access control list of the directory gives what the umask would take") {
+  for (const std::string& tier : tiers("chmodsnoop")) {
+    INFO(tier);
+    const TempDir dir;
+    const std::string open_to_all = dir / "open", shut = dir / "shut";
+    // struct posix_acl_xattr_header, then tag, permissions and id of each entry: owner, group, others
+    const auto set = [](const std::string& d, unsigned char others) {
+      check(mkdir(d.c_str(), 0755), "mkdir");
+      const unsigned char acl[] = {2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 4, 0, 7, 0, 255, 255, 255, 255, 32, 0, others, 0, 255, 255, 255, 255};
+      return setxattr(d.c_str(), "system.posix_acl_default", acl, sizeof acl, 0) == 0;
+    };
+    if (!set(open_to_all, 7) || !set(shut, 0)) CANNOT_TEST("no access control lists here");
+    const bool told = tells_inode(tier, dir.path());
+    std::vector<std::string> made;
+    const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json&) {
+      for (const std::string& d : {open_to_all, shut}) {
+        umask(d == shut ? 0 : 077);
+        close(static_cast<int>(check(open((d + "/open").c_str(), O_CREAT | O_RDWR, 0666), "open")));
+        check(mknod((d + "/mknod").c_str(), S_IFREG | 0666, 0), "mknod");
+        check(mkdir((d + "/mkdir").c_str(), 0777), "mkdir");
+        if (have_io_uring()) check(uring_openat((d + "/uring").c_str(), O_CREAT | O_RDWR, 0666), "io_uring");
+      }
+    });
+    const auto lines = by_path(events);
+    for (const char* how : {"open", "mknod", "mkdir", "uring"}) {
+      if (std::string(how) == "uring" && !have_io_uring()) continue;
+      INFO(how << Json(events).dump());
+      struct stat st{};
+      check(stat((open_to_all + "/" + how).c_str(), &st), "stat");
+      REQUIRE((st.st_mode & 0777) == (std::string(how) == "mkdir" ? 0777 : 0666));
+      check(stat((shut + "/" + how).c_str(), &st), "stat");
+      REQUIRE((st.st_mode & 2) == 0);
+      const auto found = lines.find(open_to_all + "/" + how);
+      if (told || how == std::string("open") || how == std::string("uring")) {
+        REQUIRE(found != lines.end());
+        CHECK(found->second["new"] == (std::string(how) == "mkdir" ? "0777" : "0666"));
+        CHECK(lines.count(shut + "/" + how) == 0);
+      }
+    }
   }
 }
 

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // io_uring as a way to hide, under every tool that sees its requests.
+#include "chmod.h"
 #include "harness.h"
 #include "net.h"
 
 #include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
+#include <sys/fanotify.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <map>
 #include <set>
 
 using namespace harness;
@@ -179,6 +185,269 @@ TEST_CASE("an io_uring open of what is there already creates nothing") {
         check(io_uring_submit_and_wait(&ring, 1), "io_uring_submit");
       });
       CHECK(events.empty());
+    }
+}
+
+namespace {
+
+// How a request gets to be worked on.
+enum class Road { plain, async, poller, behind_write, linked };
+const Road kRoads[] = {Road::plain, Road::async, Road::poller, Road::behind_write, Road::linked};
+const char* const kRoadNames[] = {"plain", "async", "by the poller", "at the end of a write", "linked"};
+
+// One request by that road, to its end. Returns its result.
+int take(Road road, Ring& ring, const std::function<void(io_uring_sqe*)>& prepare) {
+  int pipe_fds[2] = {-1, -1};
+  constexpr unsigned long kName = 7;
+  if (road == Road::behind_write || road == Road::linked) {
+    io_uring_sqe* s = ring.next();
+    if (road == Road::behind_write) check(pipe(pipe_fds), "pipe"), io_uring_prep_poll_add(s, pipe_fds[0], POLLIN);
+    else io_uring_prep_nop(s);
+    s->flags |= IOSQE_IO_LINK;
+  }
+  io_uring_sqe* s = ring.next();
+  prepare(s);
+  s->user_data = kName;
+  if (road == Road::async) s->flags |= IOSQE_ASYNC;
+  check(io_uring_submit(&ring), "io_uring_submit");
+  if (road == Road::behind_write) check(write(pipe_fds[1], "x", 1), "write");
+  for (;;) {
+    io_uring_cqe* cqe = nullptr;
+    check(io_uring_wait_cqe(&ring, &cqe), "io_uring_wait_cqe");
+    const int res = cqe->res;
+    const bool is_it = cqe->user_data == kName;
+    io_uring_cqe_seen(&ring, cqe);
+    if (!is_it) continue;
+    if (road == Road::behind_write) close(pipe_fds[0]), close(pipe_fds[1]);
+    return res;
+  }
+}
+
+// Refuses the next open in a directory, when the file has been made.
+class Refuser {
+ public:
+  explicit Refuser(const std::string& dir) : fd_(fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY)) {
+    works_ = fd_ >= 0 && fanotify_mark(fd_, FAN_MARK_ADD, FAN_OPEN_PERM | FAN_EVENT_ON_CHILD, AT_FDCWD, dir.c_str()) == 0;
+    if (works_) thread_ = std::thread([this] {
+      fanotify_event_metadata m{};
+      if (read(fd_, &m, sizeof m) < static_cast<ssize_t>(sizeof m)) return;
+      const fanotify_response no{m.fd, FAN_DENY};
+      static_cast<void>(!write(fd_, &no, sizeof no));
+      close(m.fd);
+    });
+  }
+  ~Refuser() {
+    if (works_) thread_.join();
+    if (fd_ >= 0) close(fd_);
+  }
+  Refuser(const Refuser&) = delete;
+  Refuser& operator=(const Refuser&) = delete;
+  bool works() const { return works_; }
+
+ private:
+  int fd_;
+  bool works_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+TEST_CASE("files that io_uring makes by opens which fail") {
+  if (!have_io_uring()) CANNOT_TEST("no io_uring");
+  enum { direct, slot, no_table, refused };
+  const char* const hows[] = {"O_DIRECT on ramfs", "a slot beyond the table", "a slot without a table", "refused by fanotify"};
+  for (const std::string& tier : tiers("chmodsnoop"))
+    for (const int how : {direct, slot, no_table, refused})
+      for (const Road road : kRoads) {
+        INFO(tier << ": " << hows[how] << ", " << kRoadNames[static_cast<int>(road)]);
+        const TempDir dir;
+        const std::string path = dir / "made";
+        Json truth;
+        const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json& t) {
+          umask(0);
+          if (how == direct) {
+            check(unshare(CLONE_NEWNS), "unshare");
+            check(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount private");
+            check(mount("none", dir.path().c_str(), "ramfs", 0, nullptr), "mount");
+          }
+          Ring ring(8, road == Road::poller ? IORING_SETUP_SQPOLL : 0);
+          if (how == slot) {
+            const std::vector<int> none(2, -1);
+            check(io_uring_register_files(&ring, none.data(), 2), "register_files");
+          }
+          const auto open_by = [&](const std::string& name) {
+            return take(road, ring, [&](io_uring_sqe* s) {
+              const int flags = O_CREAT | O_WRONLY | (how == direct ? O_DIRECT : 0);
+              if (how == slot || how == no_table) io_uring_prep_openat_direct(s, AT_FDCWD, name.c_str(), flags, 04777, 5);
+              else io_uring_prep_openat(s, AT_FDCWD, name.c_str(), flags, 04777);
+            });
+          };
+          if (how == refused) {
+            const Refuser refuser(dir.path());
+            if (!refuser.works()) return;
+            t["res"] = open_by(path);
+          } else {
+            t["res"] = open_by(path);
+          }
+          struct stat st{};
+          t["mode"] = stat(path.c_str(), &st) == 0 ? st.st_mode & 07777 : 0;
+          if (how == refused) return;
+          open_by(path);             // it is there already
+          open_by(dir / "no/made");  // nothing is made
+        }, &truth);
+        if (truth["mode"] != 04777) {
+          WARN("NOT TESTED: " << hows[how] << ": the file does not stay here");
+          continue;
+        }
+        // fentry sees the file before the slot is refused.
+        const bool told = tier == "fentry" || how != direct || tells_inode(tier, "/dev/shm");
+        const bool open_by_then = tier == "fentry" && (how == slot || how == no_table);
+        INFO(truth << Json(events).dump());
+        REQUIRE(truth["res"] < 0);
+        REQUIRE(!events.empty());
+        if (told) CHECK(events.size() == 1);  // else it cannot be known of the second open
+        const Json& e = events[0];
+        CHECK(e["path"] == path);
+        CHECK(e["errno"] == (open_by_then ? 0 : -truth["res"].get<int>()));
+        CHECK(e["via"] == "io_uring");
+        CHECK(e["mode"] == "4777");
+        CHECK(e["risk"] == "setuid,world-writable");
+        CHECK(e["src"] == "kernel");
+        CHECK(e["new"] == (told ? Json("4777") : Json()));
+        CHECK(e["created"] == (told ? Json(true) : Json()));
+        CHECK(e.contains("risk_unsure") == !told);
+        CHECK(e["inode"].is_null() == !told);
+      }
+}
+
+TEST_CASE("several files made in one io_uring_enter, some of them linked: each has its line, its mode and its outcome") {
+  if (!have_io_uring()) CANNOT_TEST("no io_uring");
+  for (const std::string& tier : tiers("chmodsnoop"))
+    for (const unsigned setup : {0u, static_cast<unsigned>(IORING_SETUP_SQPOLL)})
+      for (const bool link : {false, true}) {
+        INFO(tier << (setup ? ", by the poller" : "") << (link ? ", linked" : ""));
+        const TempDir dir;
+        const bool told = tells_inode(tier, dir.path());
+        const unsigned modes[] = {04755, 02755, 0666, 0644, 04711, 01777, 06777, 0602};
+        const auto name = [&](std::size_t i) { return dir / ("f" + std::to_string(i)); };
+        const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json&) {
+          umask(0);
+          Ring ring(16, setup);
+          std::vector<std::string> names;
+          for (std::size_t i = 0; i < std::size(modes); i++) names.push_back(name(i));
+          for (std::size_t i = 0; i < std::size(modes); i++) {
+            io_uring_sqe* s = ring.next();
+            // Every other one goes into a slot that does not exist.
+            if (!link && i % 2) io_uring_prep_openat_direct(s, AT_FDCWD, names[i].c_str(), O_CREAT | O_WRONLY | O_EXCL, modes[i], 3);
+            else io_uring_prep_openat(s, AT_FDCWD, names[i].c_str(), O_CREAT | O_WRONLY, modes[i]);
+            if (link && i + 1 < std::size(modes)) s->flags |= IOSQE_IO_LINK;
+          }
+          check(io_uring_submit(&ring), "io_uring_submit");
+          for (std::size_t i = 0; i < std::size(modes); i++) {
+            io_uring_cqe* cqe = nullptr;
+            check(io_uring_wait_cqe(&ring, &cqe), "io_uring_wait_cqe");
+            io_uring_cqe_seen(&ring, cqe);
+          }
+        });
+        std::map<std::string, Json> lines;
+        for (const Json& e : events) CHECK(lines.emplace(e["path"].get<std::string>(), e).second);
+        INFO(Json(events).dump());
+        std::size_t dangerous = 0;
+        for (std::size_t i = 0; i < std::size(modes); i++) {
+          struct stat st{};
+          REQUIRE(stat(name(i).c_str(), &st) == 0);
+          REQUIRE((st.st_mode & 07777) == modes[i]);
+          if (!(modes[i] & 06002)) continue;
+          dangerous++;
+          INFO(name(i));
+          REQUIRE(lines.count(name(i)) == 1);
+          const Json& e = lines[name(i)];
+          const bool fails = !link && i % 2;
+          char octal[8];
+          snprintf(octal, sizeof octal, "%04o", modes[i]);
+          if (told || !fails) CHECK(e["new"] == octal);
+          CHECK(e["mode"] == octal);
+          CHECK(e["errno"].is_null() == false);
+          CHECK((e["errno"] != 0) == (fails && tier == "tp"));
+        }
+        CHECK(lines.size() == dangerous);
+      }
+}
+
+TEST_CASE("requests whose ends were not seen do not become another process's") {
+  if (!have_io_uring()) CANNOT_TEST("no io_uring");
+  enum { overflows, waits, killed };
+  const char* const hows[] = {"the queue is full", "they wait when the ring is closed", "they wait when the process is killed"};
+  for (const std::string& tier : tiers("opensnoop"))
+    for (const int how : {overflows, waits, killed}) {
+      INFO(tier << ": " << hows[how]);
+      if (how == overflows && !sees_overflow("opensnoop", tier)) continue;
+      const TempDir dir;
+      const std::string fifo = dir / "fifo", path = dir.file("f");
+      check(mkfifo(fifo.c_str(), 0666), "mkfifo");
+      constexpr int kTimes = 16;
+      Tracer tracer("opensnoop", {"-j", "-e", "--hook", tier, "-n", "leaves-them", "--buffer", "64M"});
+      int started[2];
+      check(pipe(started), "pipe");
+      const pid_t leaves = fork();
+      if (leaves == 0) {
+        prctl(PR_SET_NAME, "leaves-them");
+        try {
+          Ring ring(32);
+          if (how == overflows) ring.fill();
+          for (int i = 0; i < kTimes; i++) {
+            io_uring_sqe* s = ring.next();
+            io_uring_prep_openat(s, AT_FDCWD, how == overflows ? path.c_str() : fifo.c_str(), O_RDONLY, 0);
+            s->user_data = 5;
+          }
+          check(io_uring_submit(&ring), "io_uring_submit");
+          static_cast<void>(!write(started[1], "x", 1));
+          if (how == killed) pause();
+        } catch (...) {
+          _exit(1);
+        }
+        _exit(0);
+      }
+      char c;
+      check(read(started[0], &c, 1), "read");
+      if (how == killed) kill(leaves, SIGKILL);
+      check(waitpid(leaves, nullptr, 0), "waitpid");
+      // Memory of requests is used again, soonest by those who come next: here, with the same names, and results of all kinds.
+      for (int round = 0; round < 4; round++) {
+        const pid_t innocent = fork();
+        if (innocent == 0) {
+          prctl(PR_SET_NAME, "innocent");
+          try {
+            Ring ring(64);
+            for (int i = 0; i < 60; i++) {
+              io_uring_sqe* s = ring.next();
+              if (i % 3 == 0) io_uring_prep_nop(s);
+              else io_uring_prep_openat(s, AT_FDCWD, i % 3 == 1 ? "/dev/null" : "/none", O_RDONLY, 0);
+              s->user_data = 5;
+            }
+            check(io_uring_submit_and_wait(&ring, 60), "io_uring_submit");
+          } catch (...) {
+            _exit(1);
+          }
+          _exit(0);
+        }
+        int status = 0;
+        check(waitpid(innocent, &status, 0), "waitpid");
+        CHECK(status == 0);
+      }
+      close(started[0]), close(started[1]);
+      tracer.stop();
+      CHECK(tracer.lost() == 0);
+      int lines = 0;
+      for (const Json& e : tracer.events()) {
+        INFO(e);
+        if (e["via"] != "io_uring") continue;
+        lines++;
+        CHECK(e["pid"] == leaves);
+        CHECK(e["comm"] == "leaves-them");
+        CHECK(e["path"] == (how == overflows ? path : fifo));
+      }
+      CHECK(lines == kTimes);
     }
 }
 
