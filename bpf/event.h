@@ -17,7 +17,6 @@
 
 EV_SCALAR(ev_time, __u64);     /* ns, CLOCK_BOOTTIME */
 EV_SCALAR(ev_start, __u64);    /* the same, of a process: when it started; with its id, its identity */
-EV_SCALAR(ev_wall, __s64);     /* ns since 1970: a file's own time stamp */
 EV_SCALAR(ev_duration, __u64); /* ns; EV_NONE64: not known */
 EV_SCALAR(ev_pid, __u32);      /* thread group id, in the initial pid namespace */
 EV_SCALAR(ev_uid, __u64);      /* 32 bits, as the initial user namespace sees it; EV_NONE, EV_UNKNOWN */
@@ -76,6 +75,13 @@ enum src {
 
 struct ev_comm {
 	char s[16];
+};
+
+/* A file's own time stamp: since 1970, which a file system may take far beyond what ns in 64 bits reach (2262). */
+struct ev_wall {
+	__s64 sec;
+	__u32 nsec;
+	__u32 known;
 };
 
 /* Bytes [off, off + len) of the record. Not terminated. */

@@ -87,9 +87,9 @@ static __always_inline int forget_before(void)
 	return 0;
 }
 
-/* ns since 1970. Newer kernels keep a flag of their own in the nanoseconds. */
-#define NS(sec, nsec) ((sec) * 1000000000 + ((nsec) & 0x3fffffff))
-#define TIMESPEC(inode, field) NS(READ(inode, field.tv_sec), READ(inode, field.tv_nsec))
+/* Newer kernels keep a flag of their own in the nanoseconds. */
+#define WALL(s, ns) ((struct ev_wall){.sec = (s), .nsec = (ns) & 0x3fffffff, .known = 1})
+#define TIMESPEC(inode, field) WALL(READ(inode, field.tv_sec), READ(inode, field.tv_nsec))
 
 static __always_inline void fill_times(struct exec_event *e, const struct inode *inode)
 {
@@ -98,8 +98,8 @@ static __always_inline void fill_times(struct exec_event *e, const struct inode 
 	const struct inode___times3 *new = (void *)inode;
 
 	if (bpf_core_field_exists(new->i_ctime_sec)) {
-		e->ctime = NS(READ(new, i_ctime_sec), READ(new, i_ctime_nsec));
-		e->mtime = NS(READ(new, i_mtime_sec), READ(new, i_mtime_nsec));
+		e->ctime = WALL(READ(new, i_ctime_sec), READ(new, i_ctime_nsec));
+		e->mtime = WALL(READ(new, i_mtime_sec), READ(new, i_mtime_nsec));
 		return;
 	}
 	if (bpf_core_field_exists(mid->__i_ctime))

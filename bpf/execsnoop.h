@@ -31,7 +31,7 @@ struct exec_event {
 	struct ev_str interpreter;
 	struct ev_comm old_comm;
 	ev_caps caps, old_caps; /* effective */
-	ev_wall mtime, ctime;
+	struct ev_wall mtime, ctime;
 	ev_ino ino;
 	ev_dev dev;
 	ev_errno err;

@@ -102,11 +102,15 @@ void put_date(Buffer& out, ev_time t) {
 }
 
 void put_rfc3339(Buffer& out, std::int64_t ns) {
-  static Seconds seconds("%Y-%m-%dT%H:%M:%S.", gmtime_r);
   std::int64_t rest = ns % kSecond;
   if (rest < 0) rest += kSecond;
-  out += seconds.text(ns / kSecond - (ns % kSecond < 0));
-  put_padded(out, static_cast<std::uint32_t>(rest), 9);
+  put_rfc3339(out, ns / kSecond - (ns % kSecond < 0), static_cast<std::uint32_t>(rest));
+}
+
+void put_rfc3339(Buffer& out, std::int64_t sec, std::uint32_t ns) {
+  static Seconds seconds("%Y-%m-%dT%H:%M:%S.", gmtime_r);
+  out += seconds.text(sec);
+  put_padded(out, ns, 9);
   out.push_back('Z');
 }
 

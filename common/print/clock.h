@@ -17,6 +17,7 @@ unsigned wall_clock_steps();        // how often it was
 void put_time(Buffer&, ev_time);                          // local time of day, with microseconds
 void put_date(Buffer&, ev_time);                          // local date and time, to the second
 void put_rfc3339(Buffer&, std::int64_t ns_since_1970);    // UTC, with nanoseconds
+void put_rfc3339(Buffer&, std::int64_t sec_since_1970, std::uint32_t ns);
 
 // The kernel's clock said `kernel` at some time between these two readings of boot_clock(), which in a time namespace is
 // another clock: see time_namespaces(7). Of several such calls the one counts whose readings are closest. Returns by how

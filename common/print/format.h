@@ -115,8 +115,10 @@ template <> struct Format<ev_start> {
   static void json(Buffer& out, std::string_view key, ev_start t) { put_key(out, key), put(out, t); }
 };
 template <> struct Format<ev_wall> : Word<ev_wall, Format<ev_wall>, 30> {
-  static bool none(ev_wall t) { return t == ev_wall{}; }
-  static void put(Buffer& out, ev_wall t) { put_rfc3339(out, static_cast<std::int64_t>(t)); }
+  static constexpr std::int64_t first = -30'610'224'000, last = 253'402'300'799;  // of the years 1000 to 9999: RFC 3339 has four digits
+  static bool none(ev_wall t) { return t.known == 0; }
+  static bool unknown(ev_wall t) { return t.sec < first || t.sec > last; }
+  static void put(Buffer& out, ev_wall t) { put_rfc3339(out, t.sec, t.nsec); }
 };
 // Milliseconds with three decimals, as a number in JSON too.
 template <> struct Format<ev_duration> {

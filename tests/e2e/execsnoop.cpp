@@ -166,6 +166,28 @@ TEST_CASE("execve: every field") {
   }
 }
 
+TEST_CASE("times of a program's file that ns in 64 bits do not reach") {
+  char dir[] = "/dev/shm/needle-XXXXXX";
+  if (!mkdtemp(dir)) CANNOT_TEST("no /dev/shm");
+  const std::string path = argv_program(std::string(dir) + "/program");
+  for (const std::string& tier : tiers("execsnoop"))
+    for (const time_t sec : {0l, -1l, 9'223'372'037l, 13'569'465'600l, 253'402'300'799l, 253'402'300'800l, 1l << 60}) {
+      INFO(tier << " " << sec);
+      const timespec times[2] = {{sec, 123'456'789}, {sec, 123'456'789}};
+      check(utimensat(AT_FDCWD, path.c_str(), times, 0), "utimensat");
+      struct stat st{};
+      check(stat(path.c_str(), &st), "stat");
+      const Executed run = executed(tier, [&] {
+        execl(path.c_str(), path.c_str(), nullptr);
+        return 0;
+      });
+      REQUIRE(run.events.size() == 1);
+      CHECK(run.events[0]["mtime"] == (sec > 253'402'300'799 ? Json() : Json(rfc3339(st.st_mtim))));
+      CHECK(run.events[0]["ctime"] == rfc3339(st.st_ctim));
+    }
+  check(unlink(path.c_str()), "unlink"), check(rmdir(dir), "rmdir");
+}
+
 TEST_CASE("execveat: below a descriptor, and the descriptor itself") {
   TempDir dir;
   const std::string path = argv_program(dir / "program");

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <ctime>
+#include <limits>
 #include <random>
 #include <stdexcept>
 
@@ -358,7 +359,15 @@ TEST_CASE("times: RFC 3339 in UTC, local time of day") {
   tzset();
   const ev_time later{static_cast<std::uint64_t>(t) + 1'000'000'000};
   CHECK(text_of(later) == rfc3339(wall_clock(later) + 19'800'000'000'000).substr(11, 15));
-  CHECK(text_of(ev_wall{1}) == "1970-01-01T00:00:00.000000001Z");
+  CHECK(text_of(ev_wall{0, 1, 1}) == "1970-01-01T00:00:00.000000001Z");
+  CHECK(text_of(ev_wall{0, 0, 1}) == "1970-01-01T00:00:00.000000000Z");
+  CHECK(text_of(ev_wall{-1, 999'999'999, 1}) == "1969-12-31T23:59:59.999999999Z");
+  CHECK(text_of(ev_wall{13'569'465'600, 7, 1}) == "2400-01-01T00:00:00.000000007Z");
+  CHECK(text_of(ev_wall{253'402'300'799, 0, 1}) == "9999-12-31T23:59:59.000000000Z");
+  for (const std::int64_t sec : {253'402'300'800l, -30'610'224'001l, std::numeric_limits<std::int64_t>::max()}) {
+    CHECK(text_of(ev_wall{sec, 0, 1}) == "?");
+    CHECK(json_of(ev_wall{sec, 0, 1})["key"].is_null());
+  }
   CHECK(text_of(ev_wall{}) == "-");
 }
 
