@@ -49,6 +49,15 @@ struct {
 	__type(value, struct name);
 } names SEC(".maps");
 
+/* What a failing exec needs besides its file and cannot open, by thread: the interpreter of a script, or the loader of a program. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct name);
+} interpreters SEC(".maps");
+
 static __always_inline __u64 effective_caps(const struct cred *cred)
 {
 	return word_at((void *)cred + bpf_core_field_offset(struct cred, cap_effective));
@@ -328,6 +337,7 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 	bool wanted;
 
 	bpf_map_delete_elem(&names, &old_tid);
+	bpf_map_delete_elem(&interpreters, &old_tid);
 	if (filter.set & FILTER_FAILED || filtered_out())
 		goto out;
 	r = event_begin(exec_event);
@@ -403,6 +413,18 @@ static __always_inline struct file *exec_opened(void)
 	return work ? NULL : found;
 }
 
+/* Of an exec that failed: which interpreter or loader could not be opened; `opened`: there is one. */
+static __always_inline void append_missing(struct record *r, struct exec_event *e, bool opened)
+{
+	__u32 tid = current_pid_tgid();
+	struct name *name = bpf_map_lookup_elem(&interpreters, &tid);
+
+	if (name)
+		append_kernel_str(r, &e->interpreter, name->s);
+	else if (opened)
+		e->interpreter.mark = EV_STR_UNKNOWN;
+}
+
 /* Errors that read as if the file were not there, or not to be had. */
 static __always_inline bool misleads(long ret)
 {
@@ -468,6 +490,8 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 				append_name(r, &e->exe.path, &e->requested, at ? args[0] : AT_FDCWD, path, false);
 			}
 		}
+		if (filter.want & WANT_NAMES)
+			append_missing(r, e, opened);
 		__builtin_memset(&now, 0, sizeof(now));
 		fill_before(&now);
 		fill_old(e, &now);
@@ -531,6 +555,21 @@ int BPF_PROG(fail__fentry_alloc_bprm, int dfd, struct filename *filename)
 	return 0;
 }
 
+SEC("?fexit/open_exec")
+int BPF_PROG(fail__fentry_opt_interpreter, const char *wanted, struct file *file)
+{
+	__u32 tid = current_pid_tgid();
+	struct name *name;
+
+	if (!IS_ERR_OR_NULL(file) || !bpf_map_lookup_elem(&names, &tid)) /* nobody asks for it */
+		return 0;
+	bpf_map_update_elem(&interpreters, &tid, &empty_name, BPF_ANY);
+	name = bpf_map_lookup_elem(&interpreters, &tid);
+	if (name && bpf_probe_read_kernel_str(name->s, NAME_MAX, wanted) <= 0)
+		bpf_map_delete_elem(&interpreters, &tid);
+	return 0;
+}
+
 /* Global: verified once. */
 __noinline int exec_failed(int ret)
 {
@@ -542,6 +581,7 @@ __noinline int exec_failed(int ret)
 	if (has_failed(ret))
 		report_failed(&call, ret, bpf_map_lookup_elem(&names, &tid));
 	bpf_map_delete_elem(&names, &tid);
+	bpf_map_delete_elem(&interpreters, &tid);
 	return forget_before();
 }
 

@@ -588,10 +588,12 @@ TEST_CASE("marked as found: a script without its interpreter, and a program with
   const std::string loader = "/nonexistent/loader";
   put(64, 3, 4), put(64 + 8, elf.size(), 8), put(64 + 32, loader.size() + 1, 8);  // PT_INTERP
   dir.file("elf", elf + loader + '\0', 0755);
+  dir.file("by-script", "#!" + dir / "none" + "\n", 0755);
+  dir.file("by-elf", "#!" + dir / "elf" + "\n", 0755);
   for (const std::string& tier : tiers("execsnoop")) {
-    for (const auto& [name, file, error] : std::vector<std::tuple<std::string, std::string, int>>{
-             {"none", "none", ENOENT}, {"./cr", "cr", ENOENT}, {"below", "below", ENOTDIR}, {"refused", "refused", EACCES},
-             {"link", "none", ENOENT}, {"elf", "elf", ENOENT}}) {
+    for (const auto& [name, file, error, missing] : std::vector<std::tuple<std::string, std::string, int, std::string>>{
+             {"none", "none", ENOENT, "/nonexistent/interpreter"}, {"./cr", "cr", ENOENT, "/bin/sh\r"}, {"below", "below", ENOTDIR, "/dev/null/x"},
+             {"refused", "refused", EACCES, secret}, {"link", "none", ENOENT, "/nonexistent/interpreter"}, {"elf", "elf", ENOENT, loader}}) {
       INFO(tier << " " << name);
       const Executed run = traced(tier, name);
       const Json& e = run.only();
@@ -603,10 +605,20 @@ TEST_CASE("marked as found: a script without its interpreter, and a program with
       struct stat st{};
       check(stat((dir / file).c_str(), &st), "stat");
       CHECK(e["inode"] == std::to_string(st.st_ino));
+      CHECK(e["interpreter"] == (tier == "tp" ? Json() : Json(missing)));
+    }
+    // What an interpreter needs, in turn.
+    for (const auto& [name, missing] : {std::pair<std::string, std::string>{"by-script", "/nonexistent/interpreter"}, {"by-elf", loader}}) {
+      INFO(tier << " " << name);
+      const Executed run = traced(tier, name);
+      CHECK(run.only()["errno"] == ENOENT);
+      CHECK(run.only()["interpreter"] == (tier == "tp" ? Json() : Json(missing)));
     }
     for (const std::string& name : {dir / "nothing", secret, secret + "/x"}) {
       INFO(tier << " " << name);
-      CHECK_FALSE(traced(tier, name).only().contains("exe_found"));
+      const Executed run = traced(tier, name);
+      CHECK_FALSE(run.only().contains("exe_found"));
+      CHECK(run.only()["interpreter"].is_null());
     }
   }
 }
