@@ -290,12 +290,10 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 	struct call call;
 	bool unsure;
 
-	if (!open_exits(&call, regs))
+	/* -x first: it is the cheapest, and most calls succeed. */
+	if (!open_exits(&call, regs) || (filter.set & FILTER_FAILED && ret >= 0 && is_unanswered(ret)) || filtered_out())
 		return 0;
 	unsure = ret >= 0 && !is_unanswered(ret);
-	/* -x first: it is the cheapest, and most calls succeed. */
-	if ((filter.set & FILTER_FAILED && ret >= 0 && !unsure) || filtered_out())
-		return 0;
 	exit_args(&call, regs);
 	if (is_restart(ret)) {
 		keep_interrupted(&call, ret);
@@ -308,7 +306,7 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 	if (unsure && may_be_answer(ret, ROLLED_BACK(regs)) && !has_opened(&q, &res))
 		res.err = EV_ERRNO_UNKNOWN;
 	know_flags(&q, res.file);
-	if ((q.claimed || unsure) && !wanted(&q, res.err))
+	if ((q.claimed || (unsure && filter.set & FILTER_FAILED)) && !wanted(&q, res.err))
 		return 0;
 	return report(&q, &res);
 }
