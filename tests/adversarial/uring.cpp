@@ -254,124 +254,143 @@ class Refuser {
 
 TEST_CASE("files that io_uring makes by opens which fail") {
   if (!have_io_uring()) CANNOT_TEST("no io_uring");
-  enum { direct, slot, no_table, refused };
+  enum How { direct, slot, no_table, refused };
   const char* const hows[] = {"O_DIRECT on ramfs", "a slot beyond the table", "a slot without a table", "refused by fanotify"};
-  for (const std::string& tier : tiers("chmodsnoop"))
-    for (const int how : {direct, slot, no_table, refused})
-      for (const Road road : kRoads) {
-        INFO(tier << ": " << hows[how] << ", " << kRoadNames[static_cast<int>(road)]);
-        const TempDir dir;
-        const std::string path = dir / "made";
-        Json truth;
-        const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json& t) {
-          umask(0);
-          if (how == direct) {
-            check(unshare(CLONE_NEWNS), "unshare");
-            check(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount private");
-            check(mount("none", dir.path().c_str(), "ramfs", 0, nullptr), "mount");
-          }
-          Ring ring(8, road == Road::poller ? IORING_SETUP_SQPOLL : 0);
-          if (how == slot) {
-            const std::vector<int> none(2, -1);
-            check(io_uring_register_files(&ring, none.data(), 2), "register_files");
-          }
-          const auto open_by = [&](const std::string& name) {
-            return take(road, ring, [&](io_uring_sqe* s) {
-              const int flags = O_CREAT | O_WRONLY | (how == direct ? O_DIRECT : 0);
-              if (how == slot || how == no_table) io_uring_prep_openat_direct(s, AT_FDCWD, name.c_str(), flags, 04777, 5);
-              else io_uring_prep_openat(s, AT_FDCWD, name.c_str(), flags, 04777);
-            });
-          };
-          if (how == refused) {
-            const Refuser refuser(dir.path());
-            if (!refuser.works()) return;
-            t["res"] = open_by(path);
-          } else {
-            t["res"] = open_by(path);
-          }
-          struct stat st{};
-          t["mode"] = stat(path.c_str(), &st) == 0 ? st.st_mode & 07777 : 0;
-          if (how == refused) return;
-          open_by(path);             // it is there already
-          open_by(dir / "no/made");  // nothing is made
-        }, &truth);
-        if (truth["mode"] != 04777) {
-          WARN("NOT TESTED: " << hows[how] << ": the file does not stay here");
-          continue;
+  const TempDir top;
+  struct Way {
+    How how;
+    Road road;
+    std::string dir;
+  };
+  std::vector<Way> ways;
+  for (const How how : {direct, slot, no_table, refused})
+    for (const Road road : kRoads) ways.push_back({how, road, {}});
+  for (const std::string& tier : tiers("chmodsnoop")) {
+    std::vector<std::function<void(Json&)>> deeds;
+    for (Way& way : ways) {
+      way.dir = top / (tier + std::to_string(deeds.size()));
+      check(mkdir(way.dir.c_str(), 0755), "mkdir");
+      deeds.emplace_back([way](Json& t) {
+        const std::string path = way.dir + "/made";
+        umask(0);
+        if (way.how == direct) {
+          check(unshare(CLONE_NEWNS), "unshare");
+          check(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount private");
+          check(mount("none", way.dir.c_str(), "ramfs", 0, nullptr), "mount");
         }
-        // fentry sees the file before the slot is refused.
-        const bool told = tier == "fentry" || how != direct || tells_inode(tier, "/dev/shm");
-        const bool open_by_then = tier == "fentry" && (how == slot || how == no_table);
-        INFO(truth << Json(events).dump());
-        REQUIRE(truth["res"] < 0);
-        REQUIRE(!events.empty());
-        if (told) CHECK(events.size() == 1);  // else it cannot be known of the second open
-        const Json& e = events[0];
-        CHECK(e["path"] == path);
-        CHECK(e["errno"] == (open_by_then ? 0 : -truth["res"].get<int>()));
-        CHECK(e["via"] == "io_uring");
-        CHECK(e["mode"] == "4777");
-        CHECK(e["risk"] == "setuid,world-writable");
-        CHECK(e["src"] == "kernel");
-        CHECK(e["new"] == (told ? Json("4777") : Json()));
-        CHECK(e["created"] == (told ? Json(true) : Json()));
-        CHECK(e.contains("risk_unsure") == !told);
-        CHECK(e["inode"].is_null() == !told);
+        Ring ring(8, way.road == Road::poller ? IORING_SETUP_SQPOLL : 0);
+        if (way.how == slot) {
+          const std::vector<int> none(2, -1);
+          check(io_uring_register_files(&ring, none.data(), 2), "register_files");
+        }
+        const auto open_by = [&](const std::string& name) {
+          return take(way.road, ring, [&](io_uring_sqe* s) {
+            const int flags = O_CREAT | O_WRONLY | (way.how == direct ? O_DIRECT : 0);
+            if (way.how == slot || way.how == no_table) io_uring_prep_openat_direct(s, AT_FDCWD, name.c_str(), flags, 04777, 5);
+            else io_uring_prep_openat(s, AT_FDCWD, name.c_str(), flags, 04777);
+          });
+        };
+        if (way.how == refused) {
+          const Refuser refuser(way.dir);
+          if (!refuser.works()) return;
+          t["res"] = open_by(path);
+        } else {
+          t["res"] = open_by(path);
+        }
+        struct stat st{};
+        t["mode"] = stat(path.c_str(), &st) == 0 ? st.st_mode & 07777 : 0;
+        if (way.how == refused) return;
+        open_by(path);                  // it is there already
+        open_by(way.dir + "/no/made");  // nothing is made
+      });
+    }
+    const auto all = trace_each("chmodsnoop", {"-e", "--hook", tier}, deeds, [](pid_t) {});
+    for (std::size_t i = 0; i < ways.size(); i++) {
+      const How how = ways[i].how;
+      const Json& truth = all[i].truth;
+      const auto& events = all[i].events;
+      INFO(tier << ": " << hows[how] << ", " << kRoadNames[static_cast<int>(ways[i].road)] << truth << Json(events).dump());
+      if (truth["mode"] != 04777) {
+        WARN("NOT TESTED: " << hows[how] << ": the file does not stay here");
+        continue;
       }
+      // fentry sees the file before the slot is refused.
+      const bool told = tier == "fentry" || tells_inode(tier, how == direct ? "/dev/shm" : top.path());
+      const bool open_by_then = tier == "fentry" && (how == slot || how == no_table);
+      REQUIRE(truth["res"] < 0);
+      REQUIRE(!events.empty());
+      if (told) CHECK(events.size() == 1);  // else it cannot be known of the second open
+      const Json& e = events[0];
+      CHECK(e["path"] == ways[i].dir + "/made");
+      CHECK(e["errno"] == (open_by_then ? 0 : -truth["res"].get<int>()));
+      CHECK(e["via"] == "io_uring");
+      CHECK(e["mode"] == "4777");
+      CHECK(e["risk"] == "setuid,world-writable");
+      CHECK(e["src"] == "kernel");
+      CHECK(e["new"] == (told ? Json("4777") : Json()));
+      CHECK(e["created"] == (told ? Json(true) : Json()));
+      CHECK(e.contains("risk_unsure") == !told);
+      CHECK(e["inode"].is_null() == !told);
+    }
+  }
 }
 
 TEST_CASE("several files made in one io_uring_enter, some of them linked: each has its line, its mode and its outcome") {
   if (!have_io_uring()) CANNOT_TEST("no io_uring");
-  for (const std::string& tier : tiers("chmodsnoop"))
-    for (const unsigned setup : {0u, static_cast<unsigned>(IORING_SETUP_SQPOLL)})
-      for (const bool link : {false, true}) {
-        INFO(tier << (setup ? ", by the poller" : "") << (link ? ", linked" : ""));
-        const TempDir dir;
-        const bool told = tells_inode(tier, dir.path());
-        const unsigned modes[] = {04755, 02755, 0666, 0644, 04711, 01777, 06777, 0602};
-        const auto name = [&](std::size_t i) { return dir / ("f" + std::to_string(i)); };
-        const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json&) {
-          umask(0);
-          Ring ring(16, setup);
-          std::vector<std::string> names;
-          for (std::size_t i = 0; i < std::size(modes); i++) names.push_back(name(i));
-          for (std::size_t i = 0; i < std::size(modes); i++) {
-            io_uring_sqe* s = ring.next();
-            // Every other one goes into a slot that does not exist.
-            if (!link && i % 2) io_uring_prep_openat_direct(s, AT_FDCWD, names[i].c_str(), O_CREAT | O_WRONLY | O_EXCL, modes[i], 3);
-            else io_uring_prep_openat(s, AT_FDCWD, names[i].c_str(), O_CREAT | O_WRONLY, modes[i]);
-            if (link && i + 1 < std::size(modes)) s->flags |= IOSQE_IO_LINK;
-          }
-          check(io_uring_submit(&ring), "io_uring_submit");
-          for (std::size_t i = 0; i < std::size(modes); i++) {
-            io_uring_cqe* cqe = nullptr;
-            check(io_uring_wait_cqe(&ring, &cqe), "io_uring_wait_cqe");
-            io_uring_cqe_seen(&ring, cqe);
-          }
-        });
-        std::map<std::string, Json> lines;
-        for (const Json& e : events) CHECK(lines.emplace(e["path"].get<std::string>(), e).second);
-        INFO(Json(events).dump());
-        std::size_t dangerous = 0;
-        for (std::size_t i = 0; i < std::size(modes); i++) {
-          struct stat st{};
-          REQUIRE(stat(name(i).c_str(), &st) == 0);
-          REQUIRE((st.st_mode & 07777) == modes[i]);
-          if (!(modes[i] & 06002)) continue;
-          dangerous++;
-          INFO(name(i));
-          REQUIRE(lines.count(name(i)) == 1);
-          const Json& e = lines[name(i)];
-          const bool fails = !link && i % 2;
-          char octal[8];
-          snprintf(octal, sizeof octal, "%04o", modes[i]);
-          if (told || !fails) CHECK(e["new"] == octal);
-          CHECK(e["mode"] == octal);
-          CHECK(e["errno"].is_null() == false);
-          CHECK((e["errno"] != 0) == (fails && tier == "tp"));
-        }
-        CHECK(lines.size() == dangerous);
+  const unsigned modes[] = {04755, 02755, 0666, 0644, 04711, 01777, 06777, 0602};
+  for (const std::string& tier : tiers("chmodsnoop")) {
+    const TempDir dir;
+    const bool told = tells_inode(tier, dir.path());
+    const auto name = [&](std::size_t deed, std::size_t i) { return dir / (std::to_string(deed) + "f" + std::to_string(i)); };
+    std::vector<std::function<void(Json&)>> deeds;
+    for (std::size_t deed = 0; deed < 4; deed++) deeds.emplace_back([&, deed](Json&) {
+      const bool link = deed & 1;
+      umask(0);
+      Ring ring(16, deed & 2 ? IORING_SETUP_SQPOLL : 0);
+      std::vector<std::string> names;
+      for (std::size_t i = 0; i < std::size(modes); i++) names.push_back(name(deed, i));
+      for (std::size_t i = 0; i < std::size(modes); i++) {
+        io_uring_sqe* s = ring.next();
+        // Every other one goes into a slot that does not exist.
+        if (!link && i % 2) io_uring_prep_openat_direct(s, AT_FDCWD, names[i].c_str(), O_CREAT | O_WRONLY | O_EXCL, modes[i], 3);
+        else io_uring_prep_openat(s, AT_FDCWD, names[i].c_str(), O_CREAT | O_WRONLY, modes[i]);
+        if (link && i + 1 < std::size(modes)) s->flags |= IOSQE_IO_LINK;
       }
+      check(io_uring_submit(&ring), "io_uring_submit");
+      for (std::size_t i = 0; i < std::size(modes); i++) {
+        io_uring_cqe* cqe = nullptr;
+        check(io_uring_wait_cqe(&ring, &cqe), "io_uring_wait_cqe");
+        io_uring_cqe_seen(&ring, cqe);
+      }
+    });
+    const auto all = trace_each("chmodsnoop", {"-e", "--hook", tier}, deeds, [](pid_t) {});
+    for (std::size_t deed = 0; deed < deeds.size(); deed++) {
+      const bool link = deed & 1;
+      INFO(tier << (deed & 2 ? ", by the poller" : "") << (link ? ", linked" : "") << Json(all[deed].events).dump());
+      std::map<std::string, Json> lines;
+      for (const Json& e : all[deed].events) CHECK(lines.emplace(e["path"].get<std::string>(), e).second);
+      std::size_t dangerous = 0;
+      for (std::size_t i = 0; i < std::size(modes); i++) {
+        struct stat st{};
+        const std::string path = name(deed, i);
+        REQUIRE(stat(path.c_str(), &st) == 0);
+        REQUIRE((st.st_mode & 07777) == modes[i]);
+        if (!(modes[i] & 06002)) continue;
+        dangerous++;
+        INFO(path);
+        REQUIRE(lines.count(path) == 1);
+        const Json& e = lines[path];
+        const bool fails = !link && i % 2;
+        char octal[8];
+        snprintf(octal, sizeof octal, "%04o", modes[i]);
+        if (told || !fails) CHECK(e["new"] == octal);
+        CHECK(e["mode"] == octal);
+        REQUIRE(e["errno"].is_number());
+        CHECK((e["errno"] != 0) == (fails && tier == "tp"));
+      }
+      CHECK(lines.size() == dangerous);
+    }
+  }
 }
 
 TEST_CASE("requests whose ends were not seen do not become another process's") {
