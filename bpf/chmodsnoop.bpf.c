@@ -831,10 +831,10 @@ static __always_inline int uring_creates(const struct uring_open *u, const struc
 			change_of_file(&c, file);
 		else
 			change_of_creation(&c, &u->made);
-		if (stays && u->made.inode == c.inode)
-			c.mode = u->made.mode;
-		else
+		if (u->made.inode != c.inode)
 			src = SRC_FD;
+		else if (stays)
+			c.mode = u->made.mode;
 		c.before = EV_NONE;
 		c.created = 1;
 		return c.mode & RISK_BITS ? report_by(&q, &c, err, src, by) : 0;

@@ -547,6 +547,7 @@ int BPF_PROG(fail__fentry_alloc_bprm, int dfd, struct filename *filename)
 
 	if (!exec_runs(&call) || filtered_out())
 		return 0;
+	bpf_map_delete_elem(&interpreters, &tid); /* of an exec whose end was missed */
 	/* If there is no room, the caller's copy has to do. */
 	bpf_map_update_elem(&names, &tid, &empty_name, BPF_ANY);
 	name = bpf_map_lookup_elem(&names, &tid);

@@ -445,6 +445,8 @@ static __always_inline void append_name_in(struct record *r, struct ev_str *whol
 			r->len++;
 		}
 	}
+	if (in_root && !base)
+		whole->mark |= EV_STR_DEEP;
 	from = first == '/' ? r->len : r->len - 1;
 	n = kernel ? append_kernel_str(r, given, name) : append_user_str(r, given, name);
 	if (n < 0)

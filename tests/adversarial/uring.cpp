@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <sys/fanotify.h>
 #include <sys/mount.h>
@@ -332,6 +333,35 @@ TEST_CASE("files that io_uring makes by opens which fail") {
       CHECK(e.contains("risk_unsure") == !told);
       CHECK(e["inode"].is_null() == !told);
     }
+  }
+}
+
+TEST_CASE("a setuid file without a name made by io_uring, and one below a directory that is the root") {
+  if (!have_io_uring()) CANNOT_TEST("no io_uring");
+  const TempDir dir;
+  int n = 0;
+  for (const std::string& tier : tiers("chmodsnoop")) {
+    INFO(tier);
+    const std::string name = "below" + std::to_string(n++);
+    const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json&) {
+      umask(0);
+      Ring ring(4);
+      check(take(Road::plain, ring, [&](io_uring_sqe* s) { io_uring_prep_openat(s, AT_FDCWD, dir.path().c_str(), O_TMPFILE | O_RDWR, 04711); }), "O_TMPFILE");
+      const int d = static_cast<int>(check(open(dir.path().c_str(), O_PATH), "open"));
+      open_how how{.flags = O_CREAT | O_WRONLY, .mode = 04711, .resolve = RESOLVE_IN_ROOT};
+      const std::string up = "/../../" + name;
+      check(take(Road::plain, ring, [&](io_uring_sqe* s) { io_uring_prep_openat2(s, d, up.c_str(), &how); }), "RESOLVE_IN_ROOT");
+    });
+    INFO(Json(events).dump());
+    REQUIRE(events.size() == 2);
+    for (const Json& e : events) {
+      CHECK(e["new"] == "4711");
+      CHECK(e["risk"] == "setuid");
+      CHECK(e["created"] == true);
+      CHECK(e["src"] == (tells_inode(tier, dir.path()) ? "kernel" : "fd"));
+    }
+    CHECK(events[0]["deleted"] == true);
+    CHECK(events[1]["path"] == dir / name);
   }
 }
 

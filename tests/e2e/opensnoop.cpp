@@ -450,8 +450,12 @@ TEST_CASE("openat2 that fails below a directory which is its root") {
           const open_how how{.flags = O_WRONLY, .mode = 0, .resolve = n.resolve};
           static_cast<void>(syscall(SYS_openat2, by_cwd ? AT_FDCWD : dfd, n.requested, &how, sizeof how));
         }
+        const open_how how{.flags = O_WRONLY, .mode = 0, .resolve = RESOLVE_IN_ROOT};
+        static_cast<void>(syscall(SYS_openat2, 9999, "/none", &how, sizeof how));
       });
-      REQUIRE(events.size() == names.size());
+      REQUIRE(events.size() == names.size() + 1);
+      CHECK(events.back()["error"] == "EBADF");
+      CHECK(events.back()["path_cut"] == true);  // below what is not known
       for (std::size_t i = 0; i < names.size(); i++) {
         CHECK(events[i]["requested"] == names[i].requested);
         CHECK(events[i]["error"] == names[i].error);
