@@ -325,11 +325,9 @@ bool Hooks::try_out(const Object& object) {
   });
   if (tried.empty()) return true;
   const int counting = bpf_enable_stats(BPF_STATS_RUN_TIME);  // as long as it is open
-  if (counting < 0) {
-    report_ += fmt::format("  not tried out, whether they run: {}\n", std::strerror(errno));
-    return true;
-  }
-  for (const Trial& trial : tool_.trials) trial.deed();
+  if (counting < 0) report_ += fmt::format("  not tried out, whether they run: {}\n", std::strerror(errno));
+  for (const Trial& trial : tool_.trials) trial.deed();  // in any case: the programs learn from them what there is
+  if (counting < 0) return true;
   close(counting);
   bool all = true;
   for (bpf_program* p : tried) {
