@@ -52,7 +52,8 @@ static __always_inline void keep_interrupted(const struct call *call, long ret)
 #if defined(__TARGET_ARCH_arm64)
 	i.pc = READ(task_regs(), pc);
 #endif
-	bpf_map_update_elem(&interrupted, &tid, &i, BPF_ANY);
+	if (bpf_map_update_elem(&interrupted, &tid, &i, BPF_ANY))
+		__sync_fetch_and_add(&stats.lost_map, 1);
 }
 
 /* Whether the thread is still at the end of that call: no instruction of its program has run since. */

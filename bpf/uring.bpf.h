@@ -476,7 +476,8 @@ static __always_inline int uring_issue_begins(struct io_kiocb *req)
 	__u64 key = (__u64)req;
 
 	uring_issues_seen = true;
-	bpf_map_update_elem(&uring_issued, &tid, &key, BPF_ANY);
+	if (bpf_map_update_elem(&uring_issued, &tid, &key, BPF_ANY)) /* what it does will be taken for a call's */
+		__sync_fetch_and_add(&stats.lost_map, 1);
 	return 0;
 }
 
