@@ -12,8 +12,10 @@ struct submission {
 	__u32 len;
 	__u16 stream;  /* TCP, whose attempts are seen as such */
 	__u16 claimed; /* addr is what the caller said, not the kernel's copy */
+	__u64 sock;    /* the struct sock, of `stream` */
 	union sockaddr_any addr;
 };
+#define UDP_HEADER 8u
 #define URING_KEPT struct submission
 #include "uring.bpf.h"
 
@@ -68,6 +70,7 @@ enum address_bits {
 	ADDRESS_CHANGES = 1 << 1, /* programs that run later may, and to what is not known yet */
 	ADDRESS_USED = 1 << 2,    /* it is the one in the end */
 	ADDRESS_UNKNOWN = 1 << 3, /* there is one, but nobody has seen it */
+	ADDRESS_NONE = 1 << 4,    /* what was given is none */
 };
 
 /* What the hooks inside a call have learned for its end, by thread. Oldest first out: a call of
@@ -94,9 +97,10 @@ struct {
 static const struct inside nothing = {};
 
 /* A datagram on its way, by thread: written by the cgroup hooks, taken when its send returns. Where
- * only the end of the whole call is seen, one to be shown for each message of sendmmsg(2). */
+ * only the end of the whole call is seen, one to be shown for each message of sendmmsg(2). One that finds no room, or none for its
+ * process, is counted as lost. */
 struct datagram {
-	__u64 cookie;
+	__u64 sock; /* sock_id() */
 	__u64 address; /* where the kernel has its struct sockaddr as long as it is being sent; 0: not known */
 	__u8 ip[16], asked_ip[16];
 	__u32 port, asked_port;
@@ -110,34 +114,66 @@ struct send {
 	__u64 tid, n;
 };
 
+#define SENDS_MAX 8192
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SENDS_MAX);
 	__type(key, struct send);
 	__type(value, struct datagram);
 } sends SEC(".maps");
+__u32 send_shares[SHARES];
 
-/* A sendmmsg(2), by thread. */
-struct batch {
-	__u32 addressed, shown; /* messages with an address; of those, to be shown */
-	__u32 asked;            /* messages that it was given */
-	int ret, fd;
-	__u32 via;
-	__u32 out; /* nobody asked for this process */
-	__u32 unused;
-	__u64 sock;
+/* That the cgroup hooks have seen the message which a thread is sending, also if it is none to be shown: by the last bits of its id,
+ * the id and the last bits of sock_id(). In words, because every datagram comes by. Of two threads that share one, one loses it: what
+ * fails is then told by the caller's memory once more, never less. */
+__u64 hooked[SHARES];
+
+/* How a message has failed within a send of a thread, for the end of that call. */
+struct failure {
+	int ret;
+	__u32 told;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
 	__type(key, __u64);
+	__type(value, struct failure);
+} failures SEC(".maps");
+
+/* What a UDP socket was left with that has corked a datagram, by sock_id(): see goes_elsewhere(). */
+struct cork {
+	__u32 length, queued;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct cork);
+} corks SEC(".maps");
+
+/* A sendmmsg(2), by thread, where only its end is seen. */
+struct batch {
+	__u32 addressed, shown; /* messages with an address; of those, to be shown */
+	__u32 asked;            /* messages that it was given */
+	int ret, fd;
+	__u32 via;
+	__u32 out;   /* nobody asked for this process */
+	__u32 early; /* it ended by a message that no hook has seen */
+	__u64 sock;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
 	__type(value, struct batch);
 } batches SEC(".maps");
 
 /* The destinations that a process has sent to, and how that ended: whoever fails on purpose does not hide what arrives. */
 struct destination {
-	__u64 cookie;
+	__u64 sock; /* sock_id() */
 	__u8 ip[16];
 	__u32 port, scope;
 	__u32 pid;
@@ -151,23 +187,25 @@ struct {
 	__type(value, __u8);
 } sent SEC(".maps");
 
-/* Whether hooks that may be missing run: set by them, so true before the end of any call they saw. */
-__u32 connects_seen = 0, sends_seen = 0, lengths_seen = 0, rings_seen = 0;
+/* Whether hooks that may be missing run: set by them, first by the tool's own deeds (see tools/connectsnoop.cpp). Of those of cgroups
+ * enum ip_version: which of them. That they run does not say that they have seen this call or that message: calls, hooked, failures
+ * and awaited say that. */
+__u32 connects_seen = 0, sends_seen = 0;
+bool lengths_seen = false;
+
+/* Sockets of TCP with a connect of io_uring under way whose end will be seen. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, URING_MAX);
+	__type(key, __u64);
+	__type(value, __u8);
+} awaited SEC(".maps");
 
 #define SOCKET_CALLS(X) X(connect) X(sendto) X(sendmsg) X(sendmmsg) X(socketcall)
 DEFINE_CALLS(socket_call, SOCKET_CALLS)
 
-/* Whether another socket of that protocol is behind the descriptor that a call was given. */
-static __always_inline bool of_another(const struct call *call, struct sock *sk)
-{
-	struct socket *sock = file_socket(fd_file(call->args[0]));
-	struct sock *behind = sock ? sock_of(sock) : NULL;
-
-	return behind && behind != sk && READ(behind, sk_protocol) == READ(sk, sk_protocol);
-}
-
 /* How the current task came to use a socket, and with which descriptor. */
-static __always_inline __u32 task_via(ev_fd *fd, struct sock *sk)
+static __always_inline __u32 task_via(ev_fd *fd)
 {
 	struct task_struct *task = current_task();
 	const struct pt_regs *regs = task_regs();
@@ -180,11 +218,10 @@ static __always_inline __u32 task_via(ev_fd *fd, struct sock *sk)
 		return VIA_KERNEL;
 	if (!socket_call_in(&call, regs)) /* at the end of another call, where else */
 		return used_io_uring() ? VIA_IO_URING : VIA_KERNEL;
-	if ((call.via & ~VIA_COMPAT) == VIA_socketcall)
-		return call.via;
-	if (used_io_uring() && of_another(&call, sk)) /* at the end of this one */
+	if (used_io_uring() && !call_runs(regs)) /* at the end of this one */
 		return VIA_IO_URING;
-	*fd = call.args[0];
+	if ((call.via & ~VIA_COMPAT) != VIA_socketcall)
+		*fd = call.args[0];
 	return call.via;
 }
 
@@ -248,7 +285,8 @@ static __always_inline struct inside *this_call(__u64 tid)
 
 	if (inside)
 		return inside;
-	bpf_map_update_elem(&calls, &tid, &nothing, BPF_ANY);
+	if (bpf_map_update_elem(&calls, &tid, &nothing, BPF_ANY))
+		__sync_fetch_and_add(&stats.lost_map, 1);
 	return bpf_map_lookup_elem(&calls, &tid);
 }
 
@@ -437,7 +475,7 @@ __noinline int tcp_start(__u64 key)
 	/* The socket of MPTCP itself has subflows, which are TCP. */
 	if (READ(sk, sk_protocol) != IPPROTO_TCP || filtered_out())
 		return 0;
-	via = task_via(&fd, sk);
+	via = task_via(&fd);
 	if (via == VIA_KERNEL || via == VIA_IO_URING) {
 		inside = seen_inside(tid);
 	} else { /* its end will know that this was an attempt */
@@ -518,10 +556,15 @@ static __always_inline bool gives_up(struct sock *sk, __u64 key, __u32 via)
 	return inside && inside->started == key;
 }
 
-/* Whether some hook is going to see what that call returns. */
-static __always_inline bool result_follows(__u32 via)
+/* Whether some hook is going to see what that call, or request, returns. */
+static __always_inline bool result_follows(__u64 key, __u32 via)
 {
-	return via != VIA_KERNEL && (via != VIA_IO_URING || rings_seen);
+	struct inside *inside;
+
+	if (via != VIA_IO_URING)
+		return via != VIA_KERNEL;
+	inside = seen_inside(current_pid_tgid()); /* of the kernel tier: connect_file sees it */
+	return (inside && inside->sock) || bpf_map_lookup_elem(&awaited, &key);
 }
 
 static __always_inline int tcp_end(struct sock *sk, int state)
@@ -544,7 +587,7 @@ static __always_inline int tcp_end(struct sock *sk, int state)
 		err = READ(sk, sk_err);
 		if (!err && !gives_up(sk, key, e->h.via))
 			err = ECANCELED;
-		else if (!err && result_follows(e->h.via))
+		else if (!err && result_follows(key, e->h.via))
 			return s->failing = 1, 0;
 		else if (!err)
 			err = EV_ERRNO_UNKNOWN;
@@ -735,6 +778,11 @@ static __always_inline bool confirmed(const struct inside *inside, const struct 
 	return hooked[0] == said[0] && hooked[1] == said[1];
 }
 
+static __always_inline __u32 version_of(__u32 family)
+{
+	return family == AF_INET6 ? IP_V6 : IP_V4;
+}
+
 static __always_inline int connect_end(const struct ending *end, const struct inside *inside)
 {
 	const struct facts *f = end->facts;
@@ -750,7 +798,7 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 		return 0;
 	/* They run for neither MPTCP, nor for io_uring where its end could find what they say. */
 	if (stream && (end->ret >= 0 ||
-		       !(tried || tcp_tried(end->ret, connects_seen && f->proto == PROTO_TCP && !end->by))))
+		       !(tried || tcp_tried(end->ret, connects_seen & version_of(f->family) && f->proto == PROTO_TCP && !end->by))))
 		return 0;
 	if (!proto_wanted(f->proto))
 		return 0;
@@ -803,6 +851,61 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 	return 0;
 }
 
+/* What is kept of a datagram on its way. */
+static __always_inline void keep_datagram(const struct send *key, const struct datagram *to)
+{
+	__u32 pid = key->tid >> 32;
+	long err;
+
+	if (share_take(send_shares, pid, SENDS_MAX / 4)) {
+		err = bpf_map_update_elem(&sends, key, to, BPF_NOEXIST);
+		if (!err)
+			return;
+		share_return(send_shares, pid);
+		if (err == -EEXIST && !bpf_map_update_elem(&sends, key, to, BPF_EXIST))
+			return;
+	}
+	__sync_fetch_and_add(&stats.lost_map, 1);
+}
+
+static __always_inline void forget_datagram(const struct send *key)
+{
+	if (!bpf_map_delete_elem(&sends, key))
+		share_return(send_shares, key->tid >> 32);
+}
+
+#define HOOKED(tid) (*(volatile __u64 *)&hooked[(__u32)(tid) & (SHARES - 1)])
+
+static __always_inline __u64 hooked_word(__u64 tid, __u64 sock)
+{
+	return tid << 32 | (__u32)sock;
+}
+
+/* A message of the thread has been sent: returns the word, if it is the thread's. */
+static __always_inline __u64 take_hooked(__u64 tid)
+{
+	__u64 word = HOOKED(tid);
+
+	if (word >> 32 != (__u32)tid)
+		return 0;
+	HOOKED(tid) = 0;
+	return word;
+}
+
+/* A message that the current thread sends has failed: for the end of the call that it sends it in, which sees what failed earlier, too.
+ * `told`: or nobody asked for it. Global: for another stack. */
+__noinline int note_failure(int ret, int told)
+{
+	const struct pt_regs *regs = task_regs();
+	struct failure failure = {ret, told};
+	__u64 tid = current_pid_tgid();
+	struct call call;
+
+	if (socket_call_in(&call, regs) && call_runs(regs))
+		bpf_map_update_elem(&failures, &tid, &failure, BPF_ANY);
+	return 0;
+}
+
 /* Where a datagram of this socket goes to, by such an address. */
 static __always_inline bool address_to(struct datagram *to, const struct inet_address *s, struct sock *sk)
 {
@@ -830,7 +933,7 @@ static __always_inline bool each_datagram(void)
 
 static __always_inline void destination_of(struct destination *d, const struct datagram *to, int err)
 {
-	d->cookie = to->cookie;
+	d->sock = to->sock;
 	__builtin_memcpy(d->ip, to->ip, sizeof(d->ip));
 	d->port = to->port;
 	d->scope = to->scope;
@@ -885,6 +988,11 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 	if (to->bits & ADDRESS_UNKNOWN) {
 		e->raddr.kind = ADDR_UNKNOWN;
 		e->rport = EV_UNKNOWN;
+	} else if (to->bits & ADDRESS_NONE) {
+		e->raddr.kind = ADDR_NONE;
+		e->rport = EV_NONE;
+		if (!dest_wanted(&e->raddr, e->rport))
+			return event_drop(r), 0;
 	} else if (to->bits & ADDRESS_CHANGES) {
 		src = SRC_USER;
 	} else if (!dest_wanted(&e->raddr, e->rport))
@@ -899,6 +1007,9 @@ static __always_inline int datagram_end(struct sock *sk, const struct facts *f, 
 			e->requested.kind = ADDR_IP;
 			e->requested.scope = needs_scope(to->asked_ip) ? to->scope : 0;
 			e->requested_port = to->asked_port;
+		} else if (to->bits & ADDRESS_NONE) {
+			e->requested.kind = ADDR_NONE;
+			e->requested_port = EV_NONE;
 		} else if (!kept && via != VIA_IO_URING && via != VIA_KERNEL) {
 			requested_by_call(r->slot);
 		}
@@ -927,74 +1038,235 @@ static __always_inline void as_asked(struct datagram *to)
 	to->asked_port = to->port;
 }
 
-/* Where the cgroup hooks cannot be attached: a datagram by the caller's memory. Global: verified once. */
-__noinline int user_datagram(__u64 sock, __u64 addr, __u32 len, __u32 via, __u64 fd_and_ret)
+/* Fills where an address of `len` bytes sends a datagram of this socket: to none, if it is too short or of another family. False: it
+ * counts as not given. */
+static __always_inline bool given_to(struct datagram *to, const struct inet_address *s, __u32 len, struct sock *sk)
 {
-	struct sock *sk = (void *)sock;
-	struct datagram to = {.cookie = sock, .bits = ADDRESS_ASKED};
-	union { /* one after the other: the stack of its callers is nearly full */
-		struct inet_address s;
-		struct facts facts;
-	} u = {};
-
-	if (!addr || bpf_probe_read_user(&u.s, len < sizeof(u.s) ? len & 31 : sizeof(u.s), (void *)addr))
-		return 0;
-	if (!address_to(&to, &u.s, sk))
-		return 0;
-	as_asked(&to);
-	sock_any_is_loopback_inline(sock, to.ip);
-	facts_of(&u.facts, sk);
-	datagram_end(sk, &u.facts, &to, fd_and_ret, via, fd_and_ret >> 32, SRC_USER, true);
-	return 0;
+	if (len >= sizeof(s->family) && s->family == AF_UNSPEC && READ(sk, __sk_common.skc_family) == AF_INET6)
+		return false;
+	if (len >= any(s->family == AF_INET6 ? SIN6_LEN_RFC2133 : offsetof(struct inet_address, ip6)) && address_to(to, s, sk)) {
+		to->bits = ADDRESS_ASKED;
+		as_asked(to);
+	} else {
+		to->bits = ADDRESS_NONE;
+	}
+	return true;
 }
 
-/* The same of a struct msghdr in user space. */
-__noinline int user_message(__u64 sock, __u64 message, __u32 via, __u64 fd_and_ret)
+/* Whether a datagram that was sent may have gone elsewhere than to its address: as part of one that was corked, whose address counts.
+ * For where only its end is seen: by what the socket had after that and after the one before. Sockets that never corked any are not
+ * looked for. Not inline, for its own stack. */
+static __noinline int goes_elsewhere(__u64 sock, int ret)
 {
-	__u32 words[4] = {};
+	struct sock *sk = (void *)sock;
+	struct inet_sock *inet = (void *)sk;
+	struct udp_sock *udp = (void *)sk;
+	struct cork now = {.length = READ(inet, cork.base.length)}, before, *known;
+	__u64 id;
 
-	if (bpf_probe_read_user(words, sizeof(words), (void *)message))
+	if (!now.length)
 		return 0;
-	if (via & VIA_COMPAT)
-		return user_datagram(sock, words[0], words[1], via, fd_and_ret);
-	return user_datagram(sock, words[0] | (__u64)words[1] << 32, words[2], via, fd_and_ret);
+	id = sock_id(sk);
+	now.queued = READ(udp, pending) ? READ(udp, len) : 0;
+	known = bpf_map_lookup_elem(&corks, &id);
+	if (known)
+		before = *known;
+	bpf_map_update_elem(&corks, &id, &now, BPF_ANY);
+	if (now.queued) /* the first of it has the header; or is behind one without data */
+		return now.queued != ret + UDP_HEADER || (known && before.queued == UDP_HEADER);
+	if (known)
+		return now.length != before.length || (before.queued && !ret);
+	return now.length >= ret + UDP_HEADER;
+}
+
+/* A send that has returned, by the caller's memory. In the room of sockaddr_of(), because old kernels have none on this stack. */
+struct user_send {
+	struct call call;
+	struct socket_args args;
+	__u64 sock;
+	struct datagram to;
+	struct inet_address address;
+	struct facts facts;
+	__u32 words[4]; /* of a struct msghdr */
+	int sent, err;  /* messages; how the one behind them failed, 0: it has not, or that is told */
+};
+
+static __always_inline struct user_send *user_send_of(__u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	return r ? (void *)sockaddr_of(r) : NULL;
+}
+
+/* A datagram of it, that no other hook has seen. Global: verified once. */
+__noinline int user_datagram(__u32 slot, __u64 addr, __u32 len, int ret)
+{
+	struct user_send *w = user_send_of(slot);
+	struct sock *sk;
+
+	if (!w || !addr)
+		return 0;
+	sk = (void *)w->sock;
+	__builtin_memset(&w->to, 0, sizeof(w->to));
+	__builtin_memset(&w->address, 0, sizeof(w->address));
+	w->to.sock = sock_id(sk);
+	if (bpf_probe_read_user(&w->address, len < sizeof(w->address) ? len & 31 : sizeof(w->address), (void *)addr))
+		w->to.bits = ADDRESS_UNKNOWN;
+	else if (!given_to(&w->to, &w->address, len, sk))
+		return 0;
+	if (ret >= 0) {
+		__u32 version = any(w->address.family != AF_INET6 || ip_is_v4(w->to.ip) ? IP_V4 : IP_V6);
+
+		if (sends_seen & version)
+			return 0;
+		if (w->to.bits & ADDRESS_NONE || goes_elsewhere(w->sock, ret))
+			w->to.bits = ADDRESS_UNKNOWN;
+	} else if (arrival_told(&w->to)) {
+		return 0;
+	}
+	if (w->to.bits & ADDRESS_ASKED)
+		sock_any_is_loopback_inline(w->sock, w->to.ip);
+	facts_of(&w->facts, sk);
+	return datagram_end(sk, &w->facts, &w->to, ret, w->call.via, w->args.fd, SRC_USER, true);
+}
+
+/* The same by a struct msghdr in user space. */
+__noinline int user_message(__u32 slot, __u64 message, int ret)
+{
+	struct user_send *w = user_send_of(slot);
+	__u64 name;
+	__u32 len;
+
+	if (!w)
+		return 0;
+	if (bpf_probe_read_user(w->words, sizeof(w->words), (void *)message))
+		return ret < 0 ? user_datagram(slot, message, 0, ret) : 0;
+	name = w->words[0];
+	len = w->words[1];
+	if (!(w->call.via & VIA_COMPAT)) {
+		name |= (__u64)w->words[1] << 32;
+		len = w->words[2];
+	}
+	return len ? user_datagram(slot, name, len, ret) : 0;
 }
 
 /* The same of `count` of them, each in a struct mmsghdr. Called for 32 at a time, so that the
  * verifier does not walk all 1024 that a call may have. */
 #define UIO_MAXIOV 1024
 #define MESSAGES 32
-__noinline int user_messages(__u64 sock, __u64 messages, __u32 via, __u64 fd_and_ret, int count)
+#define MESSAGE_SIZE(via) ((via) & VIA_COMPAT ? 32 : 64) /* of a struct mmsghdr */
+__noinline int user_messages(__u32 slot, __u64 messages, __u32 size, int count)
 {
 	for (int i = 0; i < MESSAGES && i < count; i++)
-		user_message(sock, messages + i * (via & VIA_COMPAT ? 32 : 64), via, fd_and_ret);
+		user_message(slot, messages + i * size, 0);
 	return 0;
 }
 
-static __always_inline void user_datagrams(const struct socket_args *a, __u32 via, long ret)
+/* How many of them have an address. Global: verified once. */
+__noinline int addressed_messages(__u64 messages, __u32 via, int count)
 {
-	__u32 size = via & VIA_COMPAT ? 32 : 64; /* of struct mmsghdr */
-	__u64 fd_and_ret = (__u64)a->fd << 32 | (__u32)ret;
+	int n = 0;
+
+	for (int i = 0; i < MESSAGES && i < count; i++) {
+		__u32 words[4] = {};
+
+		if (!bpf_probe_read_user(words, sizeof(words), (void *)(messages + i * MESSAGE_SIZE(via))))
+			n += via & VIA_COMPAT ? words[0] && words[1] : (words[0] | words[1]) && words[2];
+	}
+	return n;
+}
+
+static __always_inline __u32 messages_of(const struct socket_args *a)
+{
+	return a->arg[2] < UIO_MAXIOV ? a->arg[2] : UIO_MAXIOV;
+}
+
+/* Where only the end of a sendmmsg(2) is seen: whether the hooks of cgroups have seen the message by which it ended, as the `n`-th
+ * from 0. Not inline, for its own stack. */
+static __noinline int batch_saw(__u64 messages, __u32 via, int n)
+{
+	__u64 tid = current_pid_tgid();
+	struct batch *batch = bpf_map_lookup_elem(&batches, &tid);
+	__u32 before = 0;
+
+	for (int i = 0; i < UIO_MAXIOV && i < n; i += MESSAGES)
+		before += addressed_messages(messages + i * MESSAGE_SIZE(via), via, n - i);
+	if (batch && batch->addressed > before)
+		return true;
+	if (batch)
+		batch->early = 1;
+	return false;
+}
+
+/* Whether such a call has failed, or a message of it. */
+static __always_inline bool send_failed(const struct socket_args *a, long ret)
+{
+	return ret < 0 || (a->op == SYS_SENDMMSG && ret < messages_of(a));
+}
+
+/* Takes how the last message of a send has failed; 0: that has been told. Not inline, for its own stack. */
+static __noinline int take_failure(int ret)
+{
+	__u64 tid = current_pid_tgid();
+	struct failure *failure = bpf_map_lookup_elem(&failures, &tid);
+	int err = ret < 0 ? ret : -EV_ERRNO_UNKNOWN;
+
+	if (!failure)
+		return err;
+	err = failure->told ? 0 : ret < 0 ? ret : failure->ret;
+	bpf_map_delete_elem(&failures, &tid);
+	return err;
+}
+
+static __always_inline void user_send(struct user_send *w, __u32 slot, int ret)
+{
 	struct socket *sock;
 	struct sock *sk;
 
-	if (a->op == SYS_SENDTO && !a->arg[4])
+	if (!socket_call_runs(&w->call) || !args_of(&w->args, &w->call))
 		return;
-	sock = file_socket(fd_file(a->fd));
+	w->err = send_failed(&w->args, ret) ? take_failure(ret) : 0;
+	if (w->args.op == SYS_SENDTO && !w->args.arg[4])
+		return;
+	sock = file_socket(fd_file(w->args.fd));
 	if (!sock)
 		return;
 	sk = sock_of(sock);
-	if (READ(sk, sk_protocol) != IPPROTO_UDP || READ(sk, sk_type) != SOCK_DGRAM)
+	if (READ(sk, sk_protocol) != IPPROTO_UDP || READ(sk, sk_type) != SOCK_DGRAM || filtered_out())
 		return;
+	w->sock = (__u64)sk;
+	w->sent = any(w->args.op == SYS_SENDMMSG && ret > 0 ? ret : 0);
+	if (w->err && !lengths_seen && sends_seen &&
+	    (w->args.op == SYS_SENDMMSG ? batch_saw(w->args.arg[1], w->call.via, w->sent) : HOOKED(current_pid_tgid()) == hooked_word(current_pid_tgid(), sock_id(sk))))
+		w->err = 0;
 	keep_own_context(); /* here, because old kernels allow no deeper calls on this stack */
-	if (a->op == SYS_SENDTO)
-		user_datagram((__u64)sk, a->arg[4], a->arg[5], via, fd_and_ret);
-	if (a->op == SYS_SENDMSG || (a->op == SYS_SENDMMSG && ret <= 0))
-		user_messages((__u64)sk, a->arg[1], via, fd_and_ret, 1);
-	else if (a->op == SYS_SENDMMSG)
-		for (int i = 0; i < UIO_MAXIOV && i < ret; i += MESSAGES)
-			user_messages((__u64)sk, a->arg[1] + i * size, via, fd_and_ret, ret - i);
+	if (w->args.op == SYS_SENDMMSG) {
+		__u32 size = MESSAGE_SIZE(w->call.via);
+
+		for (int i = 0; i < UIO_MAXIOV && i < w->sent && sends_seen != (IP_V4 | IP_V6); i += MESSAGES)
+			user_messages(slot, w->args.arg[1] + i * size, size, w->sent - i);
+		if (w->err)
+			user_message(slot, w->args.arg[1] + w->sent * size, w->err);
+	} else if (ret >= 0 || w->err) {
+		if (w->args.op == SYS_SENDTO)
+			user_datagram(slot, w->args.arg[4], w->args.arg[5], w->err ?: ret);
+		else
+			user_message(slot, w->args.arg[1], w->err ?: ret);
+	}
 	forget_context(current_pid_tgid());
+}
+
+/* A send returns, which the current task is in: tells what no hook has seen of it. That is what failed earlier, of its last message; and
+ * where the cgroup hooks cannot be attached, in tier tp, all. Global: verified once. */
+__noinline int user_datagrams(int ret)
+{
+	struct record *r = record_claim();
+
+	if (!r)
+		return 0;
+	user_send((void *)sockaddr_of(r), r->slot, ret);
+	record_release(r);
+	return 0;
 }
 
 /* The n-th of a sendmmsg(2) to be shown. It sends one after the other until one fails, which its result does
@@ -1012,15 +1284,21 @@ __noinline int batch_datagram(__u32 n)
 		return 1;
 	if (!to) /* its result is known */
 		return 0;
-	if (batch->ret < 0)
+	if (batch->early)
+		ret = 0;
+	else if (batch->ret < 0)
 		ret = batch->ret;
 	else if (to->index == batch->addressed && (__u32)batch->ret < batch->asked)
 		ret = -EV_ERRNO_UNKNOWN;
 	sk = (void *)batch->sock;
 	facts_of(&facts, sk);
-	if (facts.cookie == to->cookie && !batch->out)
-		datagram_end(sk, &facts, to, ret, batch->via, batch->fd, SRC_KERNEL, true);
-	bpf_map_delete_elem(&sends, &key);
+	if (!batch->out) {
+		if (sk && sock_id(sk) == to->sock)
+			datagram_end(sk, &facts, to, ret, batch->via, batch->fd, SRC_KERNEL, true);
+		else /* another socket is behind the descriptor by now, or none */
+			__sync_fetch_and_add(&stats.lost_map, 1);
+	}
+	forget_datagram(&key);
 	return 0;
 }
 
@@ -1035,11 +1313,12 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 	struct facts facts;
 	struct sock *sk;
 
+	take_hooked(tid);
 	if (a->op == SYS_SENDMMSG) {
 		batch = bpf_map_lookup_elem(&batches, &tid);
 		if (!batch)
 			return;
-		batch->asked = a->arg[2] < UIO_MAXIOV ? a->arg[2] : UIO_MAXIOV;
+		batch->asked = messages_of(a);
 		batch->ret = ret;
 		batch->fd = a->fd;
 		batch->via = via;
@@ -1047,7 +1326,7 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 		batch->out = out;
 		if (!out)
 			keep_own_context();
-		for (__u32 i = 0; sock && i < UIO_MAXIOV; i++)
+		for (__u32 i = 0; i < UIO_MAXIOV; i++)
 			if (batch_datagram(i))
 				break;
 		forget_context(tid);
@@ -1055,13 +1334,16 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 		return;
 	}
 	to = bpf_map_lookup_elem(&sends, &key);
-	if (to && sock && to->index && !out) {
-		sk = sock_of(sock);
+	if (!to)
+		return;
+	sk = sock ? sock_of(sock) : NULL;
+	if (!out && sk && sock_id(sk) == to->sock) {
 		facts_of(&facts, sk);
-		if (facts.cookie == to->cookie)
-			datagram_end(sk, &facts, to, ret, via, a->fd, SRC_KERNEL, false);
+		datagram_end(sk, &facts, to, ret, via, a->fd, SRC_KERNEL, false);
+	} else if (!out) { /* another socket is behind the descriptor by now, or none */
+		__sync_fetch_and_add(&stats.lost_map, 1);
 	}
-	bpf_map_delete_elem(&sends, &key);
+	forget_datagram(&key);
 }
 
 /* Such a call returns. What was begun in it, or a connect. */
@@ -1156,10 +1438,10 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret, bool s
 	inside = seen_inside(tid);
 	if (args.op == SYS_CONNECT && GOES_ON(inside, ret))
 		return 0;
+	if (sends && args.op != SYS_CONNECT && (sends_seen != (IP_V4 | IP_V6) || send_failed(&args, ret)))
+		user_datagrams(ret);
 	if (args.op == SYS_CONNECT || inside)
 		attempt_ends(&args, call.via, ret, inside);
-	else if (sends && !sends_seen && !filtered_out())
-		user_datagrams(&args, call.via, ret);
 	return 0;
 }
 
@@ -1234,7 +1516,6 @@ __noinline int ring_request(__u64 key)
 	__u64 flags;
 	void *data, *user;
 
-	rings_seen = 1;
 	if (filtered_out())
 		return 0;
 	r = event_begin(uring_request);
@@ -1262,10 +1543,16 @@ __noinline int ring_request(__u64 key)
 	else
 		sock = file_socket(fd_file(BPF_CORE_READ(req, cqe.fd)));
 	s->stream = sock && ring_stream(sock);
+	if (s->stream)
+		s->sock = (__u64)sock_of(sock);
 	if (flags & REQ_F_CQE_SKIP || !uring_keep(u, req)) { /* its completion will not be seen, or only if it fails */
 		if (!s->stream)
 			ring_end(u, key, sock, NULL, -EV_ERRNO_UNKNOWN);
 		forget_context(key);
+	} else if (s->stream) {
+		__u8 yes = 1;
+
+		bpf_map_update_elem(&awaited, &s->sock, &yes, BPF_ANY);
 	}
 	event_drop(r);
 	return 0;
@@ -1288,6 +1575,8 @@ static __always_inline void ring_ends(struct uring_request *u, __u64 key, int re
 
 	if (lost ? !u->kept.stream : !(sock && failed_start(sock, ret)))
 		ring_end(u, key, sock, seen_inside(tid), ret);
+	if (u->kept.stream)
+		bpf_map_delete_elem(&awaited, &u->kept.sock);
 	forget_context(key);
 	bpf_map_delete_elem(&calls, &tid);
 }
@@ -1301,7 +1590,6 @@ int BPF_PROG(connect__fentry_socket_connect, struct socket *sock, void *address,
 	__u64 tid = current_pid_tgid();
 	struct inside *inside = this_call(tid);
 
-	rings_seen = 1; /* connect_file sees the end */
 	if (!inside)
 		return 0;
 	inside->sock = (__u64)sock;
@@ -1338,29 +1626,26 @@ int BPF_PROG(connect__fentry_connect_file, struct file *file, void *address, int
 {
 	__u64 tid = current_pid_tgid();
 	struct inside *inside = seen_inside(tid);
-	struct ending end = {.via = VIA_IO_URING, .fd = -1, .ret = ret, .kernel = true};
-	__u64 key;
+	struct ending end = {.via = VIA_IO_URING, .fd = -1, .ret = ret, .kernel = true, .addr = address, .len = addrlen};
+	struct facts facts;
 
-	if (!inside || !inside->sock)
-		return 0;
-	keep_used(inside, address, ret);
+	if (inside && inside->sock)
+		keep_used(inside, address, ret);
 	if (!URING_WORKS(socket_call_in))
 		return 0;
 	if (flags & O_NONBLOCK && (ret == -EAGAIN || ret == -EINPROGRESS))
 		goto out; /* it will be tried again, or waited for */
-	end.sock = (void *)inside->sock;
-	end.facts = &inside->facts;
-	end.addr = &inside->addr;
-	end.len = inside->len;
-	key = inside->started;
-	if (key) {
-		struct start *s = bpf_map_lookup_elem(&starts, &key);
-
-		if (s && s->failing)
-			tcp_done(key, s, -ret);
-	} else if (!filtered_out()) {
-		connect_end(&end, inside);
+	end.sock = file_socket(file);
+	if (!end.sock || (failed_start(end.sock, ret)) || (inside && inside->started))
+		goto out;
+	if (inside && inside->sock) { /* else there was no room for it: by what there is now */
+		end.addr = &inside->addr;
+		end.len = inside->len;
 	}
+	facts_of(&facts, sock_of(end.sock));
+	end.facts = &facts;
+	if (!filtered_out())
+		connect_end(&end, inside);
 out:
 	forget_inside(inside);
 	return 0;
@@ -1468,12 +1753,12 @@ static __always_inline bool is_first(struct sock *sk, __u32 type)
 	 is_first(READ(KERN(ctx), sk), bpf_core_enum_value(enum cgroup_bpf_attach_type, type)))
 
 /* A connect is attempted: to `ip`, as the hook is handed it. */
-static __always_inline int attempts(struct bpf_sock_addr *ctx, const __u8 *ip, bool first)
+static __always_inline int attempts(struct bpf_sock_addr *ctx, __u32 version, const __u8 *ip, bool first)
 {
 	struct inside *inside;
 	__u64 id = task_id();
 
-	connects_seen = 1;
+	connects_seen |= version;
 	if (id_filtered_out(id))
 		return 1;
 	inside = this_call(id);
@@ -1498,7 +1783,7 @@ int address__tp_opt_connect4(struct bpf_sock_addr *ctx)
 	__u8 ip[16];
 
 	copy_v4(ip, ctx->user_ip4);
-	return attempts(ctx, ip, IS_FIRST(ctx, CGROUP_INET4_CONNECT));
+	return attempts(ctx, IP_V4, ip, IS_FIRST(ctx, CGROUP_INET4_CONNECT));
 }
 
 SEC("?cgroup/connect6")
@@ -1507,7 +1792,7 @@ int address__tp_opt_connect6(struct bpf_sock_addr *ctx)
 	__u8 ip[16];
 
 	copy_v6(ip, ctx);
-	return attempts(ctx, ip, IS_FIRST(ctx, CGROUP_INET6_CONNECT));
+	return attempts(ctx, IP_V6, ip, IS_FIRST(ctx, CGROUP_INET6_CONNECT));
 }
 
 /* Datagrams with an address of their own. */
@@ -1518,7 +1803,8 @@ static __always_inline struct batch *next_of_batch(__u64 tid)
 	struct batch *batch = bpf_map_lookup_elem(&batches, &tid), first = {};
 
 	if (!batch) {
-		bpf_map_update_elem(&batches, &tid, &first, BPF_ANY);
+		if (bpf_map_update_elem(&batches, &tid, &first, BPF_ANY))
+			__sync_fetch_and_add(&stats.lost_map, 1);
 		batch = bpf_map_lookup_elem(&batches, &tid);
 	}
 	if (batch)
@@ -1529,6 +1815,7 @@ static __always_inline struct batch *next_of_batch(__u64 tid)
 /* `to` has the address as the hook is handed it; `source`: of IPv4, where it comes from. */
 static __always_inline int datagram_begin(struct bpf_sock_addr *ctx, struct datagram *to, __u32 family, __u32 source, bool first)
 {
+	const struct pt_regs *regs;
 	struct ev_addr a = {.kind = ADDR_IP};
 	struct send key = {.tid = task_id()};
 	struct batch *batch = NULL;
@@ -1536,12 +1823,22 @@ static __always_inline int datagram_begin(struct bpf_sock_addr *ctx, struct data
 	struct call call;
 	__u32 index = 0;
 
-	sends_seen = 1;
-	if (!lengths_seen && socket_call_runs(&call) && args_of(&args, &call)) {
+	sends_seen |= version_of(family);
+	/* It also runs for those without an address, which have a message with more; and for UDP-Lite. */
+	if (ctx->protocol != IPPROTO_UDP || (ctx->user_family == AF_UNSPEC && !to->port))
+		return 1;
+	if (!lengths_seen) { /* what is no call's, or comes behind its end, is not seen to end */
+		regs = task_regs();
+		if (!socket_call_in(&call, regs) || !call_runs(regs) || !args_of(&args, &call))
+			return 1;
 		index = 1;
-		if (args.op == SYS_SENDMMSG)
+		if (args.op == SYS_SENDMMSG) {
 			batch = next_of_batch(key.tid);
+			if (!batch)
+				return 1;
+		}
 	}
+	HOOKED(key.tid) = hooked_word(key.tid, to->sock);
 	if (!proto_wanted(PROTO_UDP))
 		return 1;
 	if (first) {
@@ -1564,24 +1861,21 @@ static __always_inline int datagram_begin(struct bpf_sock_addr *ctx, struct data
 		key.n = batch->shown++;
 	}
 	to->index = index;
-	if (bpf_map_update_elem(&sends, &key, to, BPF_ANY))
-		__sync_fetch_and_add(&stats.lost_map, 1);
+	keep_datagram(&key, to);
 	return 1;
 }
 
-SEC("?cgroup/sendmsg4")
-int udp__tp_opt_sendmsg4(struct bpf_sock_addr *ctx)
+static __always_inline int begins_v4(struct bpf_sock_addr *ctx)
 {
-	struct datagram to = {.cookie = bpf_get_socket_cookie(ctx), .port = bpf_ntohs(ctx->user_port)};
+	struct datagram to = {.sock = bpf_get_socket_cookie(ctx), .port = bpf_ntohs(ctx->user_port)};
 
 	copy_v4(to.ip, ctx->user_ip4);
 	return datagram_begin(ctx, &to, AF_INET, ctx->msg_src_ip4, IS_FIRST(ctx, CGROUP_UDP4_SENDMSG));
 }
 
-SEC("?cgroup/sendmsg6")
-int udp__tp_opt_sendmsg6(struct bpf_sock_addr *ctx)
+static __always_inline int begins_v6(struct bpf_sock_addr *ctx)
 {
-	struct datagram to = {.cookie = bpf_get_socket_cookie(ctx), .port = bpf_ntohs(ctx->user_port)};
+	struct datagram to = {.sock = bpf_get_socket_cookie(ctx), .port = bpf_ntohs(ctx->user_port)};
 
 	copy_v6(to.ip, ctx);
 	if (needs_scope(to.ip)) {
@@ -1591,6 +1885,31 @@ int udp__tp_opt_sendmsg6(struct bpf_sock_addr *ctx)
 		to.scope = READ(flow, __fl_common.flowic_oif) ?: sock_link(READ(KERN(ctx), sk), to.ip);
 	}
 	return datagram_begin(ctx, &to, AF_INET6, 0, IS_FIRST(ctx, CGROUP_UDP6_SENDMSG));
+}
+
+SEC("?cgroup/sendmsg4")
+int udp__tp_opt_v4(struct bpf_sock_addr *ctx)
+{
+	return begins_v4(ctx);
+}
+
+SEC("?cgroup/sendmsg6")
+int udp__tp_opt_v6(struct bpf_sock_addr *ctx)
+{
+	return begins_v6(ctx);
+}
+
+/* In the kernel tier there is another way where they cannot be attached: message_comes(). */
+SEC("?cgroup/sendmsg4")
+int udp__fentry_opt_v4_alt_1_cgroup(struct bpf_sock_addr *ctx)
+{
+	return begins_v4(ctx);
+}
+
+SEC("?cgroup/sendmsg6")
+int udp__fentry_opt_v6_alt_1_cgroup(struct bpf_sock_addr *ctx)
+{
+	return begins_v6(ctx);
 }
 
 /* What became of the address that programs may have changed: as it stands where the kernel keeps it. Its scope is of the
@@ -1607,36 +1926,63 @@ static __noinline int follow_changes(struct datagram *to, __u64 sock, __u64 addr
 	return 0;
 }
 
-/* Where the cgroup hooks cannot be attached: sets a datagram out by its message, if that has an address of this family. One that
- * udpv6_sendmsg() has for a v4-mapped address is udp_sendmsg()'s. Global: verified once. */
-__noinline int message_begins(__u64 sock, __u64 message, __u32 family)
+/* The kernel tier: keeps a datagram by its message, if that has an address of this family. One that udpv6_sendmsg() has for a
+ * v4-mapped address is udp_sendmsg()'s. Zero: it has none. Global: verified once. */
+__noinline int message_begins(__u64 sock, __u64 message, __u32 family, __u32 bits)
 {
 	struct send key = {.tid = current_pid_tgid()};
+	struct sock *sk = (void *)sock;
 	struct msghdr *msg = (void *)message;
-	struct datagram to = {.cookie = sock, .bits = ADDRESS_ASKED};
+	struct datagram to = {.sock = sock_id(sk)};
 	struct inet_address s = {};
 	__u32 len = BPF_CORE_READ(msg, msg_namelen);
 	void *name = BPF_CORE_READ(msg, msg_name);
 
 	if (!name || id_filtered_out(key.tid) || bpf_probe_read_kernel(&s, len < sizeof(s) ? len & 31 : sizeof(s), name))
 		return 0;
-	if (!address_to(&to, &s, (void *)sock))
+	if (!given_to(&to, &s, len, sk))
 		return 0;
-	if (family == AF_INET6 && (s.family != AF_INET6 || len < SIN6_LEN_RFC2133 || ip_is_v4(to.ip)))
+	if (family == AF_INET6 && to.bits & ADDRESS_ASKED && (s.family != AF_INET6 || ip_is_v4(to.ip)) &&
+	    !BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only))
 		return 0;
-	to.cookie = sock_cookie((void *)sock);
-	as_asked(&to);
-	sock_any_is_loopback(sock, to.ip);
-	if (bpf_map_update_elem(&sends, &key, &to, BPF_ANY))
-		__sync_fetch_and_add(&stats.lost_map, 1);
+	if (to.bits & ADDRESS_ASKED) {
+		to.bits |= bits;
+		sock_any_is_loopback(sock, to.ip);
+	}
+	keep_datagram(&key, &to);
+	return 1;
+}
+
+/* Where the cgroup hooks cannot be attached: a message comes. One with data for a corked datagram goes where that does. */
+static __always_inline int message_comes(struct sock *sk, struct msghdr *msg, __u32 family)
+{
+	__u64 tid = current_pid_tgid();
+
+	sends_seen |= version_of(family);
+	if (READ(sk, sk_protocol) != IPPROTO_UDP || READ((struct udp_sock *)sk, pending))
+		return 0;
+	if (message_begins(number(sk), number(msg), family, ADDRESS_CHANGES))
+		HOOKED(tid) = hooked_word(tid, sock_id(sk));
 	return 0;
 }
 
-/* One that was sent where neither the cgroup hooks can be attached nor the memory of a caller tells its address: on a socket
+SEC("?fentry/udp_sendmsg")
+int BPF_PROG(udp__fentry_opt_v4_alt_2_message, struct sock *sk, struct msghdr *msg)
+{
+	return message_comes(sk, msg, AF_INET);
+}
+
+SEC("?fentry/udpv6_sendmsg")
+int BPF_PROG(udp__fentry_opt_v6_alt_2_message, struct sock *sk, struct msghdr *msg)
+{
+	return message_comes(sk, msg, AF_INET6);
+}
+
+/* One that was sent, or failed before the hooks of cgroups, where the memory of a caller does not tell its address: on a socket
  * that has no peer there must have been one. Global: for another stack. */
 __noinline int unseen_datagram(__u64 sock, int ret)
 {
-	struct datagram to = {.cookie = sock, .bits = ADDRESS_UNKNOWN};
+	struct datagram to = {.bits = ADDRESS_UNKNOWN};
 	struct sock *sk = (void *)sock;
 	struct facts facts;
 	__u32 via;
@@ -1644,9 +1990,10 @@ __noinline int unseen_datagram(__u64 sock, int ret)
 
 	if (READ(sk, __sk_common.skc_state) == TCP_ESTABLISHED)
 		return 0;
-	via = task_via(&fd, sk);
+	via = task_via(&fd);
 	if (via != VIA_IO_URING && via != VIA_KERNEL)
 		return 0;
+	to.sock = sock_id(sk);
 	facts_of(&facts, sk);
 	return datagram_end(sk, &facts, &to, ret, via, fd, SRC_KERNEL, false);
 }
@@ -1666,43 +2013,49 @@ __noinline int datagram_ends(__u64 sock, __u64 message, int ret)
 	if (!to)
 		return 0;
 	copy = *to;
-	bpf_map_delete_elem(&sends, &key);
-	facts_of(&facts, sk);
-	if (facts.cookie != copy.cookie)
+	forget_datagram(&key);
+	if (sock_id(sk) != copy.sock)
 		return 0;
+	facts_of(&facts, sk);
 	if (copy.bits & ADDRESS_CHANGES)
 		follow_changes(&copy, sock, msg ? (__u64)BPF_CORE_READ(msg, msg_name) : copy.address);
-	via = task_via(&fd, sk);
+	via = task_via(&fd);
 	return datagram_end(sk, &facts, &copy, ret, via, fd, SRC_KERNEL, false);
 }
 
-static __always_inline bool datagram_follows(void)
+/* A message has failed of which nothing is kept: `word`, of take_hooked(), says whether because the hooks of cgroups found it to be
+ * none to be shown. `message`, `family`: see message_begins(); nonzero: it is kept now. Global: for another stack. */
+__noinline int message_failed(__u64 sock, __u64 message, __u32 family, int ret, __u64 word)
 {
-	struct send key = {.tid = current_pid_tgid()};
-
-	return bpf_map_lookup_elem(&sends, &key);
+	if (word == hooked_word(current_pid_tgid(), sock_id((void *)sock))) {
+		note_failure(ret, true);
+	} else if (!message) {
+		unseen_datagram(sock, ret);
+		note_failure(ret, false);
+	} else {
+		return message_begins(sock, message, family, 0);
+	}
+	return 0;
 }
 
-/* Of each send of the kernel tier, of every origin. */
-static __always_inline int datagram_sent(struct sock *sk, struct msghdr *msg, __u32 family, int ret)
+/* Of each message, of every origin. */
+static __always_inline int message_ends(struct sock *sk, __u64 message, __u32 family, int ret)
 {
-	if (READ(sk, sk_protocol) != IPPROTO_UDP)
-		return 0;
-	if (!sends_seen)
-		message_begins(number(sk), number(msg), family);
-	lengths_seen = 1;
-	return datagram_follows() ? datagram_ends(number(sk), number(msg), ret) : 0;
+	struct send key = {.tid = current_pid_tgid()};
+	__u64 word = take_hooked(key.tid);
+
+	lengths_seen = true;
+	if (bpf_map_lookup_elem(&sends, &key) || (ret < 0 && message_failed(number(sk), message, family, ret, word))) {
+		datagram_ends(number(sk), message, ret);
+		return ret < 0 ? note_failure(ret, true) : 0;
+	}
+	return message || ret < 0 || sends_seen & version_of(READ(sk, __sk_common.skc_family)) ? 0 : unseen_datagram(number(sk), ret);
 }
 
 SEC("?tp_btf/sock_send_length") /* since 6.3 (6e6eda44b939) */
 int BPF_PROG(sent__tp_opt_result_alt_1_each, struct sock *sk, int ret)
 {
-	if (READ(sk, sk_protocol) != IPPROTO_UDP)
-		return 0;
-	lengths_seen = 1;
-	if (!sends_seen)
-		return unseen_datagram(number(sk), ret);
-	return datagram_follows() ? datagram_ends(number(sk), 0, ret) : 0;
+	return READ(sk, sk_protocol) == IPPROTO_UDP ? message_ends(sk, 0, 0, ret) : 0;
 }
 
 SEC("?tp_btf/sys_exit")
@@ -1722,13 +2075,32 @@ int BPF_PROG(sent__tp_opt_result_alt_2_end, struct pt_regs *regs, long ret)
 SEC("?fexit/udp_sendmsg")
 int BPF_PROG(sent__fentry_v4, struct sock *sk, struct msghdr *msg, __u64 len, int ret)
 {
-	return datagram_sent(sk, msg, AF_INET, ret);
+	return READ(sk, sk_protocol) == IPPROTO_UDP ? message_ends(sk, number(msg), AF_INET, ret) : 0;
 }
 
 SEC("?fexit/udpv6_sendmsg")
 int BPF_PROG(sent__fentry_opt_v6, struct sock *sk, struct msghdr *msg, __u64 len, int ret)
 {
-	return datagram_sent(sk, msg, AF_INET6, ret);
+	return READ(sk, sk_protocol) == IPPROTO_UDP ? message_ends(sk, number(msg), AF_INET6, ret) : 0;
+}
+
+/* What fails before it comes there, for a bad address for example. */
+SEC("?fexit/__sys_sendto")
+int BPF_PROG(sent__fentry_opt_sendto, int fd, void *data, __u64 len, __u32 flags, void *address, int address_len, int ret)
+{
+	return ret < 0 && address ? user_datagrams(ret) : 0;
+}
+
+SEC("?fexit/__sys_sendmsg")
+int BPF_PROG(sent__fentry_opt_sendmsg, int fd, void *message, __u32 flags, bool forbid, long ret)
+{
+	return ret < 0 ? user_datagrams(ret) : 0;
+}
+
+SEC("?fexit/__sys_sendmmsg")
+int BPF_PROG(sent__fentry_opt_sendmmsg, int fd, void *messages, __u32 count, __u32 flags, bool forbid, int ret)
+{
+	return ret < (int)count ? user_datagrams(ret) : 0;
 }
 
 WATCH_TRAMPOLINES(connect__fentry_opt_watch)

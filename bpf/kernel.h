@@ -632,6 +632,7 @@ struct sock_common {
 	__u16 skc_dport, skc_num;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	unsigned char skc_ipv6only : 1;
 	int skc_bound_dev_if;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
@@ -657,6 +658,9 @@ struct socket {
 	struct file *file;
 	struct sock *sk;
 };
+struct socket_alloc {
+	struct inode vfs_inode;
+};
 struct in6_pktinfo {
 	int ipi6_ifindex;
 };
@@ -672,11 +676,22 @@ struct flowi6 {
 	struct flowi_common __fl_common;
 	struct in6_addr saddr;
 };
+struct inet_cork {
+	unsigned int length; /* of all that the last corked datagram has */
+};
+struct inet_cork_full {
+	struct inet_cork base;
+};
 struct inet_sock {
 	struct sock sk;
 	struct ipv6_pinfo *pinet6;
 	__u32 inet_saddr;
 	__u16 inet_sport;
+	struct inet_cork_full cork;
+};
+struct udp_sock {
+	int pending; /* the family of a corked datagram; 0: there is none */
+	__u16 len;   /* of what it has, with its header */
 };
 struct tcp_sock {
 	bool is_mptcp; /* since 5.6 (eda7acddf808) */

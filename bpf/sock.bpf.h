@@ -174,6 +174,16 @@ static __always_inline __u64 sock_cookie(struct sock *sk)
 	return READ(sk, __sk_common.skc_cookie.counter);
 }
 
+/* What no other socket has or had since the machine is up: its cookie, or where it has none the number of its inode, of which the
+ * kernel has 2^32 (get_next_ino()). Its memory is another's soon. */
+#define SOCK_BY_INODE (1ull << 63)
+static __always_inline __u64 sock_id(struct sock *sk)
+{
+	struct socket_alloc *sock = (void *)READ(sk, sk_socket);
+
+	return sock_cookie(sk) ?: SOCK_BY_INODE | READ(sock, vfs_inode.i_ino);
+}
+
 static __always_inline __u32 sock_net_ns(struct sock *sk)
 {
 	return READ(sk, __sk_common.skc_net.net, ns.inum);

@@ -7,6 +7,8 @@
 
 #include "snoop.bpf.h"
 
+#include <asm-generic/errno.h>
+
 static __always_inline bool in_compat_call(void)
 {
 	struct task_struct *task = current_task();
@@ -101,6 +103,17 @@ static __always_inline void exit_args(struct call *call, const struct pt_regs *r
 	{                                                                               \
 		return fn##_in(call, task_regs());                                      \
 	}
+
+/* Whether the current task's system call, with these task_regs(), has not returned yet: what runs in the task behind its end, as io_uring's
+ * work does, finds the call's number and arguments, too, but its result. x86: entry_64.S, entry.S of FRED. */
+static __always_inline bool call_runs(const struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return (int)READ(regs, ax) == -ENOSYS;
+#else
+	return READ(regs, regs[0]) == READ(regs, orig_x0);
+#endif
+}
 
 /* Whether the current task, with these task_regs(), works for io_uring: as a worker or poller of it, or from within
  * io_uring_enter(2), whose number is the same everywhere, and of which the kernel takes the lower half. What it does at the end of

@@ -235,30 +235,59 @@ constexpr Option options[] = {
 
 }  // namespace
 
-// On sockets without a connection, which this would dissolve.
+// No packet leaves by any of these. What the programs note of them (connects_seen and others) is by then so for all that follows.
+static sockaddr_storage address(int family, bool everybody, in_port_t port) {
+  sockaddr_storage a{};
+  a.ss_family = static_cast<sa_family_t>(family);
+  auto& v4 = reinterpret_cast<sockaddr_in&>(a);
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(a);
+  if (family == AF_INET) v4.sin_addr.s_addr = htonl(everybody ? INADDR_BROADCAST : INADDR_LOOPBACK);
+  else inet_pton(AF_INET6, everybody ? "ff02::1" : "::1", &v6.sin6_addr);
+  v4.sin_port = htons(port);
+  return a;
+}
 static void connect_nowhere() {
+  // What has no connection dissolves none; and TCP has none with everybody.
   const sockaddr none{};
-  for (const auto& [family, type] : {std::pair{AF_UNIX, SOCK_DGRAM}, {AF_INET, SOCK_STREAM}}) {
-    const int fd = socket(family, type | SOCK_CLOEXEC, 0);
+  for (const auto& [family, type] : {std::pair{AF_UNIX, SOCK_DGRAM}, {AF_INET, SOCK_STREAM}, {AF_INET6, SOCK_STREAM}}) {
+    const int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 && family == AF_INET6) Bpf::s->bss->connects_seen |= IP_V6;  // nobody has it
     connect(fd, &none, sizeof none);
+    const sockaddr_storage all = address(family, true, 9);
+    if (family != AF_UNIX) connect(fd, reinterpret_cast<const sockaddr*>(&all), sizeof all);
     close(fd);
   }
 }
-// There is no port 0.
 static void send_nowhere() {
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  sendto(fd, nullptr, 0, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to), sizeof to);
-  close(fd);
+  // More than a datagram may have; and there is no port 0.
+  std::string bytes(70'000, '\0');
+  for (const int family : {AF_INET, AF_INET6}) {
+    const int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 && family == AF_INET6) Bpf::s->bss->sends_seen |= IP_V6;  // nobody has it
+    sockaddr_storage to = address(family, false, 9);
+    sendto(fd, bytes.data(), family == AF_INET ? 65'520 : bytes.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    to = address(family, false, 0);
+    mmsghdr message{};
+    message.msg_hdr.msg_name = &to;
+    message.msg_hdr.msg_namelen = sizeof to;
+    sendmsg(fd, &message.msg_hdr, MSG_DONTWAIT);
+    sendmmsg(fd, &message, 1, MSG_DONTWAIT);
+    close(fd);
+  }
 }
 constexpr Blind blind[] = {
-    {"udp__", "sent__fentry",
+    {"udp__", "",
      "without the hooks of cgroups (CAP_NET_ADMIN), UDP datagrams show the caller's address (src=user), and those of io_uring none"},
     {"address__", "", "without the hooks of cgroups (CAP_NET_ADMIN), a Fast Open that fails before a packet is not shown"},
 };
-static constexpr Trial trials[] = {{"connect", connect_nowhere}, {"sent", send_nowhere}};
+constexpr auto nothing_more = [] {};
+static constexpr Trial trials[] = {
+    {"connect", connect_nowhere}, {"address__tp_opt_connect4", nothing_more}, {"address__tp_opt_connect6", nothing_more},
+    {"sent", send_nowhere}, {"sent__fentry_opt_v6", nothing_more}, {"sent__fentry_opt_sendto", nothing_more},
+    {"sent__fentry_opt_sendmsg", nothing_more}, {"sent__fentry_opt_sendmmsg", nothing_more},
+    {"udp__tp_opt_v4", nothing_more}, {"udp__tp_opt_v6", nothing_more},
+    {"udp__fentry_opt_v4", nothing_more}, {"udp__fentry_opt_v6", nothing_more},
+};
 
 constexpr Tool needle::connectsnoop = make_tool<connectsnoop_bpf, connect_event>(
     "connectsnoop", "connect", "Trace connections as they are attempted, with their outcome.",

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 
@@ -127,6 +128,52 @@ TEST_CASE("a thread flips the port of datagrams") {
     Json shown = Json::array();
     for (const Json& e : events) shown.push_back(e["rport"]);
     REQUIRE(shown == truth["ports"]);
+  }
+}
+
+TEST_CASE("a thread flips the port of datagrams to one that there is not") {
+  const auto deed = [](Json& t) {
+    own_network(true);
+    const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM);
+    Address to = local_of(s);
+    Meddler meddler(flip_port(to, to.port(), 0));
+    const int fd = new_socket(AF_INET, SOCK_DGRAM);
+    t["errors"] = Json::array();
+    for (int i = 0; i < kCalls; i++) {
+      if (i % 10 == 0) meddler.wait();
+      t["errors"].push_back(sendto(fd, "x", 1, 0, to.get(), to.size) < 0 ? errno : 0);
+    }
+  };
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Json truth;
+    const auto events = trace("connectsnoop", {"--hook", tier, "--udp-all", "--buffer", "16M"}, deed, &truth);
+    Json shown = Json::array();
+    for (const Json& e : events) shown.push_back(e["errno"]);
+    REQUIRE(shown == truth["errors"]);
+    CHECK(std::count(shown.begin(), shown.end(), EINVAL) > 0);  // else nothing was flipped
+  }
+}
+
+TEST_CASE("a datagram of UDP-Lite, which is not shown, hides none that fails") {
+  const int lite = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
+  if (lite < 0) CANNOT_TEST("this kernel has no UDP-Lite");
+  close(lite);
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    const auto events = trace("connectsnoop", {"--hook", tier}, [](Json&) {
+      const int other = new_socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE), fd = new_socket(AF_INET, SOCK_DGRAM);
+      Address to = ip_address("127.0.0.1", 40001);
+      for (int i = 0; i < 3; i++) {
+        sendto(other, "x", 1, 0, to.get(), to.size);
+        to = ip_address("127.0.0." + std::to_string(i + 2), 0);
+        if (sendto(fd, "x", 1, 0, to.get(), to.size) >= 0) throw std::runtime_error("a failure expected");
+        to = ip_address("127.0.0.1", 40001);
+      }
+    });
+    INFO(Json(events).dump());
+    REQUIRE(events.size() == 3);
+    for (std::size_t i = 0; i < 3; i++) CHECK(events[i]["raddr"] == "127.0.0." + std::to_string(i + 2));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <linux/net.h>
+#include <linux/udp.h>
 #include <linux/vm_sockets.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -149,6 +150,26 @@ int try_send(int fd, const Address& to, std::size_t size = 1) {
 }
 
 int only_word(const Json& e) { return e["errno"].is_null() ? -1 : e["errno"].get<int>(); }
+
+// One deed under the tool in that tier, with the hooks of cgroups or without the capability for them.
+std::vector<Json> trace_hooked(const std::string& tier, bool hooks, const Args& more, const std::function<void(Json&)>& deed, Json* truth = nullptr) {
+  Actor actor(deed);
+  Args command, tool{"-j", "--hook", tier, "-p", actor.id()};
+  if (!hooks) command = {"setpriv", "--bounding-set", "-net_admin,-sys_admin", "--inh-caps", "-net_admin,-sys_admin"};
+  tool.insert(tool.end(), more.begin(), more.end());
+  tool = command_of("connectsnoop", tool);
+  command.insert(command.end(), tool.begin(), tool.end());
+  Tracer tracer(command);
+  return trace(tracer, actor, truth);
+}
+
+// What a failed send must say; an empty `ip`: no address.
+struct Failure {
+  std::string via;
+  int error;
+  std::string ip;
+  int port;
+};
 
 void tcp_ok(Json& t, const char* listen_at, const char* to_ip, int protocol = 0) {
   const int l = server(ip_address(listen_at, 0), SOCK_STREAM, protocol);
@@ -770,6 +791,201 @@ TEST_CASE("20: without the hooks of cgroups it says what is missing, and shows d
     CHECK(events[0]["rport"] == truth["port"]);
     CHECK(events[0]["requested_port"] == truth["port"]);
   }
+}
+TEST_CASE("UDP: what fails before the hooks of cgroups see it has its line, whoever has sent before") {
+  const std::vector<Failure> all{
+      {"sendto", EINVAL, "127.0.0.2", 0},          {"sendmsg", EINVAL, "127.0.0.3", 0},        {"sendmmsg", EINVAL, "127.0.0.4", 0},
+      {"sendto", EINVAL, "::2", 0},                {"sendto", ENETUNREACH, "127.0.0.5", 50},   {"sendto", ENETUNREACH, "127.0.0.6", 60},
+      {"sendto", EMSGSIZE, "127.0.0.7", 70},       {"sendto", EOPNOTSUPP, "127.0.0.8", 80},    {"sendto", EAFNOSUPPORT, "::9", 90},
+      {"sendto", EAFNOSUPPORT, "", 0},             {"sendto", EFAULT, "", 0},                  {"sendto", EINVAL, "", 0},
+      {"sendto", EINVAL, "127.0.0.10", 100},       {"sendmsg", EFAULT, "127.0.0.11", 110},     {"sendmsg", EINVAL, "127.0.0.12", 120},
+  };
+  const auto deed = [&](Json&) {
+    const int peer = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM), only6 = new_socket(AF_INET6, SOCK_DGRAM), on = 1;
+    check(setsockopt(only6, SOL_IPV6, IPV6_V6ONLY, &on, sizeof on), "V6ONLY");
+    if (try_send(fd, local_of(peer))) throw std::runtime_error("sendto");
+    const auto expect = [](std::size_t i, const std::vector<Failure>& of, long result) {
+      if (result >= 0 || errno != of[i].error) throw std::runtime_error("failure " + std::to_string(i) + " is another: " + std::strerror(errno));
+    };
+    const auto to = [&](std::size_t i) { return ip_address(all[i].ip, all[i].port); };
+    const auto message = [](Address& a, iovec* data) {
+      mmsghdr m{};
+      m.msg_hdr.msg_name = a.get(), m.msg_hdr.msg_namelen = a.size, m.msg_hdr.msg_iov = data, m.msg_hdr.msg_iovlen = 1;
+      return m;
+    };
+    char byte = 'x';
+    iovec data{&byte, 1};
+    const auto send = [&](std::size_t i, int socket, int flags = 0, std::size_t size = 1) {
+      static const std::vector<char> bytes(70000, 'x');
+      const Address a = to(i);
+      expect(i, all, sendto(socket, bytes.data(), size, flags, a.get(), a.size));
+    };
+    send(0, fd);
+    Address a = to(1);
+    mmsghdr m = message(a, &data);
+    expect(1, all, sendmsg(fd, &m.msg_hdr, 0));
+    a = to(2);
+    m = message(a, &data);
+    expect(2, all, sendmmsg(fd, &m, 1, 0));
+    send(3, only6);
+    send(4, only6);
+    a = ip_address("::ffff:127.0.0.6", 60);
+    expect(5, all, sendto(only6, "x", 1, 0, a.get(), a.size));
+    send(6, fd, 0, 70000);
+    send(7, fd, MSG_OOB);
+    send(8, fd);
+    a = ip_address("127.0.0.1", 9);
+    a.storage.ss_family = 77;
+    expect(9, all, sendto(fd, "x", 1, 0, a.get(), a.size));
+    expect(10, all, sendto(fd, "x", 1, 0, reinterpret_cast<const sockaddr*>(8), 16));
+    a = ip_address("127.0.0.1", 9);
+    expect(11, all, sendto(fd, "x", 1, 0, a.get(), 3));
+    expect(12, all, sendto(fd, "x", 1, 0, to(12).get(), 200));
+    a = to(13);
+    m = message(a, reinterpret_cast<iovec*>(8));
+    expect(13, all, sendmsg(fd, &m.msg_hdr, 0));
+    a = to(14);
+    m = message(a, &data);
+    alignas(cmsghdr) char control[CMSG_SPACE(4)]{};
+    m.msg_hdr.msg_control = control, m.msg_hdr.msg_controllen = sizeof control;
+    CMSG_FIRSTHDR(&m.msg_hdr)->cmsg_len = 3;
+    expect(14, all, sendmsg(fd, &m.msg_hdr, 0));
+  };
+  for (const std::string& tier : tiers("connectsnoop"))
+    for (const bool hooks : {true, false}) {
+      INFO(tier << (hooks ? "" : " without the hooks of cgroups"));
+      const auto events = trace_hooked(tier, hooks, {}, deed);
+      INFO(Json(events).dump());
+      REQUIRE(events.size() == 1 + all.size());
+      CHECK(events[0]["errno"] == 0);
+      for (std::size_t i = 0; i < all.size(); i++) {
+        const Json& e = events[i + 1];
+        INFO(i << ": " << e.dump());
+        CHECK(e["proto"] == "udp");
+        CHECK(e["via"] == all[i].via);
+        CHECK(e["errno"] == all[i].error);
+        CHECK(e["raddr"] == (all[i].ip.empty() ? Json() : Json(all[i].ip)));
+        CHECK(e["rport"] == (all[i].ip.empty() ? Json() : Json(all[i].port)));
+      }
+      CHECK(trace_hooked(tier, hooks, {"-x"}, [&](Json& t) { deed(t), deed(t); }).size() == 2 * all.size());
+    }
+}
+TEST_CASE("UDP: a sendmmsg that ends by a message which fails early, behind others that go out") {
+  for (const std::string& tier : tiers("connectsnoop"))
+    for (const bool hooks : {true, false})
+      for (const int way : {0, 1, 2}) {
+        INFO(tier << (hooks ? "" : " without the hooks of cgroups") << ", way " << way);
+        // Where only the end of the call is seen, that does not tell why.
+        const bool each = tier == "fentry" || sees_each_datagram();
+        const auto events = trace_hooked(tier, hooks, {}, [way](Json&) {
+          const int s = server(ip_address("127.0.0.1", 40001), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM);
+          Address good[2] = {ip_address("127.0.0.1", 40001), ip_address("127.0.0.1", 40002)}, bad = ip_address("127.0.0.9", 0);
+          char byte = 'x';
+          iovec data{&byte, 1};
+          mmsghdr m[4]{};
+          for (auto& [header, length] : m) header.msg_iov = &data, header.msg_iovlen = 1, header.msg_namelen = bad.size;
+          m[0].msg_hdr.msg_name = good[0].get();
+          m[1].msg_hdr.msg_name = way == 1 ? nullptr : good[1].get();
+          m[2].msg_hdr.msg_name = way == 2 ? reinterpret_cast<void*>(8) : bad.get();
+          m[3].msg_hdr.msg_name = good[1].get();
+          if (way == 1) check(connect(fd, good[0].get(), good[0].size), "connect");
+          if (sendmmsg(fd, m, 4, 0) != 2) throw std::runtime_error("sendmmsg");
+          close(s);
+        });
+        INFO(Json(events).dump());
+        REQUIRE(events.size() == 3);  // with the connect of way 1
+        for (std::size_t i = 0; i < 3; i++) CHECK(events[i]["errno"] == (i < 2 ? Json(0) : way < 2 && each ? Json(EINVAL) : Json()));
+        CHECK(events[2]["raddr"] == (way == 2 ? Json() : Json("127.0.0.9")));
+        CHECK(events[2]["via"] == "sendmmsg");
+      }
+}
+TEST_CASE("UDP: data for a corked datagram goes where that goes, not to an address of its own") {
+  for (const std::string& tier : tiers("connectsnoop"))
+    for (const bool hooks : {true, false})
+      for (const int family : {AF_INET, AF_INET6})
+        for (const int way : {0, 1, 2, 3}) {
+          INFO(tier << (hooks ? "" : " without the hooks of cgroups") << ", family " << family << ", way " << way);
+          Json truth;
+          const auto events = trace_hooked(tier, hooks, {}, [&](Json& t) {
+            const char* const ip = family == AF_INET ? "127.0.0.1" : "::1";
+            const int a = server(ip_address(ip, 0), SOCK_DGRAM), b = server(ip_address(ip, 0), SOCK_DGRAM), fd = new_socket(family, SOCK_DGRAM);
+            const Address to = local_of(a), ignored = local_of(b);
+            t = {{"to", to.port()}, {"ignored", ignored.port()}};
+            const auto send = [&](const Address& where, std::size_t size, int flags) { check(sendto(fd, "three", size, flags, where.get(), where.size), "sendto"); };
+            const auto cork = [&](int on) { check(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &on, sizeof on), "UDP_CORK"); };
+            if (way == 0) send(to, 3, MSG_MORE), send(ignored, 3, 0);
+            if (way == 1) send(to, 0, MSG_MORE), send(ignored, 5, MSG_MORE), send(ignored, 0, 0);
+            if (way == 2) cork(1), send(to, 1, 0), send(ignored, 1, 0), cork(0);
+            if (way == 3) check(connect(fd, to.get(), to.size), "connect"), cork(1), check(write(fd, "x", 1), "write"), send(ignored, 2, 0), cork(0);
+            char bytes[16];
+            check(recv(a, bytes, sizeof bytes, MSG_DONTWAIT), "recv");
+            if (recv(b, bytes, sizeof bytes, MSG_DONTWAIT) >= 0) throw std::runtime_error("it is not ignored");
+          }, &truth);
+          INFO(Json(events).dump());
+          REQUIRE(!events.empty());
+          CHECK(events[0]["rport"] == truth["to"]);
+          if (hooks || tier == "fentry") CHECK(events.size() == 1);
+          for (std::size_t i = 1; i < events.size(); i++) CHECK((events[i]["rport"].is_null() && events[i]["raddr"].is_null() && events[i]["src"] == "user"));
+        }
+}
+TEST_CASE("UDP: a socket that has corked sends what is behind that where it says") {
+  for (const std::string& tier : tiers("connectsnoop"))
+    for (const bool hooks : {true, false}) {
+      INFO(tier << (hooks ? "" : " without the hooks of cgroups"));
+      const auto events = trace_hooked(tier, hooks, {}, [&](Json&) {
+        const int fd = new_socket(AF_INET, SOCK_DGRAM);
+        for (int i = 0; i < 5; i++) {
+          int on = 1;
+          check(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &on, sizeof on), "UDP_CORK");
+          if (try_send(fd, ip_address("127.0.0.1", 41000 + 2 * i), 3)) throw std::runtime_error("sendto");
+          on = 0;
+          check(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &on, sizeof on), "UDP_CORK");
+          if (try_send(fd, ip_address("127.0.0.1", 41001 + 2 * i), 3)) throw std::runtime_error("sendto");
+        }
+      });
+      INFO(Json(events).dump());
+      REQUIRE(events.size() == 10);
+      for (int i = 0; i < 10; i++) CHECK(events[static_cast<std::size_t>(i)]["rport"] == 41000 + i);
+    }
+}
+TEST_CASE("UDP: a message with more than data, for the connected peer, has no address") {
+  for (const std::string& tier : tiers("connectsnoop"))
+    for (const bool hooks : {true, false}) {
+      INFO(tier << (hooks ? "" : " without the hooks of cgroups"));
+      const auto events = trace_hooked(tier, hooks, {"--udp-all"}, [&](Json&) {
+        for (const int family : {AF_INET, AF_INET6}) {
+          const int s = server(ip_address(family == AF_INET ? "127.0.0.1" : "::1", 0), SOCK_DGRAM), fd = new_socket(family, SOCK_DGRAM);
+          const Address to = local_of(s);
+          check(connect(fd, to.get(), to.size), "connect");
+          char byte = 'x';
+          iovec data{&byte, 1};
+          alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
+          msghdr m{};
+          m.msg_iov = &data, m.msg_iovlen = 1, m.msg_control = control, m.msg_controllen = sizeof control;
+          cmsghdr* const more = CMSG_FIRSTHDR(&m);
+          more->cmsg_level = family == AF_INET ? SOL_IP : SOL_IPV6, more->cmsg_type = family == AF_INET ? IP_TTL : IPV6_HOPLIMIT, more->cmsg_len = CMSG_LEN(sizeof(int));
+          *reinterpret_cast<int*>(CMSG_DATA(more)) = 9;
+          check(sendmsg(fd, &m, 0), "sendmsg");
+        }
+      });
+      INFO(Json(events).dump());
+      REQUIRE(events.size() == 2);
+      for (const Json& e : events) CHECK(e["via"] == "connect");
+    }
+}
+TEST_CASE("UDP: sockets that come one after the other are not taken for each other") {
+  for (const std::string& tier : tiers("connectsnoop"))
+    for (const bool hooks : {true, false}) {
+      INFO(tier << (hooks ? "" : " without the hooks of cgroups"));
+      CHECK(trace_hooked(tier, hooks, {"--buffer", "16M"}, [](Json&) {
+        for (int i = 0; i < 500; i++) {
+          const int fd = new_socket(AF_INET, SOCK_DGRAM);
+          if (try_send(fd, ip_address("127.0.0.1", 40001))) throw std::runtime_error("sendto");
+          close(fd);
+          if (i % 100 == 0) usleep(10'000);  // so that the kernel gets to use their memory again
+        }
+      }).size() == 500);
+    }
 }
 TEST_CASE("M: a connect that signals interrupt is one line, with EINTR only if it is not made again") {
   TempDir dir;
