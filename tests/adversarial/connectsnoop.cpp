@@ -177,6 +177,32 @@ TEST_CASE("a datagram of UDP-Lite, which is not shown, hides none that fails") {
   }
 }
 
+TEST_CASE("io_uring: TCP that fails without a packet has its line, also if it asks for no completion") {
+  constexpr __u8 kSkip = 1 << 6;  // IOSQE_CQE_SKIP_SUCCESS, since 5.17
+  if (!have_io_uring()) CANNOT_TEST("this kernel has no io_uring");
+  for (const std::string& tier : tiers("connectsnoop"))
+    for (const __u8 flags : {__u8{0}, kSkip}) {
+      INFO(tier << (flags ? ", no completion" : ""));
+      Json truth;
+      const auto events = trace("connectsnoop", {"--hook", tier}, [flags](Json& t) {
+        const int l = server(ip_address("127.0.0.1", 0)), on = 1, one = new_socket(AF_INET, SOCK_STREAM), other = new_socket(AF_INET, SOCK_STREAM);
+        const Address to = local_of(l), any = ip_address("127.0.0.1", 0);
+        check(bind(one, any.get(), any.size), "bind");
+        const Address taken = local_of(one);
+        check(connect(one, to.get(), to.size), "connect");
+        for (const int fd : {one, other}) check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
+        check(bind(other, taken.get(), taken.size), "bind");
+        t["result"] = ring_connect(other, to, flags);
+      }, &truth);
+      if (flags && truth["result"] == -EINVAL) CANNOT_TEST("this kernel always tells of completions");
+      REQUIRE(truth["result"] == -EADDRNOTAVAIL);
+      INFO(Json(events).dump());
+      REQUIRE(events.size() == 2);
+      CHECK(events[1]["via"] == "io_uring");
+      CHECK(events[1]["errno"] == (flags && tier == "tp" ? Json() : Json(EADDRNOTAVAIL)));
+    }
+}
+
 TEST_CASE("a failed connect of UDP names the address of the kernel's copy") {
   const auto deed = [](Json& t) {
     own_network(false);

@@ -120,8 +120,8 @@ inline bool have_io_uring() {
   return ring >= 0;
 }
 
-// Connects through io_uring; returns its result.
-inline int ring_connect(int fd, const Address& a) {
+// Connects through io_uring; returns its result. `flags`: IOSQE_*.
+inline int ring_connect(int fd, const Address& a, __u8 flags = 0) {
   io_uring_params p{};
   const int ring = static_cast<int>(check(syscall(SYS_io_uring_setup, 1, &p), "io_uring_setup"));
   const auto map = [ring](std::size_t size, off_t what) {
@@ -135,6 +135,7 @@ inline int ring_connect(int fd, const Address& a) {
   *sqe = {};
   sqe->opcode = IORING_OP_CONNECT;
   sqe->fd = fd;
+  sqe->flags = flags;
   sqe->addr = reinterpret_cast<__u64>(a.get());
   sqe->off = a.size;
   *reinterpret_cast<__u32*>(sq + p.sq_off.array) = 0;
