@@ -1483,24 +1483,27 @@ int BPF_PROG(connect__tp_sys_exit, struct pt_regs *regs, long ret)
 }
 
 /* Where the data of a request hold the kernel's copy of the address: alone, or in a message from
- * 6.10 (c55978024d12) until some stable release of each series, with the same types. So the first
- * request that is like what its caller wrote in just one of the two places tells, once for all. */
+ * 6.10 (c55978024d12) until some stable release of each series, with the same types. So a request of the tool's own tells, once for all,
+ * by being like what was given in just one of the two places: nobody else changes that meanwhile. */
 enum { RING_NOT_KNOWN, RING_ALONE, RING_MESSAGE };
 __u32 ring_layout = RING_NOT_KNOWN;
 
-static __always_inline void *ring_address(void *data, const void *user)
+static __always_inline void *ring_message(void *data)
 {
-	void *message = data + bpf_core_field_offset(struct io_async_msghdr, addr);
+	return data + bpf_core_field_offset(struct io_async_msghdr, addr);
+}
 
-	if (ring_layout == RING_NOT_KNOWN) {
-		__u64 given = 0, alone = word_at(data), within = word_at(message);
+static __always_inline void learn_layout(struct io_kiocb *req)
+{
+	void *data = BPF_CORE_READ(req, async_data), *user = BPF_CORE_READ((struct io_connect *)req, addr);
+	__u64 given = 0, alone, within;
 
-		bpf_probe_read_user(&given, sizeof(given), user);
-		if (alone == within || (alone != given && within != given))
-			return NULL;
+	if (!data || bpf_probe_read_user(&given, sizeof(given), user))
+		return;
+	alone = word_at(data);
+	within = word_at(ring_message(data));
+	if ((alone == given) != (within == given))
 		ring_layout = alone == given ? RING_ALONE : RING_MESSAGE;
-	}
-	return ring_layout == RING_ALONE ? data : message;
 }
 
 /* A connect through io_uring that is not TCP, or fails before it gets there: since 6.9 or so, the request holds
@@ -1516,6 +1519,8 @@ __noinline int ring_request(__u64 key)
 	__u64 flags;
 	void *data, *user;
 
+	if (current_pid_tgid() >> 32 == stats.self)
+		learn_layout(req);
 	if (filtered_out())
 		return 0;
 	r = event_begin(uring_request);
@@ -1528,10 +1533,10 @@ __noinline int ring_request(__u64 key)
 	keep_context(r, sizeof(*u), key);
 	user = BPF_CORE_READ(connect, addr);
 	s->len = BPF_CORE_READ(connect, addr_len);
-	data = BPF_CORE_READ(req, async_data);
+	data = ring_layout == RING_NOT_KNOWN ? NULL : BPF_CORE_READ(req, async_data);
 	s->claimed = !data;
-	if (data)
-		data = ring_address(data, user);
+	if (data && ring_layout == RING_MESSAGE)
+		data = ring_message(data);
 	if (s->len > SOCKADDR_MAX ||
 	    (s->claimed ? bpf_probe_read_user(&s->addr, s->len & 255, user) : bpf_probe_read_kernel(&s->addr, SOCKADDR_MAX, data)))
 		s->len = 0;

@@ -5,7 +5,10 @@
 #include "connectsnoop.skel.h"
 
 #include <arpa/inet.h>
+#include <linux/io_uring.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -246,6 +249,30 @@ static sockaddr_storage address(int family, bool everybody, in_port_t port) {
   v4.sin_port = htons(port);
   return a;
 }
+// Through io_uring, where there is one.
+static void ring_connect(int fd, const sockaddr_storage& to) {
+  io_uring_params p{};
+  const int ring = static_cast<int>(syscall(SYS_io_uring_setup, 1, &p));
+  if (ring < 0) return;
+  const std::size_t queue_size = p.sq_off.array + p.sq_entries * sizeof(__u32);
+  void* const queue = mmap(nullptr, queue_size, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+  void* const entries = mmap(nullptr, sizeof(io_uring_sqe), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
+  if (queue != MAP_FAILED && entries != MAP_FAILED) {
+    io_uring_sqe& entry = *static_cast<io_uring_sqe*>(entries);
+    entry = {};
+    entry.opcode = IORING_OP_CONNECT;
+    entry.fd = fd;
+    entry.addr = reinterpret_cast<__u64>(&to);
+    entry.off = sizeof(sockaddr_in6);
+    char* const q = static_cast<char*>(queue);
+    *reinterpret_cast<__u32*>(q + p.sq_off.array) = 0;
+    __atomic_store_n(reinterpret_cast<__u32*>(q + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+    syscall(SYS_io_uring_enter, ring, 1, 0, 0, nullptr, 0);
+  }
+  if (queue != MAP_FAILED) munmap(queue, queue_size);
+  if (entries != MAP_FAILED) munmap(entries, sizeof(io_uring_sqe));
+  close(ring);
+}
 static void connect_nowhere() {
   // What has no connection dissolves none; and TCP has none with everybody.
   const sockaddr none{};
@@ -255,6 +282,7 @@ static void connect_nowhere() {
     connect(fd, &none, sizeof none);
     const sockaddr_storage all = address(family, true, 9);
     if (family != AF_UNIX) connect(fd, reinterpret_cast<const sockaddr*>(&all), sizeof all);
+    if (family == AF_INET) ring_connect(fd, all);
     close(fd);
   }
 }
