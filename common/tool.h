@@ -62,7 +62,7 @@ struct Option {
 // by (see hooks.h).
 struct Trial {
   std::string_view what;
-  void (*deed)();
+  void (*deed)(Object&);
 };
 
 // What a tool does not see without programs that may be missing. Said before it traces.

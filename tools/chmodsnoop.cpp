@@ -73,7 +73,7 @@ static constexpr Option options[] = {
     Bpf::flag<&Bpf::Constants::only_risky>("--risky", "only files that gained setuid, setgid or world-writable"),
 };
 
-static void chmod_pipe() {
+static void chmod_pipe(Object&) {
   int fds[2];
   if (pipe2(fds, O_CLOEXEC) != 0) return;
   fchmod(fds[0], 0600);
@@ -83,8 +83,8 @@ static void chmod_pipe() {
 #endif
   syscall(SYS_fchmodat, AT_FDCWD, "", 0);
 }
-static void open_root() { close(open("/", O_PATH | O_CLOEXEC)); }
-static void make_root() {  // it exists
+static void open_root(Object&) { close(open("/", O_PATH | O_CLOEXEC)); }
+static void make_root(Object&) {  // it exists
   mkdir("/", 0755);
   mknod("/", S_IFREG | 0644, 0);
 }

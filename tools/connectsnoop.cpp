@@ -273,12 +273,12 @@ static void ring_connect(int fd, const sockaddr_storage& to) {
   if (entries != MAP_FAILED) munmap(entries, sizeof(io_uring_sqe));
   close(ring);
 }
-static void connect_nowhere() {
+static void connect_nowhere(Object& object) {
   // What has no connection dissolves none; and TCP has none with everybody.
   const sockaddr none{};
   for (const auto& [family, type] : {std::pair{AF_UNIX, SOCK_DGRAM}, {AF_INET, SOCK_STREAM}, {AF_INET6, SOCK_STREAM}}) {
     const int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 && family == AF_INET6) Bpf::s->bss->connects_seen |= IP_V6;  // nobody has it
+    if (fd < 0 && family == AF_INET6) Bpf::of(object).bss->connects_seen |= IP_V6;  // nobody has it
     connect(fd, &none, sizeof none);
     const sockaddr_storage all = address(family, true, 9);
     if (family != AF_UNIX) connect(fd, reinterpret_cast<const sockaddr*>(&all), sizeof all);
@@ -286,12 +286,12 @@ static void connect_nowhere() {
     close(fd);
   }
 }
-static void send_nowhere() {
+static void send_nowhere(Object& object) {
   // More than a datagram may have; and there is no port 0.
   std::string bytes(70'000, '\0');
   for (const int family : {AF_INET, AF_INET6}) {
     const int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 && family == AF_INET6) Bpf::s->bss->sends_seen |= IP_V6;  // nobody has it
+    if (fd < 0 && family == AF_INET6) Bpf::of(object).bss->sends_seen |= IP_V6;  // nobody has it
     sockaddr_storage to = address(family, false, 9);
     sendto(fd, bytes.data(), family == AF_INET ? 65'520 : bytes.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to), sizeof to);
     to = address(family, false, 0);
@@ -308,7 +308,7 @@ constexpr Blind blind[] = {
      "without the hooks of cgroups (CAP_NET_ADMIN), UDP datagrams show the caller's address (src=user), and those of io_uring none"},
     {"address__", "", "without the hooks of cgroups (CAP_NET_ADMIN), a Fast Open that fails before a packet is not shown"},
 };
-constexpr auto nothing_more = [] {};
+constexpr auto nothing_more = [](Object&) {};
 static constexpr Trial trials[] = {
     {"connect", connect_nowhere}, {"address__tp_opt_connect4", nothing_more}, {"address__tp_opt_connect6", nothing_more},
     {"sent", send_nowhere}, {"sent__fentry_opt_v6", nothing_more}, {"sent__fentry_opt_sendto", nothing_more},

@@ -90,7 +90,7 @@ static constexpr auto columns = shown_last(header_columns<exec_event>, "ppid") +
 static constexpr Option options[] = {Bpf::path_prefix()};
 
 // A directory is no program.
-static void exec_directory() {
+static void exec_directory(Object&) {
   execl("/", "/", nullptr);
   const char* const argv[] = {"/", nullptr};
   syscall(SYS_execveat, AT_FDCWD, "/", argv, environ, 0);

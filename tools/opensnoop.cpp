@@ -60,7 +60,7 @@ static constexpr Option options[] = {
     {"-f,--flag", "FLAG", "only opens with this flag, such as O_CREAT (repeatable: with any)", want_flag},
 };
 
-static constexpr Trial trials[] = {{"open", [] { close(open("/", O_PATH | O_CLOEXEC)); }}};
+static constexpr Trial trials[] = {{"open", [](Object&) { close(open("/", O_PATH | O_CLOEXEC)); }}};
 
 constexpr Tool needle::opensnoop = make_tool<opensnoop_bpf, open_event>(
     "opensnoop", "open", "Trace files as they are opened, however they are named.",

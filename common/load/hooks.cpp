@@ -316,7 +316,7 @@ bool Hooks::attach(Object& object) {
 
 // Returns whether all programs ran that the tool's own deeds must wake, and refuses those that did not. Of the last
 // mechanism only those for which there may be another: a tracepoint is always come by.
-bool Hooks::try_out(const Object& object) {
+bool Hooks::try_out(Object& object) {
   std::vector<bpf_program*> tried;
   for_each_program(object, [&](bpf_program* p, const HookName& name) {
     if (bpf_program__autoload(p) && (name.optional || name.mechanism != kMechanisms.back()) &&
@@ -326,7 +326,7 @@ bool Hooks::try_out(const Object& object) {
   if (tried.empty()) return true;
   const int counting = bpf_enable_stats(BPF_STATS_RUN_TIME);  // as long as it is open
   if (counting < 0) report_ += fmt::format("  not tried out, whether they run: {}\n", std::strerror(errno));
-  for (const Trial& trial : tool_.trials) trial.deed();  // in any case: the programs learn from them what there is
+  for (const Trial& trial : tool_.trials) trial.deed(object);  // in any case: the programs learn from them what there is
   if (counting < 0) return true;
   close(counting);
   bool all = true;

@@ -49,7 +49,7 @@ class Hooks {
   void choose(const Object&);
   bool refuse_unloadable(const std::function<void(Object&)>& setup);
   bool attach(Object&);
-  bool try_out(const Object&);
+  bool try_out(Object&);
   bool is_refused(const std::string& program) const;
   void refuse(const std::string& program, const std::string& reason);
 

@@ -37,7 +37,7 @@ void other() { static_cast<void>(getppid()); }
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
-constexpr Trial trials[] = {{"deed", [] { the_deed(); }}, {"deed__tp_opt_tried", [] { the_deed(); }}};
+constexpr Trial trials[] = {{"deed", [](Object&) { the_deed(); }}, {"deed__tp_opt_tried", [](Object&) { the_deed(); }}};
 constexpr Tool hooks_tool = make_tool<hooks_bpf, no_event>("hooks", "nothing", "", "", columns, {}, trials);
 
 // What -v would say after the choice, with `deed` as the trial. Throws.
@@ -113,8 +113,8 @@ TEST_CASE("all tools at work in one process, each with a ring of its own") {
   // Another process: tools do not report their own.
   actor = fork();
   if (actor == 0) {
-    for (const Tool* tool : kTools)
-      for (const Trial& trial : tool->trials) trial.deed();
+    for (std::size_t i = 0; i < std::size(kTools); i++)
+      for (const Trial& trial : kTools[i]->trials) trial.deed(tracers[i]->object());
     _exit(0);
   }
   REQUIRE(waitpid(actor, nullptr, 0) == actor);
