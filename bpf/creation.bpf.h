@@ -111,10 +111,12 @@ static __always_inline void creation_seen(__u32 tid, struct inode *inode)
 /* Of the room `c`. */
 static __always_inline void creation_named(struct creation *c)
 {
+	struct inode *inode = c->inode; /* else BPF_CORE_READ() looks for our own struct in the kernel's types */
+
 	c->named = 1;
-	c->mode = READ(c->inode, i_mode);
-	c->ino = READ(c->inode, i_ino);
-	c->generation = READ(c->inode, i_generation);
+	c->mode = READ(inode, i_mode);
+	c->ino = READ(inode, i_ino);
+	c->generation = READ(inode, i_generation);
 }
 
 static __always_inline bool creation_take(__u32 tid, struct creation *made)
@@ -132,8 +134,9 @@ static __always_inline bool creation_take(__u32 tid, struct creation *made)
 /* Whether it has got a name, and what was seen is still it. */
 static __always_inline bool creation_stays(const struct creation *made)
 {
-	return made->named && READ(made->inode, i_ino) == made->ino && READ(made->inode, i_generation) == made->generation &&
-	       alias_of(made->inode);
+	struct inode *inode = made->inode;
+
+	return made->named && READ(inode, i_ino) == made->ino && READ(inode, i_generation) == made->generation && alias_of(inode);
 }
 
 /* Its name, if there is one; NULL: none, or its memory is another inode's. */
