@@ -39,6 +39,7 @@ struct {
 
 /* The kernel's copy of the name, by thread, for as long as the exec may fail. */
 struct name {
+	__u64 of; /* its struct filename */
 	char s[NAME_MAX];
 };
 
@@ -551,24 +552,40 @@ int BPF_PROG(fail__fentry_alloc_bprm, int dfd, struct filename *filename)
 	/* If there is no room, the caller's copy has to do. */
 	bpf_map_update_elem(&names, &tid, &empty_name, BPF_ANY);
 	name = bpf_map_lookup_elem(&names, &tid);
-	if (name && bpf_probe_read_kernel_str(name->s, NAME_MAX, READ(filename, name)) <= 0)
+	if (!name)
+		return 0;
+	name->of = number(filename);
+	if (bpf_probe_read_kernel_str(name->s, NAME_MAX, READ(filename, name)) <= 0)
 		bpf_map_delete_elem(&names, &tid);
 	return 0;
 }
 
-SEC("?fexit/open_exec")
-int BPF_PROG(fail__fentry_opt_interpreter, const char *wanted, struct file *file)
+/* An exec cannot open `wanted`: not the file that it was called for, whose struct filename is another. */
+static __always_inline int interpreter_opens(const char *wanted, struct filename *of, struct file *file)
 {
 	__u32 tid = current_pid_tgid();
-	struct name *name;
+	struct name *name = IS_ERR_OR_NULL(file) ? bpf_map_lookup_elem(&names, &tid) : NULL;
 
-	if (!IS_ERR_OR_NULL(file) || !bpf_map_lookup_elem(&names, &tid)) /* nobody asks for it */
+	if (!name || name->of == number(of)) /* nobody asks for it, or it is that */
 		return 0;
 	bpf_map_update_elem(&interpreters, &tid, &empty_name, BPF_ANY);
 	name = bpf_map_lookup_elem(&interpreters, &tid);
 	if (name && bpf_probe_read_kernel_str(name->s, NAME_MAX, wanted) <= 0)
 		bpf_map_delete_elem(&interpreters, &tid);
 	return 0;
+}
+
+SEC("?fexit/open_exec")
+int BPF_PROG(fail__fentry_opt_interpreter, const char *name, struct file *file)
+{
+	return interpreter_opens(name, NULL, file);
+}
+
+/* By which the loader of a program is opened since 7.0 or so. */
+SEC("?fexit/do_open_execat")
+int BPF_PROG(fail__fentry_opt_loader, int dfd, struct filename *name, int flags, struct file *file)
+{
+	return interpreter_opens(READ(name, name), name, file);
 }
 
 /* Global: verified once. */
