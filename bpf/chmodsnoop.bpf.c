@@ -818,11 +818,12 @@ static __always_inline bool is_refused_slot(int err)
 	return err == ENXIO || err == ENFILE || err == EINVAL || err == EBADF;
 }
 
-/* Sends the line of a file that was created, or may have been: `file` if that is what came of it. */
-static __always_inline int uring_creates(const struct uring_open *u, const struct event_header *by, struct file *file, int err)
+/* Sends the line of a file that was created, or may have been: `file` if that is what came of it. Not `ended`: it
+ * has not been tried. */
+static __always_inline int uring_creates(const struct uring_open *u, const struct event_header *by, struct file *file, int err, bool ended)
 {
 	struct request q = {.name = u->name, .kernel_name = true, .dfd = u->dfd, .mode = u->mode, .via = VIA_IO_URING, .in_root = u->in_root};
-	bool sure = u->flags & O_EXCL && !err, opened = file && was_created(file), stays = creation_stays(&u->made);
+	bool sure = u->flags & O_EXCL && !err, opened = file && was_created(file), stays = ended && creation_stays(&u->made);
 	struct change c = {};
 	__u32 src = SRC_KERNEL;
 
@@ -857,7 +858,7 @@ static __always_inline void uring_ends(struct uring_request *u, __u64 key, int r
 		file = uring_slot_file(u->ring, u->kept.slot == URING_ANY_SLOT ? (__u32)ret : u->kept.slot - 1);
 	else if (ret >= 0 && u->h.pid == current_pid_tgid() >> 32)
 		file = fd_file(ret);
-	uring_creates(&u->kept, uring_header(u), file, lost ? EV_ERRNO_UNKNOWN : ret < 0 ? -ret : 0);
+	uring_creates(&u->kept, uring_header(u), file, lost ? EV_ERRNO_UNKNOWN : ret < 0 ? -ret : 0, true);
 }
 
 static __always_inline int uring_submits(struct io_kiocb *req)
@@ -886,7 +887,7 @@ static __always_inline int uring_submits(struct io_kiocb *req)
 	n = bpf_probe_read_kernel_str(u->kept.name, sizeof(u->kept.name), uring_filename(req));
 	u->kept.len = n > 0 ? n - 1 : 0;
 	if (BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP || !uring_keep(u, req))
-		uring_creates(&u->kept, &u->h, NULL, EV_ERRNO_UNKNOWN);
+		uring_creates(&u->kept, &u->h, NULL, EV_ERRNO_UNKNOWN, false);
 	record_release(r);
 	return 0;
 }
