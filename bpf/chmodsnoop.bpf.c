@@ -485,7 +485,7 @@ static __always_inline int call_ends(const struct pt_regs *regs, long ret)
  * of the functions that it called. */
 #define STACK_BYTES 2304 /* more than lies between the saved registers and those functions */
 #define STACK_PART 32    /* words looked at in one call */
-#define WORDS_COPIED 16  /* at a time, where words cannot be looked at in place: the programs' own stack is short before 6.13 */
+#define WORDS_COPIED 8   /* at a time, where words cannot be looked at in place: the programs' own stack is short before 6.13 */
 
 /* Whether it may be the address of an object: reading from others costs a fault. */
 static __always_inline bool is_pointer(unsigned long p)

@@ -340,15 +340,22 @@ __noinline int has_some_to_fold(__u32 slot, __u32 from, __u32 end)
 	return 0;
 }
 
-static __always_inline bool has_to_fold(struct record *r, __u32 from, __u32 end)
+__noinline int has_to_fold(__u32 slot, __u32 from, __u32 end)
 {
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	if (!r)
+		return 0;
 	if (*(char *)record_at(r, end - 1) == '/')
-		return true;
+		return 1;
 	for (int i = 0; i <= STR_MAX / (7 * FOLD_TURNS) && from < end; i++, from += 7 * FOLD_TURNS)
-		if (has_some_to_fold(r->slot, from, end))
-			return true;
-	return false;
+		if (has_some_to_fold(slot, from, end))
+			return 1;
+	return 0;
 }
+
+/* What fold_some() looks at in one call. */
+#define FOLD_BYTES 16
 
 /* Whether ".." is there, as a whole. */
 static __always_inline bool rises(struct record *r, __u32 at)
@@ -366,7 +373,7 @@ __noinline int fold_some(__u32 slot, __u32 end)
 
 	if (!r)
 		return 1;
-	for (int i = 0; i < 64; i++) {
+	for (int i = 0; i < FOLD_BYTES; i++) {
 		__u32 in = r->fold_in, out = r->fold_out;
 		char c, next;
 
@@ -395,15 +402,18 @@ __noinline int fold_some(__u32 slot, __u32 end)
 }
 
 /* Takes needless slashes and dots away from the name in the record's bytes [from, end), which begins with a slash and ends with a
- * NUL. `in_root`: also each ".." that would lead above its begin. Returns its new end. */
-static __always_inline __u32 fold_name(struct record *r, __u32 from, __u32 end, bool in_root)
+ * NUL. `in_root`: also each ".." that would lead above its begin. Returns its new end. Global, as those before: verified once. */
+__noinline int fold_name(__u32 slot, __u32 from, __u32 end, int in_root)
 {
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 	__u32 out;
 
-	r->fold_depth = in_root;
+	if (!r)
+		return end;
+	r->fold_depth = !!in_root;
 	r->fold_in = r->fold_out = from + 1;
-	for (int i = 0; i <= STR_MAX / 64; i++)
-		if (fold_some(r->slot, end))
+	for (int i = 0; i <= STR_MAX / FOLD_BYTES; i++)
+		if (fold_some(slot, end))
 			break;
 	out = r->fold_out;
 	return out > from + 1 && *(char *)record_at(r, out - 1) == '/' ? out - 1 : out;
@@ -454,13 +464,13 @@ static __always_inline void append_name_in(struct record *r, struct ev_str *whol
 	end = r->len;
 	whole->off = start;
 	whole->mark |= given->mark;
-	if ((base || first == '/') && n > 0 && (in_root || has_to_fold(r, from, end))) {
+	if ((base || first == '/') && n > 0 && (in_root || has_to_fold(r->slot, from, end))) {
 		r->len = end + 1; /* what is to be kept as it is goes behind its own NUL */
 		if (append_kernel_str(r, given, record_at(r, given->off)) < 0) {
 			given->len = 0;
 			given->mark |= 1;
 		}
-		end = fold_name(r, from, end, in_root);
+		end = fold_name(r->slot, from, end, in_root);
 		if (end == from + 1 && from > start)
 			end = from; /* nothing is left but the slash */
 	}

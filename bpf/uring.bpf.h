@@ -411,6 +411,11 @@ static __always_inline __u64 uring_stale(void)
 		uring_forget(u, key);                                                                \
 		return 0;                                                                            \
 	}                                                                                            \
+	/* Global for its stack, which group##_ends() does not need as well. */                      \
+	__noinline int group##_submits(__u64 req)                                                    \
+	{                                                                                            \
+		return submits((struct io_kiocb *)req);                                              \
+	}                                                                                            \
 	static __always_inline int group##_begins(struct io_kiocb *req)                              \
 	{                                                                                            \
 		__u64 stale;                                                                         \
@@ -422,7 +427,7 @@ static __always_inline __u64 uring_stale(void)
 		stale = uring_stale();                                                               \
 		if (stale)                                                                           \
 			group##_ends(stale, -EV_ERRNO_UNKNOWN, 1);                                   \
-		return submits(req);                                                                 \
+		return group##_submits(number(req));                                                 \
 	}                                                                                            \
 	SEC("?tp_btf/io_uring_submit_req")                                                           \
 	int group##_opt_uring_alt_1_req(unsigned long long *ctx)                                       \

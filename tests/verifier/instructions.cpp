@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <sstream>
 
 using namespace harness;
@@ -99,9 +100,55 @@ std::vector<Program> programs_of(const std::string& tool) {
   return all;
 }
 
+// The stack that a program takes in its longest chain of calls, in bytes, as old kernels count it: each function's rounded up
+// to 32 (check_max_stack_depth() in kernel/bpf/verifier.c before 6.9). They refuse one that takes more than 512.
+class Stack {
+ public:
+  explicit Stack(std::span<const bpf_insn> code) : code_(code) {
+    functions_[0];
+    for (std::size_t i = 0; i < code.size(); i++)
+      if (calls(code[i])) functions_[target(i)];
+    for (auto& [begin, f] : functions_) scan(begin, f);
+  }
+  unsigned deepest() const { return from(0); }
+
+ private:
+  struct Function {
+    unsigned depth = 1;
+    std::set<std::size_t> called;
+  };
+  static bool calls(const bpf_insn& i) { return i.code == (BPF_JMP | BPF_CALL) && i.src_reg == BPF_PSEUDO_CALL; }
+  std::size_t target(std::size_t i) const { return i + 1 + static_cast<std::size_t>(static_cast<std::ptrdiff_t>(code_[i].imm)); }
+  void scan(std::size_t begin, Function& f) {
+    const auto next = functions_.upper_bound(begin);
+    const std::size_t end = next == functions_.end() ? code_.size() : next->first;
+    const auto use = [&f](int offset) { f.depth = std::max(f.depth, static_cast<unsigned>(-std::min(offset, 0))); };
+    for (std::size_t i = begin; i < end; i++) {
+      const bpf_insn& in = code_[i];
+      const int kind = BPF_CLASS(in.code);
+      if (calls(in)) f.called.insert(target(i));
+      if ((kind == BPF_LDX && in.src_reg == BPF_REG_10) || ((kind == BPF_ST || kind == BPF_STX) && in.dst_reg == BPF_REG_10)) use(in.off);
+      // r1 = r10; r1 += -8
+      if (in.code == (BPF_ALU64 | BPF_ADD | BPF_K) && i > begin && code_[i - 1].code == (BPF_ALU64 | BPF_MOV | BPF_X) &&
+          code_[i - 1].src_reg == BPF_REG_10 && code_[i - 1].dst_reg == in.dst_reg)
+        use(in.imm);
+    }
+  }
+  unsigned from(std::size_t begin) const {
+    const Function& f = functions_.at(begin);
+    unsigned most = 0;
+    for (const std::size_t called : f.called) most = std::max(most, from(called));
+    return (f.depth + 31) / 32 * 32 + most;
+  }
+
+  std::span<const bpf_insn> code_;
+  std::map<std::size_t, Function> functions_;  // by the index of their first instruction
+};
+
 struct Verified {
   int error = 0;
   unsigned long instructions = 0;
+  unsigned stack = 0;
 };
 
 // Each alone: what the kernel refuses must not hide the others.
@@ -114,14 +161,16 @@ Verified verify(const std::string& tool, const std::string& program, bool direct
   log[0] = '\0';
   bpf_program__set_log_level(p, 4);  // only the statistics: 5.10 tells the number nowhere else
   bpf_program__set_log_buf(p, log, sizeof log);
-  if (const int error = bpf_object__load(object.get())) return {-error, 0};
+  const int error = bpf_object__load(object.get());
+  const unsigned stack = Stack({bpf_program__insns(p), bpf_program__insn_cnt(p)}).deepest();  // with the functions it calls, by now
+  if (error != 0) return {-error, 0, stack};
   bpf_prog_info info{};
   __u32 size = sizeof info;
   REQUIRE(bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size) == 0);
   unsigned long walked = info.verified_insns;
   if (walked == 0)
     if (const char* at = std::strstr(log, "processed ")) walked = std::stoul(at + std::strlen("processed "));
-  return {0, walked};
+  return {0, walked, stack};
 }
 
 // Programs of which one was refused although there is something to attach it to. Of alternatives it suffices that one loads:
@@ -178,12 +227,14 @@ TEST_CASE("no program grows unseen") {
   for (std::string tool; tools >> tool;) {
     Refused refused;
     for (const Program& program : programs_of(tool)) {
-      const auto [error, instructions] = verify(tool, program.name, direct);
+      const auto [error, instructions, stack] = verify(tool, program.name, direct);
       const std::string name = tool + " " + program.name;
       record << name << ' ' << (error ? "-" : std::to_string(instructions)) << '\n';
       INFO(name << ": " << instructions << " instructions, " << std::strerror(error));
       CHECK(error != E2BIG);  // the limit of a million
       refused.add(program, error);
+      INFO("stack: " << stack);
+      CHECK(stack <= 512);
       if (!error) CHECK(instructions > 0);
       const auto known = before.find(name);
       if (known == before.end() || known->second == "-" || known->second == "?") continue;
