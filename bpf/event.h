@@ -35,9 +35,6 @@ EV_SCALAR(ev_caps, __u64);     /* capability bits; EV_NONE64: not known */
 EV_SCALAR(ev_bool, __u32);     /* 0, 1; EV_NONE: not known */
 EV_SCALAR(ev_count, __u64);
 EV_SCALAR(ev_argc, __u32);     /* EV_UNKNOWN: not known */
-EV_SCALAR(ev_port, __u64);     /* 32 bits, host byte order; EV_NONE: there is none */
-EV_SCALAR(ev_family, __u32);   /* AF_*; EV_NONE: not known */
-EV_SCALAR(ev_proto, __u32);    /* enum proto in connectsnoop.h */
 EV_SCALAR(ev_via, __u32);      /* enum via, or'ed with VIA_COMPAT */
 EV_SCALAR(ev_src, __u32);      /* enum src */
 

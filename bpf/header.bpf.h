@@ -5,7 +5,7 @@
 
 #include "task.bpf.h"
 
-/* Who does it: the current task. */
+/* Who does it: the current task. `h`: zeroes; what is not asked for stays so. */
 static __always_inline void fill_header(struct event_header *h)
 {
 	struct task_struct *task = current_task(), *leader = READ(task, group_leader);

@@ -3,8 +3,8 @@
 #ifndef NEEDLE_SOCK_BPF_H
 #define NEEDLE_SOCK_BPF_H
 
-#include "connectsnoop.h"
 #include "context.bpf.h"
+#include "sock.h"
 
 #include <bpf/bpf_endian.h>
 
@@ -187,6 +187,15 @@ static __always_inline __u64 sock_id(struct sock *sk)
 static __always_inline __u32 sock_net_ns(struct sock *sk)
 {
 	return READ(sk, __sk_common.skc_net.net, ns.inum);
+}
+
+static __always_inline void fill_socket(struct ev_socket *s, struct sock *sk)
+{
+	s->cookie = sock_cookie(sk);
+	s->family = READ(sk, __sk_common.skc_family);
+	s->type = READ(sk, sk_type);
+	s->proto = any(sock_proto(sk, s->family, s->type));
+	s->net_ns = sock_net_ns(sk);
 }
 
 /* As getsockname(2) sees it. */

@@ -195,9 +195,10 @@ static __always_inline bool uring_under_way(const struct uring_request *u, __u64
 	return !uring_is_open(u->opcode) || (READ(req, flags) & (REQ_F_NEED_CLEANUP | REQ_F_FAIL)) == REQ_F_NEED_CLEANUP;
 }
 
-/* Fills whose it is. */
+/* Fills whose it is. `u`: in a record, which has whatever was there before. */
 static __always_inline void uring_begin(struct uring_request *u, struct io_kiocb *req)
 {
+	__builtin_memset(&u->h, 0, sizeof(u->h));
 	fill_header(&u->h);
 	if (filter.want & WANT_WHO && READ(req, flags) & REQ_F_CREDS) /* by a personality */
 		u->h.euid = READ(req, creds, euid.val);

@@ -77,9 +77,10 @@ inline constexpr std::array context_columns{
     extra(column<&context::lineage>("lineage", "ancestors, the first one first, and the process itself")),
 };
 
-template <std::size_t N, std::size_t M>
-consteval std::array<Column, N + M> operator+(const std::array<Column, N>& a, const std::array<Column, M>& b) {
-  std::array<Column, N + M> all{};
+// Lists of columns, or of options, one behind the other.
+template <class T, std::size_t N, std::size_t M>
+consteval std::array<T, N + M> operator+(const std::array<T, N>& a, const std::array<T, M>& b) {
+  std::array<T, N + M> all{};
   for (std::size_t i = 0; i < N; i++) all[i] = a[i];
   for (std::size_t i = 0; i < M; i++) all[N + i] = b[i];
   return all;

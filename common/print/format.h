@@ -93,7 +93,6 @@ template <> struct Format<ev_gid> : Integer<ev_gid, 5, true, 0xffffffff> {};
 template <> struct Format<ev_cgroup> : Integer<ev_cgroup, 10> {};
 template <> struct Format<ev_ns> : Integer<ev_ns, 10, true> {};
 template <> struct Format<ev_fd> : Integer<ev_fd, 3, true> {};
-template <> struct Format<ev_port> : Integer<ev_port, 5, true> {};
 template <> struct Format<ev_count> : Integer<ev_count, 6> {};
 template <> struct Format<ev_argc> : Integer<ev_argc, 4, true> {};
 template <> struct Format<ev_audit> : Integer<ev_audit, 7, true, 0xffffffff> {};  // AUDIT_SID_UNSET

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "run/options.h"
 
+#include "run/words.h"
 #include "who/users.h"
 
 #include <CLI/CLI.hpp>
@@ -13,7 +14,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <climits>
 #include <cstring>
 
@@ -21,11 +21,6 @@ namespace needle {
 namespace {
 
 using Words = std::vector<std::string>;
-
-template <class T> bool to_number(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return !text.empty() && error == std::errc{} && end == text.data() + text.size();
-}
 
 // A list of processes or threads, of which some may have ended when the tool starts.
 struct Ids {

@@ -115,7 +115,9 @@ void Opens::compare(Json all, const std::vector<Json>& events, const Expected& e
   INFO(expected.what << " (" << tier_ << ") " << Json(events));
   REQUIRE(events.size() == 1);
   const Json& e = events[0];
-  all.update({{"resolve", nullptr}, {"mode", nullptr}, {"flags", "O_RDONLY"}});
+  char host[256] = {};
+  check(gethostname(host, sizeof host - 1), "gethostname");
+  all.update({{"event", "open"}, {"host", host}, {"resolve", nullptr}, {"mode", nullptr}, {"flags", "O_RDONLY"}});
   all["src"] = all["errno"] == 0 ? (tier_ == "tp" ? "fd" : "kernel") : (tier_ == "tp" ? "user" : "kernel");
   all.update(expected.fields);
   if (all["via"] == "io_uring") all["tid"] = e["tid"], all["thread"] = e["thread"];  // maybe of a worker
@@ -974,7 +976,7 @@ TEST_CASE("options: columns and headings of the table") {
     CHECK(table({"-U"})[0] == Row{"UID", "PID", "COMM", "FD", "ERR", "PATH"});
     CHECK(table({"-T", "-U"})[1].size() == 8);
     CHECK(table({"-o", "+src,+via"})[0] == Row{"PID", "COMM", "VIA", "SRC", "FD", "ERR", "PATH"});
-    CHECK(table({"-e"})[0].size() == 50);
+    CHECK(table({"-e"})[0].size() == 52);
     for (const Row& row : table({"-e", "-o", "+path"})) CHECK(row.size() >= 50);
     const std::string time = table({"-T"}).at(1)[0];
     CHECK(time.size() == 15);

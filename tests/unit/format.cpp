@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "print/format.h"
+#include "print/net.h"
 #include "harness.h"
 
 #include <fcntl.h>
