@@ -5,7 +5,7 @@
 
 #include "control.h"
 #include "filter.h"
-#include "kernel.h"
+#include "read.bpf.h"
 
 const volatile struct filter filter = {};
 /* The kernel has no types: what a tracepoint hands over cannot be loaded directly. */

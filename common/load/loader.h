@@ -29,7 +29,7 @@ std::vector<std::string> tracepoints_in(const std::string& target);
 // for which `kernel` is not asked.
 enum class Arguments { typed, numbers };
 
-// What READ() in bpf/kernel.h needs of the kernel to do without helpers: see bpf/kfunc.h. Its ids.
+// What READ() in bpf/read.bpf.h needs of the kernel to do without helpers: see bpf/kfunc.h. Its ids.
 struct DirectReads {
   unsigned cast = 0, words = 0;
   explicit operator bool() const { return cast != 0 && words != 0; }
