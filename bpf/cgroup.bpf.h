@@ -23,9 +23,11 @@ static __always_inline __u64 v1_cgroup(struct css_set *set, int i, struct cgroup
 	return READ(*cgroup, kn, id) | (__u64)i << 56;
 }
 
+/* clang-format off */
 #define TRY_V1(name)                                                                          \
 	if (!ids->v1 && bpf_core_enum_value_exists(enum cgroup_subsys_id, name##_cgrp_id))    \
 		ids->v1 = v1_cgroup(set, bpf_core_enum_value(enum cgroup_subsys_id, name##_cgrp_id), v1)
+/* clang-format on */
 
 /* Where the current task is. `v1` becomes the cgroup of ids->v1. */
 static __always_inline void cgroups_of(struct ev_cgroups *ids, struct css_set *set, struct cgroup **v1)

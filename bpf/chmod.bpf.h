@@ -41,7 +41,14 @@ DEFINE_CALLS(node, NODE_CALLS)
 DEFINE_CALLS(entry, ENTRY_CALLS)
 
 #define VIA_CASE(name) case VIA_##name:
-#define VIA_IS(via, LIST) ({ bool is = false; switch ((via) & ~VIA_COMPAT) { LIST(VIA_CASE) is = true; } is; })
+#define VIA_IS(via, LIST)                         \
+	({                                        \
+		bool is = false;                  \
+		switch ((via) & ~VIA_COMPAT) {    \
+			LIST(VIA_CASE) is = true; \
+		}                                 \
+		is;                               \
+	})
 
 /* What the caller asks for. */
 struct request {
@@ -51,22 +58,22 @@ struct request {
 	bool in_root;     /* dfd is the root of the look-up */
 	int dfd;
 	__u32 mode;
-	__u32 flags;      /* AT_* */
-	__u32 oflags;     /* O_*, of an open */
+	__u32 flags;  /* AT_* */
+	__u32 oflags; /* O_*, of an open */
 	__u32 via;
 };
 
 /* A file, and how its mode changes. Kept by thread between two hooks, so no padding. */
 struct change {
-	struct inode *inode;   /* NULL: not known */
+	struct inode *inode; /* NULL: not known */
 	struct vfsmount *mnt;
 	struct dentry *dentry; /* NULL: not known by which name */
 	__u64 ino;
 	__u32 dev, owner, group;
-	__u32 before;          /* permission bits; EV_NONE: it is new; EV_UNKNOWN */
-	__u32 mode;            /* i_mode after it; 0: not known yet */
-	__u32 created;         /* EV_UNKNOWN */
-	__u32 may;             /* of a new file whose mode no hook has seen: the permission bits that it may have */
+	__u32 before;  /* permission bits; EV_NONE: it is new; EV_UNKNOWN */
+	__u32 mode;    /* i_mode after it; 0: not known yet */
+	__u32 created; /* EV_UNKNOWN */
+	__u32 may;     /* of a new file whose mode no hook has seen: the permission bits that it may have */
 	__u32 reported;
 };
 

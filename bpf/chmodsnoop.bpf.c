@@ -66,10 +66,8 @@ static __always_inline void take_seen(struct change *c)
 static __always_inline bool may_create(const struct call *call)
 {
 	switch (call->via & ~VIA_COMPAT) {
-	case VIA_open:
-		return call->args[1] & (O_CREAT | O_TMPFILE);
-	case VIA_openat:
-		return call->args[2] & (O_CREAT | O_TMPFILE);
+	case VIA_open: return call->args[1] & (O_CREAT | O_TMPFILE);
+	case VIA_openat: return call->args[2] & (O_CREAT | O_TMPFILE);
 	}
 	return true;
 }
@@ -385,11 +383,11 @@ __noinline int node_returns(int ret)
 }
 
 /* By the functions that the calls enter by: do_fchmodat(), which they share, may be inlined in some of them, as in 6.12. */
-#define CHMOD_RETURNS(program, function)                             \
-	SEC("?fexit/" function)                                      \
-	int BPF_PROG(program, const struct pt_regs *regs, long ret)  \
-	{                                                            \
-		return chmod_returns(ret);                           \
+#define CHMOD_RETURNS(program, function)                            \
+	SEC("?fexit/" function)                                     \
+	int BPF_PROG(program, const struct pt_regs *regs, long ret) \
+	{                                                           \
+		return chmod_returns(ret);                          \
 	}
 CHMOD_RETURNS(mode__fentry_alt_1_fchmod, ENTRY(fchmod))
 CHMOD_RETURNS(mode__fentry_alt_1_fchmodat, ENTRY(fchmodat))
@@ -400,7 +398,7 @@ CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_chmod, ENTRY_32(chmod))
 CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_fchmod, ENTRY_32(fchmod))
 CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_fchmodat, ENTRY_32(fchmodat))
 CHMOD_RETURNS(mode__fentry_opt_fchmodat2_32, ENTRY_32(fchmodat2))
-#define ENTERS_APART(via) ((via) & VIA_COMPAT)
+#define ENTERS_APART(via) ((via)&VIA_COMPAT)
 #else /* where the others serve 32-bit callers too */
 CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_chmod, ENTRY(chmod))
 #define ENTERS_APART(via) ((via) == (VIA_chmod | VIA_COMPAT))

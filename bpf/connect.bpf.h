@@ -81,7 +81,7 @@ static const struct inside nothing = {};
  * only the end of the whole call is seen, one to be shown for each message of sendmmsg(2). One that finds no room, or none for its
  * process, is counted as lost. */
 struct datagram {
-	__u64 sock; /* sock_id() */
+	__u64 sock;    /* sock_id() */
 	__u64 address; /* where the kernel has its struct sockaddr as long as it is being sent; 0: not known */
 	__u8 ip[16], asked_ip[16];
 	__u32 port, asked_port;
@@ -308,7 +308,7 @@ __noinline int requested_by_call(__u32 slot)
 		struct socket_args args;
 		struct inet_address s;
 		__u32 words[4];
-	} *w;
+	} * w;
 	__u64 addr;
 	__u32 len;
 

@@ -57,12 +57,13 @@ static __always_inline bool is_first(struct sock *sk, __u32 type)
 	if (!bpf_core_field_exists(sk->sk_cgrp_data.cgroup))
 		return false;
 	cgroup = READ(sk, sk_cgrp_data.cgroup);
-	programs = (void *)cgroup + bpf_core_field_offset(struct cgroup, bpf) + bpf_core_field_offset(struct cgroup_bpf, effective);
+	programs =
+		(void *)cgroup + bpf_core_field_offset(struct cgroup, bpf) + bpf_core_field_offset(struct cgroup_bpf, effective);
 	programs = (void *)word_at(programs + sizeof(programs) * type);
 	return programs && own_place() == programs + bpf_core_field_offset(struct bpf_prog_array, items);
 }
 
-#define IS_FIRST(ctx, type)                                                         \
+#define IS_FIRST(ctx, type)                                                                               \
 	(filter.want & WANT_REQUESTED && bpf_core_enum_value_exists(enum cgroup_bpf_attach_type, type) && \
 	 is_first(READ(KERN(ctx), sk), bpf_core_enum_value(enum cgroup_bpf_attach_type, type)))
 

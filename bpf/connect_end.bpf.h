@@ -21,8 +21,7 @@ static __always_inline bool tcp_tried(int ret, bool hooked)
 	case ECONNABORTED:
 	case ETIMEDOUT:
 	case EPIPE:
-	case ERESTARTSYS:
-		return false;
+	case ERESTARTSYS: return false;
 	case EHOSTUNREACH:
 	case ENETUNREACH:
 	case ENETDOWN:
@@ -30,8 +29,7 @@ static __always_inline bool tcp_tried(int ret, bool hooked)
 	case ENONET:
 	case EPROTO:
 	case ENOPROTOOPT:
-	case EOPNOTSUPP:
-		return !hooked;
+	case EOPNOTSUPP: return !hooked;
 	}
 	return true;
 }
@@ -120,7 +118,7 @@ struct ending {
 	const struct ev_socket *facts;
 	const void *addr;
 	const struct event_header *by; /* who did it; NULL: the current task */
-	__u64 kept; /* the key of the context that was kept of it */
+	__u64 kept;                    /* the key of the context that was kept of it */
 	__u32 len;
 	__u32 via;
 	int fd, ret;
@@ -163,8 +161,8 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 	if (filter.set & FILTER_FAILED && !end->ret)
 		return 0;
 	/* They run for neither MPTCP, nor for io_uring where its end could find what they say. */
-	if (stream && (end->ret >= 0 ||
-		       !(tried || tcp_tried(end->ret, connects_seen & version_of(f->family) && f->proto == PROTO_TCP && !end->by))))
+	if (stream && (end->ret >= 0 || !(tried || tcp_tried(end->ret, connects_seen & version_of(f->family) &&
+									       f->proto == PROTO_TCP && !end->by))))
 		return 0;
 	if (!proto_wanted(f->proto))
 		return 0;

@@ -5,10 +5,19 @@
 
 #include "connect_end.bpf.h"
 
-static __always_inline void ring_end(const struct uring_request *u, __u64 key, struct socket *sock, const struct inside *inside, int ret)
+static __always_inline void ring_end(const struct uring_request *u, __u64 key, struct socket *sock, const struct inside *inside,
+				     int ret)
 {
-	struct ending end = {.sock = sock, .addr = &u->kept.addr, .by = &u->h, .kept = key, .len = u->kept.len, .via = VIA_IO_URING,
-			     .fd = -1, .ret = ret, .kernel = true, .claimed = u->kept.claimed};
+	struct ending end = {.sock = sock,
+			     .addr = &u->kept.addr,
+			     .by = &u->h,
+			     .kept = key,
+			     .len = u->kept.len,
+			     .via = VIA_IO_URING,
+			     .fd = -1,
+			     .ret = ret,
+			     .kernel = true,
+			     .claimed = u->kept.claimed};
 	struct ev_socket facts = {.family = EV_NONE, .type = EV_NONE, .net_ns = EV_NONE};
 
 	end.facts = &facts;
@@ -91,8 +100,8 @@ __noinline int ring_request(__u64 key)
 	s->claimed = !data;
 	if (data && ring_layout == RING_MESSAGE)
 		data = ring_message(data);
-	if (s->len > SOCKADDR_MAX ||
-	    (s->claimed ? bpf_probe_read_user(&s->addr, s->len & 255, user) : bpf_probe_read_kernel(&s->addr, SOCKADDR_MAX, data)))
+	if (s->len > SOCKADDR_MAX || (s->claimed ? bpf_probe_read_user(&s->addr, s->len & 255, user) :
+						   bpf_probe_read_kernel(&s->addr, SOCKADDR_MAX, data)))
 		s->len = 0;
 	flags = BPF_CORE_READ(req, flags);
 	if (!bpf_core_field_exists(req->cqe.fd)) /* before 5.19 */

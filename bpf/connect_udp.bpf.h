@@ -120,8 +120,8 @@ static __always_inline bool first_such(struct record *r, const struct datagram *
 }
 
 /* A datagram for an address of its own. `kept`: the current task has passed the filter, and its context is kept. */
-static __always_inline int datagram_end(struct sock *sk, const struct ev_socket *f, const struct datagram *to, int ret,
-					__u32 via, int fd, __u32 src, bool kept)
+static __always_inline int datagram_end(struct sock *sk, const struct ev_socket *f, const struct datagram *to, int ret, __u32 via,
+					int fd, __u32 src, bool kept)
 {
 	struct connect_event *e;
 	struct record *r;
@@ -308,7 +308,7 @@ __noinline int user_message(__u32 slot, __u64 message, int ret)
  * verifier does not walk all 1024 that a call may have. */
 #define UIO_MAXIOV 1024
 #define MESSAGES 32
-#define MESSAGE_SIZE(via) ((via) & VIA_COMPAT ? 32 : 64) /* of a struct mmsghdr */
+#define MESSAGE_SIZE(via) ((via)&VIA_COMPAT ? 32 : 64) /* of a struct mmsghdr */
 __noinline int user_messages(__u32 slot, __u64 messages, __u32 size, int count)
 {
 	for (int i = 0; i < MESSAGES && i < count; i++)
@@ -391,7 +391,8 @@ static __always_inline void user_send(struct user_send *w, __u32 slot, int ret)
 	w->sock = (__u64)sk;
 	w->sent = any(w->args.op == SYS_SENDMMSG && ret > 0 ? ret : 0);
 	if (w->err && !lengths_seen && sends_seen &&
-	    (w->args.op == SYS_SENDMMSG ? batch_saw(w->args.arg[1], w->call.via, w->sent) : HOOKED(current_pid_tgid()) == hooked_word(current_pid_tgid(), sock_id(sk))))
+	    (w->args.op == SYS_SENDMMSG ? batch_saw(w->args.arg[1], w->call.via, w->sent) :
+					  HOOKED(current_pid_tgid()) == hooked_word(current_pid_tgid(), sock_id(sk))))
 		w->err = 0;
 	keep_own_context(); /* here, because old kernels allow no deeper calls on this stack */
 	if (w->args.op == SYS_SENDMMSG) {

@@ -279,7 +279,8 @@ int BPF_PROG(lineage__tp_exit, struct task_struct *task)
 }
 
 /* ---- The rest. */
-static __always_inline void append_marked_path(struct record *r, struct ev_str *s, const struct path *path, struct task_struct *task)
+static __always_inline void append_marked_path(struct record *r, struct ev_str *s, const struct path *path,
+					       struct task_struct *task)
 {
 	append_path_for(r, s, path, task);
 	if (unlinked(READ(path, dentry)))

@@ -19,20 +19,20 @@ enum reader_waits {
 
 /* In .bss, mapped by user space while the tool runs. */
 struct event_stats {
-	__u64 lost_full;  /* the ring buffer had no room */
-	__u64 lost_busy;  /* every scratch record of the CPU was taken */
-	__u64 lost_map;   /* a map between two hooks had no room */
+	__u64 lost_full;    /* the ring buffer had no room */
+	__u64 lost_busy;    /* every scratch record of the CPU was taken */
+	__u64 lost_map;     /* a map between two hooks had no room */
 	__u32 reader_waits; /* enum reader_waits: set by the reader before it sleeps; who clears it wakes it */
-	__u32 self;       /* the tool's own process, in the initial pid namespace */
-	__u32 regs;       /* where on its stack a task's registers are: bytes from its lowest address */
-	__u64 followed;   /* processes there are in the trees: see follow.bpf.h */
-	__u64 unfollowed; /* times that one which belongs there, or may, could not be */
-	__u32 seeded;     /* set by user space when all that were there have been found */
+	__u32 self;         /* the tool's own process, in the initial pid namespace */
+	__u32 regs;         /* where on its stack a task's registers are: bytes from its lowest address */
+	__u64 followed;     /* processes there are in the trees: see follow.bpf.h */
+	__u64 unfollowed;   /* times that one which belongs there, or may, could not be */
+	__u32 seeded;       /* set by user space when all that were there have been found */
 	__u32 zero, unused;
-	__u64 replaced;   /* times that others have changed what runs at one of `fexits`: see trampoline.bpf.h */
-	__u64 clock;      /* self__run: the kernel's CLOCK_BOOTTIME, which no time namespace moves */
-	__u64 asked;      /* by that clock, when the ids in the filter were given: set by user space */
-	__u32 pid_level, pid_ns; /* self__run: the tool's pid namespace: 0 is the initial one's level; and its number */
+	__u64 replaced;           /* times that others have changed what runs at one of `fexits`: see trampoline.bpf.h */
+	__u64 clock;              /* self__run: the kernel's CLOCK_BOOTTIME, which no time namespace moves */
+	__u64 asked;              /* by that clock, when the ids in the filter were given: set by user space */
+	__u32 pid_level, pid_ns;  /* self__run: the tool's pid namespace: 0 is the initial one's level; and its number */
 	__u32 fexits[FEXITS_MAX]; /* functions that fexit programs are attached to, by their BTF ids; set by user space */
 };
 

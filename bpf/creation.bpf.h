@@ -16,14 +16,14 @@
 #include "snoop.bpf.h"
 
 struct creation {
-	struct inode *inode;    /* NULL: none was seen */
+	struct inode *inode; /* NULL: none was seen */
 	struct super_block *sb;
-	struct vfsmount *mnt;   /* of its directory; NULL: not known */
-	struct dentry *dentry;  /* its name, where a hook is handed that before it is made; may be another file's since */
+	struct vfsmount *mnt;  /* of its directory; NULL: not known */
+	struct dentry *dentry; /* its name, where a hook is handed that before it is made; may be another file's since */
 	__u64 ino;
 	__u32 generation;
-	__u32 mode;             /* i_mode, with umask and default ACL applied */
-	__u32 named;            /* a directory has changed since */
+	__u32 mode;  /* i_mode, with umask and default ACL applied */
+	__u32 named; /* a directory has changed since */
 	__u32 unused;
 };
 

@@ -21,22 +21,22 @@ EV_SCALAR(ev_duration, __u64); /* ns; EV_NONE64: not known */
 EV_SCALAR(ev_pid, __u32);      /* thread group id, in the initial pid namespace */
 EV_SCALAR(ev_uid, __u64);      /* 32 bits, as the initial user namespace sees it; EV_NONE, EV_UNKNOWN */
 EV_SCALAR(ev_gid, __u64);
-EV_SCALAR(ev_cgroup, __u64);   /* cgroup v2 id: the inode of its directory */
-EV_SCALAR(ev_audit, __u64);    /* 32 bits, session id of audit; EV_NONE: none */
-EV_SCALAR(ev_ns, __u32);       /* namespace: the inode number in /proc/PID/ns */
-EV_SCALAR(ev_fd, __s32);       /* negative: none */
-EV_SCALAR(ev_errno, __s32);    /* positive errno, 0: success, EV_ERRNO_UNKNOWN */
-EV_SCALAR(ev_mode, __u32);     /* permission bits, 07777; EV_NONE: not known */
-EV_SCALAR(ev_oflags, __u32);   /* open(2) flags */
-EV_SCALAR(ev_ftype, __u32);    /* the S_IFMT bits of an inode; EV_NONE: not known */
-EV_SCALAR(ev_dev, __u32);      /* the kernel's dev_t: 12 bits major, 20 bits minor */
-EV_SCALAR(ev_ino, __u64);      /* 0: not known */
-EV_SCALAR(ev_caps, __u64);     /* capability bits; EV_NONE64: not known */
-EV_SCALAR(ev_bool, __u32);     /* 0, 1; EV_NONE: not known */
+EV_SCALAR(ev_cgroup, __u64); /* cgroup v2 id: the inode of its directory */
+EV_SCALAR(ev_audit, __u64);  /* 32 bits, session id of audit; EV_NONE: none */
+EV_SCALAR(ev_ns, __u32);     /* namespace: the inode number in /proc/PID/ns */
+EV_SCALAR(ev_fd, __s32);     /* negative: none */
+EV_SCALAR(ev_errno, __s32);  /* positive errno, 0: success, EV_ERRNO_UNKNOWN */
+EV_SCALAR(ev_mode, __u32);   /* permission bits, 07777; EV_NONE: not known */
+EV_SCALAR(ev_oflags, __u32); /* open(2) flags */
+EV_SCALAR(ev_ftype, __u32);  /* the S_IFMT bits of an inode; EV_NONE: not known */
+EV_SCALAR(ev_dev, __u32);    /* the kernel's dev_t: 12 bits major, 20 bits minor */
+EV_SCALAR(ev_ino, __u64);    /* 0: not known */
+EV_SCALAR(ev_caps, __u64);   /* capability bits; EV_NONE64: not known */
+EV_SCALAR(ev_bool, __u32);   /* 0, 1; EV_NONE: not known */
 EV_SCALAR(ev_count, __u64);
-EV_SCALAR(ev_argc, __u32);     /* EV_UNKNOWN: not known */
-EV_SCALAR(ev_via, __u32);      /* enum via, or'ed with VIA_COMPAT */
-EV_SCALAR(ev_src, __u32);      /* enum src */
+EV_SCALAR(ev_argc, __u32); /* EV_UNKNOWN: not known */
+EV_SCALAR(ev_via, __u32);  /* enum via, or'ed with VIA_COMPAT */
+EV_SCALAR(ev_src, __u32);  /* enum src */
 
 /* There is none: printed as "-". The hook cannot know: printed as "?". No value may look like these, so what uses all of its 32
  * bits travels in 64. In BPF C the same word serves both widths; the compiler refuses to compare it with 32 bits, since it is no
@@ -53,6 +53,7 @@ EV_SCALAR(ev_src, __u32);      /* enum src */
 #define EV_ERRNO_UNKNOWN 0x7fffffff
 
 /* How the deed reached the kernel. The system calls of syscalls.h, then the rest. */
+/* clang-format off */
 enum via {
 	VIA_UNKNOWN,
 #define X(name, ...) VIA_##name,
@@ -62,6 +63,7 @@ enum via {
 	VIA_KERNEL,          /* the kernel on its own behalf */
 	VIA_COMPAT = 1 << 8, /* through the 32-bit entry */
 };
+/* clang-format on */
 
 /* Where the object that a line names comes from. */
 enum src {
@@ -89,11 +91,11 @@ struct ev_str {
 };
 #define EV_STR_MISSING 0x07ffffffu
 #define EV_STR_UNKNOWN EV_STR_MISSING /* of none of its bytes: it is not known whether there is one */
-#define EV_STR_DETACHED 0x80000000u /* a path that no mount namespace shows: of a mount in none, or above a mount's root */
-#define EV_STR_DEEP 0x40000000u     /* a path whose beginning is missing */
-#define EV_STR_DELETED 0x20000000u  /* a path whose name has been removed */
-#define EV_STR_FOREIGN 0x10000000u  /* a path of another mount namespace than the process's */
-#define EV_STR_FOUND 0x08000000u    /* of a failed exec: the file itself was found and opened */
+#define EV_STR_DETACHED 0x80000000u   /* a path that no mount namespace shows: of a mount in none, or above a mount's root */
+#define EV_STR_DEEP 0x40000000u       /* a path whose beginning is missing */
+#define EV_STR_DELETED 0x20000000u    /* a path whose name has been removed */
+#define EV_STR_FOREIGN 0x10000000u    /* a path of another mount namespace than the process's */
+#define EV_STR_FOUND 0x08000000u      /* of a failed exec: the file itself was found and opened */
 
 /* The same bytes, but NUL-terminated words: an argv. */
 struct ev_strv {
@@ -137,8 +139,8 @@ enum kind {
 };
 
 struct event_header {
-	ev_time time;      /* of the deed */
-	ev_start start;    /* when the process started: with pid, its identity */
+	ev_time time;   /* of the deed */
+	ev_start start; /* when the process started: with pid, its identity */
 	ev_cgroup cgroup;
 	ev_uid uid;
 	ev_uid euid;
@@ -154,7 +156,7 @@ struct event_header {
 	struct ev_comm thread; /* of the thread that did it */
 	ev_bool kthread;       /* a thread of the kernel, whatever its name says */
 	__u16 kind;
-	__u16 context;         /* where in the record struct context is; 0: nowhere */
+	__u16 context; /* where in the record struct context is; 0: nowhere */
 	__u32 unused;
 };
 
@@ -169,8 +171,8 @@ struct context {
 	struct ev_comm pcomm;
 	ev_uid login_uid;
 	ev_audit audit_session;
-	ev_pid nspid;   /* in the innermost pid namespace */
-	ev_pid session;   /* process id of its leader */
+	ev_pid nspid;       /* in the innermost pid namespace */
+	ev_pid session;     /* process id of its leader */
 	__u32 strings, len; /* where they begin, how many bytes */
 };
 

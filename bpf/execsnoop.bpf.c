@@ -98,7 +98,7 @@ static __always_inline int forget_before(void)
 }
 
 /* Newer kernels keep a flag of their own in the nanoseconds. */
-#define WALL(s, ns) ((struct ev_wall){.sec = (s), .nsec = (ns) & 0x3fffffff, .known = 1})
+#define WALL(s, ns) ((struct ev_wall){.sec = (s), .nsec = (ns)&0x3fffffff, .known = 1})
 #define TIMESPEC(inode, field) WALL(READ(inode, field.tv_sec), READ(inode, field.tv_nsec))
 
 static __always_inline void fill_times(struct exec_event *e, const struct inode *inode)
@@ -604,11 +604,11 @@ __noinline int exec_failed(int ret)
 }
 
 /* The end of each call: that of the function by which it has entered, */
-#define EXEC_RETURNS(program, function)                              \
-	SEC("?fexit/" function)                                      \
-	int BPF_PROG(program, const struct pt_regs *regs, long ret)  \
-	{                                                            \
-		return ret < 0 ? exec_failed(ret) : 0;               \
+#define EXEC_RETURNS(program, function)                             \
+	SEC("?fexit/" function)                                     \
+	int BPF_PROG(program, const struct pt_regs *regs, long ret) \
+	{                                                           \
+		return ret < 0 ? exec_failed(ret) : 0;              \
 	}
 EXEC_RETURNS(fail__fentry_alt_1_execve, ENTRY(execve))
 EXEC_RETURNS(fail__fentry_alt_1_execveat, ENTRY(execveat))

@@ -5,11 +5,11 @@
 #include "event.h"
 #include "filter.h"
 
-EV_SCALAR(ev_stdin, __u32);   /* S_IFMT bits, or STDIN_TTY; EV_NONE: closed */
+EV_SCALAR(ev_stdin, __u32); /* S_IFMT bits, or STDIN_TTY; EV_NONE: closed */
 #define STDIN_TTY 1
 
 enum exec_want {
-	WANT_NAMES = WANT_TOOL << 0,   /* requested, script, interpreter */
+	WANT_NAMES = WANT_TOOL << 0, /* requested, script, interpreter */
 	WANT_CREDS = WANT_TOOL << 1,
 	WANT_INODE = WANT_TOOL << 2,
 	WANT_STDIN = WANT_TOOL << 3,

@@ -6,11 +6,11 @@
 #include <linux/types.h>
 
 enum filter_bits {
-	FILTER_FAILED = 1 << 0,  /* only deeds that failed: checked by each tool */
-	FILTER_TREE = 1 << 1,    /* only LIST_TREE, the command, and what descends from them: see follow.bpf.h */
-	FILTER_COMMAND = 1 << 2, /* the tool's own child is followed */
+	FILTER_FAILED = 1 << 0,    /* only deeds that failed: checked by each tool */
+	FILTER_TREE = 1 << 1,      /* only LIST_TREE, the command, and what descends from them: see follow.bpf.h */
+	FILTER_COMMAND = 1 << 2,   /* the tool's own child is followed */
 	FILTER_CONTAINER = 1 << 3, /* not those in cgroups that user space does not want: see cgroup.bpf.h */
-	FILTER_OWN_IDS = 1 << 4, /* the tool may not be in the initial pid namespace: ids are those of its own */
+	FILTER_OWN_IDS = 1 << 4,   /* the tool may not be in the initial pid namespace: ids are those of its own */
 };
 
 /* What can be compared with a list of numbers. */
@@ -62,8 +62,7 @@ enum want_bits {
 	WANT_CWD = 1 << 9,
 	WANT_SESSION = 1 << 10, /* session, login, terminal */
 	WANT_NSPID = 1 << 11,
-	WANT_CONTEXT = WANT_CONTAINER | WANT_LINEAGE | WANT_PCOMM | WANT_PEXE | WANT_EXE | WANT_CWD | WANT_SESSION |
-		       WANT_NSPID,
+	WANT_CONTEXT = WANT_CONTAINER | WANT_LINEAGE | WANT_PCOMM | WANT_PEXE | WANT_EXE | WANT_CWD | WANT_SESSION | WANT_NSPID,
 	WANT_TOOL = 1 << 16,
 };
 

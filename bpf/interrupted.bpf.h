@@ -75,7 +75,8 @@ static __always_inline bool passes_by(int sig, const struct k_sigaction *action)
 {
 	__u64 handler = (__u64)READ(action, sa.sa_handler);
 	/* sig_kernel_ignore(), sig_kernel_stop() in include/linux/signal.h: SIGCHLD, SIGCONT, SIGURG, SIGWINCH; SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU */
-	const __u64 harmless = 1ull << 17 | 1ull << 18 | 1ull << 23 | 1ull << 28 | 1ull << 19 | 1ull << 20 | 1ull << 21 | 1ull << 22;
+	const __u64 harmless =
+		1ull << 17 | 1ull << 18 | 1ull << 23 | 1ull << 28 | 1ull << 19 | 1ull << 20 | 1ull << 21 | 1ull << 22;
 
 	return handler == SIG_IGN || (handler == SIG_DFL && sig < 64 && harmless >> sig & 1);
 }

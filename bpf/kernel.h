@@ -238,7 +238,7 @@ struct inode {
 	void *i_private;
 };
 enum inode_state_flags_t { /* of 6.18 */
-	I_STATE_OF_ANY_KIND,
+			   I_STATE_OF_ANY_KIND,
 };
 struct inode___enum {
 	enum inode_state_flags_t i_state;
@@ -462,10 +462,10 @@ struct kernfs_node___parent { /* before 6.15 (633488947ef6) */
 };
 struct cgroup_root;
 enum cgroup_bpf_attach_type { /* since 5.15 (6fc88c354f3a) */
-	CGROUP_INET4_CONNECT,
-	CGROUP_INET6_CONNECT,
-	CGROUP_UDP4_SENDMSG,
-	CGROUP_UDP6_SENDMSG,
+			      CGROUP_INET4_CONNECT,
+			      CGROUP_INET6_CONNECT,
+			      CGROUP_UDP4_SENDMSG,
+			      CGROUP_UDP6_SENDMSG,
 };
 struct cgroup_bpf {
 	struct bpf_prog_array *effective[1];
@@ -481,11 +481,11 @@ struct cgroup_subsys_state {
 	struct cgroup *cgroup;
 };
 enum cgroup_subsys_id { /* each there if the kernel has the controller */
-	pids_cgrp_id,
-	devices_cgrp_id,
-	memory_cgrp_id,
-	cpu_cgrp_id,
-	freezer_cgrp_id,
+			pids_cgrp_id,
+			devices_cgrp_id,
+			memory_cgrp_id,
+			cpu_cgrp_id,
+			freezer_cgrp_id,
 };
 struct css_set {
 	struct cgroup_subsys_state *subsys[1];
@@ -514,7 +514,7 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	const struct cred *real_cred, *cred;
-	void *io_uring; /* it has used one */
+	void *io_uring;       /* it has used one */
 	void *worker_private; /* of PF_IO_WORKER: its struct io_worker, or NULL */
 	struct pid *thread_pid;
 	struct css_set *cgroups;
@@ -554,7 +554,6 @@ struct linux_binprm {
 	int argc;
 	const char *filename, *interp, *fdpath;
 };
-
 
 /* Sockets. */
 typedef struct {

@@ -39,7 +39,7 @@ struct result {
 	int fd;            /* negative: none */
 	int err;
 	__u32 src;
-	bool kernel_name;  /* request.name is the kernel's copy */
+	bool kernel_name;              /* request.name is the kernel's copy */
 	const struct event_header *by; /* who asked for it; NULL: the current task */
 };
 
@@ -75,9 +75,7 @@ static __always_inline void request_of(struct request *q, const struct call *cal
 		bpf_probe_read_user(&q->flags, 3 * sizeof(__u64), (void *)args[2]);
 		q->claimed = ~0u;
 		break;
-	case VIA_open_by_handle_at:
-		q->flags = (__u32)args[2];
-		break;
+	case VIA_open_by_handle_at: q->flags = (__u32)args[2]; break;
 	}
 }
 
@@ -169,7 +167,8 @@ static __always_inline int report(const struct request *q, const struct result *
 			append_kernel_str(r, &e->requested, q->name);
 			e->path = e->requested;
 		} else if (q->name) {
-			append_name_in(r, &e->path, &e->requested, q->dfd, q->name, res->kernel_name, q->resolve & RESOLVE_IN_ROOT);
+			append_name_in(r, &e->path, &e->requested, q->dfd, q->name, res->kernel_name,
+				       q->resolve & RESOLVE_IN_ROOT);
 		}
 		e->owner = e->group = EV_NONE;
 		e->perm = e->type = e->created = e->deleted = EV_NONE;
@@ -407,8 +406,8 @@ URING_HOOKS(open__tp, uring_is_open, uring_submits_untold, uring_ends)
 struct opened {
 	struct file *file; /* NULL: not opened yet, or it failed and has been reported */
 	struct request q;
-	__u64 request;     /* of io_uring; 0: none, or not known */
-	__u32 by_handle;   /* the next file that is installed is it */
+	__u64 request;   /* of io_uring; 0: none, or not known */
+	__u32 by_handle; /* the next file that is installed is it */
 	__u32 reported;
 };
 

@@ -25,7 +25,8 @@ static __always_inline void copy_name(struct record *r, __u32 pos, __u32 n, cons
 	}
 	from = WORDS(name + n - SHORT_NAME);
 	for (__u32 i = 0; i < SHORT_NAME / 8; i++) {
-		void *to = &r->path[(pos - SHORT_NAME + i * 8) & (PATH_BYTES - 1)]; /* of any alignment: else it would be stored by bytes */
+		void *to = &r->path[(pos - SHORT_NAME + i * 8) &
+				    (PATH_BYTES - 1)]; /* of any alignment: else it would be stored by bytes */
 
 		*(__u64 *)to = from[i];
 	}
@@ -125,11 +126,9 @@ static __always_inline void prepend_byte(struct record *r, char c)
 	r->pos = pos;
 }
 
-#define PREPEND(r, literal)                                        \
-	do {                                                       \
-		_Pragma("unroll")                                  \
-		for (int i = sizeof(literal) - 2; i >= 0; i--)     \
-			prepend_byte((r), (literal)[i]);           \
+#define PREPEND(r, literal)                                                                                       \
+	do {                                                                                                      \
+		_Pragma("unroll") for (int i = sizeof(literal) - 2; i >= 0; i--) prepend_byte((r), (literal)[i]); \
 	} while (0)
 
 static __always_inline void prepend_name(struct record *r, const unsigned char *name, __u32 n)
@@ -197,16 +196,12 @@ __noinline int path_orphan(__u32 slot)
 					prepend_byte(r, kind[i]);
 		}
 		return 0;
-	case PID_FS_MAGIC: /* since 6.9 */
-		PREPEND(r, "anon_inode:[pidfd]");
-		return 0;
+	case PID_FS_MAGIC: /* since 6.9 */ PREPEND(r, "anon_inode:[pidfd]"); return 0;
 	case ANON_INODE_FS_MAGIC:
 		prepend_name(r, name, n);
 		PREPEND(r, "anon_inode:");
 		return 0;
-	case DMA_BUF_MAGIC:
-		PREPEND(r, ":");
-		break;
+	case DMA_BUF_MAGIC: PREPEND(r, ":"); break;
 	}
 	if (n != 1 || (bpf_probe_read_kernel(kind, 1, name), kind[0]) != '/') {
 		if (magic != DMA_BUF_MAGIC && r->pos != PATH_BYTES) /* a subtree that its file system has lost */
@@ -477,8 +472,8 @@ static __always_inline void append_name_in(struct record *r, struct ev_str *whol
 	whole->len = end - start;
 }
 
-static __always_inline void append_name(struct record *r, struct ev_str *whole, struct ev_str *given, int dfd,
-					const char *name, bool kernel)
+static __always_inline void append_name(struct record *r, struct ev_str *whole, struct ev_str *given, int dfd, const char *name,
+					bool kernel)
 {
 	append_name_in(r, whole, given, dfd, name, kernel, false);
 }
@@ -583,7 +578,8 @@ __noinline int detached_elsewhere(__u32 slot)
 
 	if (!r || r->path_mark & PATH_ORPHAN)
 		return 0;
-	if (READ(top, d_parent) != top || (up != mount && (READ(up, mnt_parent) != up || READ(mount, mnt_mountpoint) != READ(up, mnt.mnt_root))))
+	if (READ(top, d_parent) != top ||
+	    (up != mount && (READ(up, mnt_parent) != up || READ(mount, mnt_mountpoint) != READ(up, mnt.mnt_root))))
 		return 0;
 	if (r->root != (__u64)top) {
 		if (r->pos == PATH_BYTES - 1)

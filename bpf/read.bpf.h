@@ -28,16 +28,16 @@ static __always_inline unsigned long word_at(const void *at)
 
 /* BPF_CORE_READ(), but by plain loads where the kernel allows them: a helper takes some 10 ns. `src` becomes a variable first: of
  * an expression such as c->inode, BPF_CORE_READ() would look for c's type in the kernel, too. */
-#define READ(src, ...)                                                                              \
-	({                                                                                          \
-		__auto_type of_ = (src);                                                            \
-		direct_reads ? ___bpf_apply(READ_, ___bpf_narg(__VA_ARGS__))(of_, __VA_ARGS__) :    \
-			       BPF_CORE_READ(of_, __VA_ARGS__);                                     \
+#define READ(src, ...)                                                                           \
+	({                                                                                       \
+		__auto_type of_ = (src);                                                         \
+		direct_reads ? ___bpf_apply(READ_, ___bpf_narg(__VA_ARGS__))(of_, __VA_ARGS__) : \
+			       BPF_CORE_READ(of_, __VA_ARGS__);                                  \
 	})
-#define READ_1(src, a)                                                                              \
-	({                                                                                          \
-		__auto_type src_ = (src);                                                           \
-		DIRECT(src_->a, (const void *)src_ + bpf_core_field_offset(typeof(*src_), a));      \
+#define READ_1(src, a)                                                                         \
+	({                                                                                     \
+		__auto_type src_ = (src);                                                      \
+		DIRECT(src_->a, (const void *)src_ + bpf_core_field_offset(typeof(*src_), a)); \
 	})
 #define READ_2(src, a, ...) READ_1(READ_1(src, a), __VA_ARGS__)
 #define READ_3(src, a, ...) READ_2(READ_1(src, a), __VA_ARGS__)
@@ -59,7 +59,9 @@ static __always_inline struct task_struct *current_task(void)
 	struct task_struct *task;
 
 	__asm__("call %[helper]\n%[task] = r0"
-		: [task] "=r"(task) : [helper] "i"(BPF_FUNC_get_current_task) : "r0", "r1", "r2", "r3", "r4", "r5");
+		: [task] "=r"(task)
+		: [helper] "i"(BPF_FUNC_get_current_task)
+		: "r0", "r1", "r2", "r3", "r4", "r5");
 	return task;
 }
 

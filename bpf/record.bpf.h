@@ -168,39 +168,39 @@ static __always_inline void event_submit(struct record *r)
 
 /* Appends `len` bytes of kernel or user memory, at most STR_MAX of them; what is beyond,
  * or cannot be read, is counted in the mark. */
-#define APPEND_FN(name, read)                                                                   \
+#define APPEND_FN(name, read)                                                                            \
 	static __always_inline void name(struct record *r, struct ev_str *s, const void *src, __u32 len) \
-	{                                                                                        \
-		__u32 off = r->len, n = len;                                                     \
-                                                                                                \
-		if (n > STR_MAX - 1)                                                             \
-			n = STR_MAX - 1;                                                         \
-		if (off > RECORD_MAX - STR_MAX || read(record_at(r, off), n, src)) \
-			n = 0;                                                                   \
-		s->off = off;                                                                    \
-		s->len = n;                                                                      \
-		s->mark |= len - n;                                                              \
-		r->len = off + n;                                                                \
+	{                                                                                                \
+		__u32 off = r->len, n = len;                                                             \
+                                                                                                         \
+		if (n > STR_MAX - 1)                                                                     \
+			n = STR_MAX - 1;                                                                 \
+		if (off > RECORD_MAX - STR_MAX || read(record_at(r, off), n, src))                       \
+			n = 0;                                                                           \
+		s->off = off;                                                                            \
+		s->len = n;                                                                              \
+		s->mark |= len - n;                                                                      \
+		r->len = off + n;                                                                        \
 	}
 
 /* Appends a NUL-terminated string. One of STR_MAX - 1 bytes or more is cut, by a number
  * of bytes that is not known: the mark says 1, "at least". */
-#define APPEND_STR_FN(name, read)                                                               \
-	static __always_inline long name(struct record *r, struct ev_str *s, const void *src)    \
-	{                                                                                        \
-		__u32 off = r->len;                                                              \
-		long n;                                                                          \
-                                                                                                \
-		if (off > RECORD_MAX - STR_MAX)                                                  \
-			return -1;                                                               \
-		n = read(record_at(r, off), STR_MAX, src);                                              \
-		if (n <= 0)                                                                      \
-			return n;                                                                \
-		s->off = off;                                                                    \
-		s->len = n - 1;                                                                  \
-		s->mark |= n == STR_MAX;                                                         \
-		r->len = off + n - 1;                                                            \
-		return n;                                                                        \
+#define APPEND_STR_FN(name, read)                                                             \
+	static __always_inline long name(struct record *r, struct ev_str *s, const void *src) \
+	{                                                                                     \
+		__u32 off = r->len;                                                           \
+		long n;                                                                       \
+                                                                                              \
+		if (off > RECORD_MAX - STR_MAX)                                               \
+			return -1;                                                            \
+		n = read(record_at(r, off), STR_MAX, src);                                    \
+		if (n <= 0)                                                                   \
+			return n;                                                             \
+		s->off = off;                                                                 \
+		s->len = n - 1;                                                               \
+		s->mark |= n == STR_MAX;                                                      \
+		r->len = off + n - 1;                                                         \
+		return n;                                                                     \
 	}
 
 APPEND_FN(append_kernel, bpf_probe_read_kernel)

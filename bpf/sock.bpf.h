@@ -266,14 +266,14 @@ static __always_inline void append_unix(struct record *r, struct ev_addr *a, str
 	BPF_CORE_READ_INTO(&first, addr, name[0].sun_path[0]);
 	if (first)
 		return;
-	append_kernel(r, &a->str,
-		      (void *)addr + bpf_core_field_offset(struct unix_address, name) + sizeof(__u16) + 1, (len - 1) & 127);
+	append_kernel(r, &a->str, (void *)addr + bpf_core_field_offset(struct unix_address, name) + sizeof(__u16) + 1,
+		      (len - 1) & 127);
 	a->kind = ADDR_ABSTRACT;
 }
 
 /* Where a caller wants to go: the address in `s`, of `len` bytes. The path of a UNIX socket is made absolute if `whole`. */
-static __always_inline void append_sockaddr(struct record *r, struct ev_addr *a, ev_port *port,
-					    const union sockaddr_any *s, __u32 len, bool whole)
+static __always_inline void append_sockaddr(struct record *r, struct ev_addr *a, ev_port *port, const union sockaddr_any *s,
+					    __u32 len, bool whole)
 {
 	struct ev_str given = {};
 

@@ -11,6 +11,7 @@ EV_SCALAR(ev_proto, __u32);    /* enum proto */
 EV_SCALAR(ev_cookie, __u64);   /* of the socket; 0: it has none yet */
 EV_SCALAR(ev_socktype, __u32); /* SOCK_*; EV_NONE: not known */
 
+/* clang-format off */
 /* X(enum proto, name) */
 #define NEEDLE_PROTOS(X)    \
 	X(TCP, "tcp")       \
@@ -34,6 +35,7 @@ enum proto {
 	PROTO_OTHER, /* of another address family */
 	PROTO_FAMILY = 1 << 8, /* | AF_*: how such a one travels */
 };
+/* clang-format on */
 
 enum addr_kind {
 	ADDR_NONE,

@@ -18,7 +18,6 @@ static __always_inline struct inode *named(struct vfsmount *mnt, struct dentry *
 	return READ(dentry, d_inode);
 }
 
-
 #define STACK_BYTES 2304 /* more than lies between the saved registers and those functions */
 #define STACK_PART 32    /* words looked at in one call */
 #define WORDS_COPIED 8   /* at a time, where words cannot be looked at in place: the programs' own stack is short before 6.13 */
@@ -69,7 +68,8 @@ __noinline int agree(unsigned long one, unsigned long other)
 #define AMBIGUOUS 1
 #define ANY_BY_NAME 0
 #define ANY_BY_FD 1
-__noinline unsigned long path_pointer(unsigned long from, unsigned long top, unsigned long inode, unsigned long key, unsigned long found)
+__noinline unsigned long path_pointer(unsigned long from, unsigned long top, unsigned long inode, unsigned long key,
+				      unsigned long found)
 {
 	bool any = key <= ANY_BY_FD, by_fd = any ? key : key >= STACK_BYTES;
 	unsigned long low = by_fd ? key & ~1ul : from + key, range = !any ? 1 : by_fd ? -1ul : top - from; /* of the words */
@@ -135,7 +135,8 @@ __noinline unsigned long mount_at(unsigned long from, unsigned long dentry)
 			if (four[j] != dentry)
 				continue;
 			mnt = (void *)word_at((void *)at - sizeof(long));
-			if (is_pointer((unsigned long)mnt) && READ(mnt, mnt_sb) == sb && READ((struct mount *)mount_of(mnt), mnt_ns))
+			if (is_pointer((unsigned long)mnt) && READ(mnt, mnt_sb) == sb &&
+			    READ((struct mount *)mount_of(mnt), mnt_ns))
 				return (unsigned long)mnt;
 		}
 	}

@@ -29,32 +29,32 @@ struct call {
 
 /* Fills call->args; LOAD(regs, field) loads one register. */
 #if defined(__TARGET_ARCH_x86)
-#define CALL_ARGS(call, regs, LOAD)                            \
-	if ((call)->via & VIA_COMPAT) {                        \
-		(call)->args[0] = (__u32)LOAD(regs, bx);       \
-		(call)->args[1] = (__u32)LOAD(regs, cx);       \
-		(call)->args[2] = (__u32)LOAD(regs, dx);       \
-		(call)->args[3] = (__u32)LOAD(regs, si);       \
-		(call)->args[4] = (__u32)LOAD(regs, di);       \
-		(call)->args[5] = (__u32)LOAD(regs, bp);       \
-	} else {                                               \
-		(call)->args[0] = LOAD(regs, di);              \
-		(call)->args[1] = LOAD(regs, si);              \
-		(call)->args[2] = LOAD(regs, dx);              \
-		(call)->args[3] = LOAD(regs, r10);             \
-		(call)->args[4] = LOAD(regs, r8);              \
-		(call)->args[5] = LOAD(regs, r9);              \
+#define CALL_ARGS(call, regs, LOAD)                      \
+	if ((call)->via & VIA_COMPAT) {                  \
+		(call)->args[0] = (__u32)LOAD(regs, bx); \
+		(call)->args[1] = (__u32)LOAD(regs, cx); \
+		(call)->args[2] = (__u32)LOAD(regs, dx); \
+		(call)->args[3] = (__u32)LOAD(regs, si); \
+		(call)->args[4] = (__u32)LOAD(regs, di); \
+		(call)->args[5] = (__u32)LOAD(regs, bp); \
+	} else {                                         \
+		(call)->args[0] = LOAD(regs, di);        \
+		(call)->args[1] = LOAD(regs, si);        \
+		(call)->args[2] = LOAD(regs, dx);        \
+		(call)->args[3] = LOAD(regs, r10);       \
+		(call)->args[4] = LOAD(regs, r8);        \
+		(call)->args[5] = LOAD(regs, r9);        \
 	}
 #else
-#define CALL_ARGS(call, regs, LOAD)                            \
-	(call)->args[0] = LOAD(regs, orig_x0);                 \
-	(call)->args[1] = LOAD(regs, regs[1]);                 \
-	(call)->args[2] = LOAD(regs, regs[2]);                 \
-	(call)->args[3] = LOAD(regs, regs[3]);                 \
-	(call)->args[4] = LOAD(regs, regs[4]);                 \
-	(call)->args[5] = LOAD(regs, regs[5]);                 \
-	if ((call)->via & VIA_COMPAT)                          \
-		for (int i = 0; i < 6; i++)                    \
+#define CALL_ARGS(call, regs, LOAD)            \
+	(call)->args[0] = LOAD(regs, orig_x0); \
+	(call)->args[1] = LOAD(regs, regs[1]); \
+	(call)->args[2] = LOAD(regs, regs[2]); \
+	(call)->args[3] = LOAD(regs, regs[3]); \
+	(call)->args[4] = LOAD(regs, regs[4]); \
+	(call)->args[5] = LOAD(regs, regs[5]); \
+	if ((call)->via & VIA_COMPAT)          \
+		for (int i = 0; i < 6; i++)    \
 			(call)->args[i] = (__u32)(call)->args[i];
 #endif
 #define READ_DIRECTLY(regs, field) (untyped ? BPF_CORE_READ(regs, field) : (regs)->field)
@@ -70,38 +70,45 @@ static __always_inline void exit_args(struct call *call, const struct pt_regs *r
  *   bool NAME_in(call, regs)     the same for registers in memory
  *   bool NAME_runs(call)         for the call that the current task is in
  * Whether the task came by the 32-bit entry is only asked for numbers where it matters. */
-#define CALL_CASE(name) case NR_##name: native = VIA_##name; break;
-#define CALL_CASE_COMPAT(name) case NRC_##name: compat = VIA_##name | VIA_COMPAT; break;
-#define DEFINE_CALLS(fn, LIST)                                                          \
-	static __always_inline __u32 fn##_via(__u32 nr)                                 \
-	{                                                                               \
-		__u32 native = VIA_UNKNOWN, compat = VIA_UNKNOWN;                       \
-                                                                                        \
-		switch (nr) { LIST(CALL_CASE) }                                         \
-		switch (nr) { LIST(CALL_CASE_COMPAT) }                                  \
-		if (native == VIA_UNKNOWN && compat == VIA_UNKNOWN)                     \
-			return VIA_UNKNOWN;                                             \
-		return any(in_compat_call() ? compat : native);                         \
-	}                                                                               \
-	static __always_inline __attribute__((unused))                                  \
-	bool fn##_exits(struct call *call, const struct pt_regs *regs)                  \
-	{                                                                               \
-		call->via = fn##_via(READ_DIRECTLY(regs, REGS_NR));                     \
-		return call->via != VIA_UNKNOWN;                                        \
-	}                                                                               \
-	static __always_inline __attribute__((unused))                                  \
-	bool fn##_in(struct call *call, const struct pt_regs *regs)                     \
-	{                                                                               \
-		call->via = fn##_via(READ(regs, REGS_NR));                              \
-		if (call->via == VIA_UNKNOWN)                                           \
-			return false;                                                   \
-		CALL_ARGS(call, regs, READ)                                             \
-		return true;                                                            \
-	}                                                                               \
-	static __always_inline __attribute__((unused))                                  \
-	bool fn##_runs(struct call *call)                                               \
-	{                                                                               \
-		return fn##_in(call, task_regs());                                      \
+#define CALL_CASE(name)              \
+	case NR_##name:              \
+		native = VIA_##name; \
+		break;
+#define CALL_CASE_COMPAT(name)                    \
+	case NRC_##name:                          \
+		compat = VIA_##name | VIA_COMPAT; \
+		break;
+#define DEFINE_CALLS(fn, LIST)                                                                                        \
+	static __always_inline __u32 fn##_via(__u32 nr)                                                               \
+	{                                                                                                             \
+		__u32 native = VIA_UNKNOWN, compat = VIA_UNKNOWN;                                                     \
+                                                                                                                      \
+		switch (nr) {                                                                                         \
+			LIST(CALL_CASE)                                                                               \
+		}                                                                                                     \
+		switch (nr) {                                                                                         \
+			LIST(CALL_CASE_COMPAT)                                                                        \
+		}                                                                                                     \
+		if (native == VIA_UNKNOWN && compat == VIA_UNKNOWN)                                                   \
+			return VIA_UNKNOWN;                                                                           \
+		return any(in_compat_call() ? compat : native);                                                       \
+	}                                                                                                             \
+	static __always_inline __attribute__((unused)) bool fn##_exits(struct call *call, const struct pt_regs *regs) \
+	{                                                                                                             \
+		call->via = fn##_via(READ_DIRECTLY(regs, REGS_NR));                                                   \
+		return call->via != VIA_UNKNOWN;                                                                      \
+	}                                                                                                             \
+	static __always_inline __attribute__((unused)) bool fn##_in(struct call *call, const struct pt_regs *regs)    \
+	{                                                                                                             \
+		call->via = fn##_via(READ(regs, REGS_NR));                                                            \
+		if (call->via == VIA_UNKNOWN)                                                                         \
+			return false;                                                                                 \
+		CALL_ARGS(call, regs, READ)                                                                           \
+		return true;                                                                                          \
+	}                                                                                                             \
+	static __always_inline __attribute__((unused)) bool fn##_runs(struct call *call)                              \
+	{                                                                                                             \
+		return fn##_in(call, task_regs());                                                                    \
 	}
 
 /* Whether the current task's system call, with these task_regs(), has not returned yet: what runs in the task behind its end, as io_uring's
@@ -133,10 +140,10 @@ static __always_inline bool used_io_uring(void)
 }
 
 /* Both: whether the current task, in none of the calls that IN knows (of DEFINE_CALLS()), does such a call's work for io_uring. */
-#define WORKS_FOR_IO_URING(IN, regs)                                                 \
-	({                                                                           \
-		struct call other;                                                   \
-		in_io_uring(regs) || (used_io_uring() && !IN(&other, regs));         \
+#define WORKS_FOR_IO_URING(IN, regs)                                         \
+	({                                                                   \
+		struct call other;                                           \
+		in_io_uring(regs) || (used_io_uring() && !IN(&other, regs)); \
 	})
 
 #endif

@@ -7,6 +7,7 @@
 #define NEEDLE_SYSCALLS_H
 
 #define NEEDLE_NO(n) (0x10000 + (n))
+/* clang-format off */
 #define NEEDLE_SYSCALLS(X)                                                  \
 	X(open, 2, 5, NEEDLE_NO(1), 5)                                          \
 	X(openat, 257, 295, 56, 322)                                            \
@@ -32,6 +33,7 @@
 	X(write, 1, 4, 64, 4)                                                   \
 	X(writev, 20, 146, 66, 146)                                             \
 	X(io_uring_enter, 426, 426, 426, 426)
+/* clang-format on */
 
 #ifdef __bpf__
 #if defined(__TARGET_ARCH_x86)

@@ -20,16 +20,16 @@ static __always_inline int trampoline_changes(struct bpf_trampoline *tr)
 }
 
 /* Programs of an optional unit, for tools with fexit programs. */
-#define WATCH_TRAMPOLINES(unit)                                              \
-	SEC("?fentry/bpf_trampoline_link_prog")                              \
-	int BPF_PROG(unit##_link, void *program, struct bpf_trampoline *tr)  \
-	{                                                                    \
-		return trampoline_changes(tr);                               \
-	}                                                                    \
-	SEC("?fentry/bpf_trampoline_unlink_prog")                            \
+#define WATCH_TRAMPOLINES(unit)                                               \
+	SEC("?fentry/bpf_trampoline_link_prog")                               \
+	int BPF_PROG(unit##_link, void *program, struct bpf_trampoline *tr)   \
+	{                                                                     \
+		return trampoline_changes(tr);                                \
+	}                                                                     \
+	SEC("?fentry/bpf_trampoline_unlink_prog")                             \
 	int BPF_PROG(unit##_unlink, void *program, struct bpf_trampoline *tr) \
-	{                                                                    \
-		return trampoline_changes(tr);                               \
+	{                                                                     \
+		return trampoline_changes(tr);                                \
 	}
 
 #endif

@@ -32,7 +32,7 @@ struct uring_request {
 	__u64 ring, user_data; /* what the submitter calls it; it may give two the same name */
 	struct event_header h; /* who submitted it */
 	__u32 opcode;
-	__u32 turn;            /* of those with that name */
+	__u32 turn; /* of those with that name */
 	URING_KEPT kept;
 };
 
@@ -401,67 +401,67 @@ static __always_inline __u64 uring_stale(void)
  *   int submits(struct io_kiocb *req)   one that is wanted begins
  *   void ends(struct uring_request *u, __u64 key, int res, bool lost)
  *                                       one that was kept ends; lost: unseen, so its memory may be another's by now */
-#define URING_HOOKS(group, wants, submits, ends)                                                     \
-	__noinline int group##_ends(__u64 key, int res, int lost)                                    \
-	{                                                                                            \
-		struct uring_request *u = uring_kept_at(key);                                        \
-                                                                                                     \
-		if (!u)                                                                              \
-			return 0;                                                                    \
-		ends(u, key, res, lost);                                                             \
-		uring_forget(u, key);                                                                \
-		return 0;                                                                            \
-	}                                                                                            \
-	/* Global for its stack, which group##_ends() does not need as well. */                      \
-	__noinline int group##_submits(__u64 req)                                                    \
-	{                                                                                            \
-		return submits((struct io_kiocb *)req);                                              \
-	}                                                                                            \
-	static __always_inline int group##_begins(struct io_kiocb *req)                              \
-	{                                                                                            \
-		__u64 stale;                                                                         \
-                                                                                                     \
-		if (uring_kept) /* one that was at the same address */                               \
-			group##_ends(number(req), -EV_ERRNO_UNKNOWN, 1);                             \
-		if (!wants(READ(req, opcode)))                                                       \
-			return 0;                                                                    \
-		stale = uring_stale();                                                               \
-		if (stale)                                                                           \
-			group##_ends(stale, -EV_ERRNO_UNKNOWN, 1);                                   \
-		return group##_submits(number(req));                                                 \
-	}                                                                                            \
-	SEC("?tp_btf/io_uring_submit_req")                                                           \
-	int group##_opt_uring_alt_1_req(unsigned long long *ctx)                                       \
-	{                                                                                            \
-		return group##_begins(uring_submitted(ctx));                                         \
-	}                                                                                            \
-	SEC("?tp_btf/io_uring_submit_sqe") /* before 6.3 */                                          \
-	int group##_opt_uring_alt_2_sqe(unsigned long long *ctx)                                       \
-	{                                                                                            \
-		return group##_begins(uring_submitted(ctx));                                         \
-	}                                                                                            \
-	SEC("?tp_btf/io_uring_complete")                                                             \
-	int group##_opt_uring_complete(unsigned long long *ctx)                                      \
-	{                                                                                            \
-		int res = 0;                                                                         \
-		__u64 key = uring_completed(ctx, &res);                                              \
-                                                                                                     \
-		return key ? group##_ends(key, res, 0) : 0;                                          \
-	}                                                                                            \
-	SEC("?tp_btf/io_uring_cqe_overflow") /* since 5.18; before, completions are traced all the same */ \
-	int group##_opt_overflow(unsigned long long *ctx)                                            \
-	{                                                                                            \
-		__u64 key = URING_BY_NAME ? 0 : uring_named(ctx[0], ctx[1], ctx[2]);                 \
-                                                                                                     \
-		return key ? group##_ends(key, ctx[2], 0) : 0;                                       \
-	}                                                                                            \
-	SEC("?tp_btf/io_uring_fail_link")                                                            \
-	int group##_opt_cancel(unsigned long long *ctx)                                              \
-	{                                                                                            \
-		struct io_kiocb *link = (void *)ctx[1];                                              \
-                                                                                                     \
-		if (!uring_kept)                                                                     \
-			return 0;                                                                    \
+#define URING_HOOKS(group, wants, submits, ends)                                                                        \
+	__noinline int group##_ends(__u64 key, int res, int lost)                                                       \
+	{                                                                                                               \
+		struct uring_request *u = uring_kept_at(key);                                                           \
+                                                                                                                        \
+		if (!u)                                                                                                 \
+			return 0;                                                                                       \
+		ends(u, key, res, lost);                                                                                \
+		uring_forget(u, key);                                                                                   \
+		return 0;                                                                                               \
+	}                                                                                                               \
+	/* Global for its stack, which group##_ends() does not need as well. */                                         \
+	__noinline int group##_submits(__u64 req)                                                                       \
+	{                                                                                                               \
+		return submits((struct io_kiocb *)req);                                                                 \
+	}                                                                                                               \
+	static __always_inline int group##_begins(struct io_kiocb *req)                                                 \
+	{                                                                                                               \
+		__u64 stale;                                                                                            \
+                                                                                                                        \
+		if (uring_kept) /* one that was at the same address */                                                  \
+			group##_ends(number(req), -EV_ERRNO_UNKNOWN, 1);                                                \
+		if (!wants(READ(req, opcode)))                                                                          \
+			return 0;                                                                                       \
+		stale = uring_stale();                                                                                  \
+		if (stale)                                                                                              \
+			group##_ends(stale, -EV_ERRNO_UNKNOWN, 1);                                                      \
+		return group##_submits(number(req));                                                                    \
+	}                                                                                                               \
+	SEC("?tp_btf/io_uring_submit_req")                                                                              \
+	int group##_opt_uring_alt_1_req(unsigned long long *ctx)                                                        \
+	{                                                                                                               \
+		return group##_begins(uring_submitted(ctx));                                                            \
+	}                                                                                                               \
+	SEC("?tp_btf/io_uring_submit_sqe") /* before 6.3 */                                                             \
+	int group##_opt_uring_alt_2_sqe(unsigned long long *ctx)                                                        \
+	{                                                                                                               \
+		return group##_begins(uring_submitted(ctx));                                                            \
+	}                                                                                                               \
+	SEC("?tp_btf/io_uring_complete")                                                                                \
+	int group##_opt_uring_complete(unsigned long long *ctx)                                                         \
+	{                                                                                                               \
+		int res = 0;                                                                                            \
+		__u64 key = uring_completed(ctx, &res);                                                                 \
+                                                                                                                        \
+		return key ? group##_ends(key, res, 0) : 0;                                                             \
+	}                                                                                                               \
+	SEC("?tp_btf/io_uring_cqe_overflow") /* since 5.18; before, completions are traced all the same */              \
+	int group##_opt_overflow(unsigned long long *ctx)                                                               \
+	{                                                                                                               \
+		__u64 key = URING_BY_NAME ? 0 : uring_named(ctx[0], ctx[1], ctx[2]);                                    \
+                                                                                                                        \
+		return key ? group##_ends(key, ctx[2], 0) : 0;                                                          \
+	}                                                                                                               \
+	SEC("?tp_btf/io_uring_fail_link")                                                                               \
+	int group##_opt_cancel(unsigned long long *ctx)                                                                 \
+	{                                                                                                               \
+		struct io_kiocb *link = (void *)ctx[1];                                                                 \
+                                                                                                                        \
+		if (!uring_kept)                                                                                        \
+			return 0;                                                                                       \
 		return group##_ends(number(link), READ(link, flags) & REQ_F_FAIL ? uring_result(link) : -ECANCELED, 0); \
 	}
 
@@ -508,16 +508,16 @@ static __always_inline __u64 uring_issuing(void)
 #define URING_WORKS(IN) (uring_issues_seen ? !!uring_issuing() : WORKS_FOR_IO_URING(IN, task_regs()))
 
 /* Programs that tell uring_issuing() about one of the kernel's functions that issue a request. */
-#define URING_ISSUES(program, function)                              \
-	SEC("?fentry/" function)                                     \
-	int BPF_PROG(program##_begin, struct io_kiocb *req)          \
-	{                                                            \
-		return uring_issue_begins(req);                      \
-	}                                                            \
-	SEC("?fexit/" function)                                      \
-	int BPF_PROG(program##_end)                                  \
-	{                                                            \
-		return uring_issue_ends();                           \
+#define URING_ISSUES(program, function)                     \
+	SEC("?fentry/" function)                            \
+	int BPF_PROG(program##_begin, struct io_kiocb *req) \
+	{                                                   \
+		return uring_issue_begins(req);             \
+	}                                                   \
+	SEC("?fexit/" function)                             \
+	int BPF_PROG(program##_end)                         \
+	{                                                   \
+		return uring_issue_ends();                  \
 	}
 
 #endif

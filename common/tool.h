@@ -138,7 +138,7 @@ template <class S> class Skeleton final : public Object {
 
 struct Tool {
   std::string_view name;
-  std::string_view event;     // what its lines are, in one word: the column of that name
+  std::string_view event;  // what its lines are, in one word: the column of that name
   std::string_view about;
   std::string_view examples;  // for --help: lines "COMMAND\tWHAT IT SHOWS\n"
   std::size_t event_size;     // bytes, without the strings
@@ -149,10 +149,10 @@ struct Tool {
   std::unique_ptr<Object> (*open)(const char* btf);  // see Skeleton::open()
 };
 
-template <class S, Event E>
-consteval Tool make_tool(std::string_view name, std::string_view event, std::string_view about, std::string_view examples,
-                         std::span<const Column> columns, std::span<const Option> options = {},
-                         std::span<const Trial> trials = {}, std::span<const Blind> blind = {}) {
+template <class S, Event E> consteval Tool make_tool(std::string_view name, std::string_view event, std::string_view about,
+                                                     std::string_view examples, std::span<const Column> columns,
+                                                     std::span<const Option> options = {}, std::span<const Trial> trials = {},
+                                                     std::span<const Blind> blind = {}) {
   return {name, event, about, examples, sizeof(E), columns, options, trials, blind, Skeleton<S>::open};
 }
 

@@ -49,24 +49,26 @@ template <> inline constexpr auto gathered<chmod_event> = std::tuple{Gathered<WA
 
 }  // namespace needle
 
-static constexpr auto columns = without("uid", header_columns<chmod_event>) + context_columns + std::array{
-    column<&chmod_event::h, &event_header::uid>("uid", "real user id of the process"),
-    column<&chmod_event::before>("old", "mode before; ? where the hook cannot know, - of a new file"),
-    column<&chmod_event::after>("new", "mode after; of a failure the one asked for"),
-    column<&chmod_event::err>("err", "why it failed"),
-    hidden(column<&chmod_event::mode>("mode", "mode asked for")),
-    hidden(column<&chmod_event::risk>("risk", "dangerous bits gained: setuid, setgid, world-writable")),
-    hidden(column<&chmod_event::flags>("flags", "fchmodat2's flags")),
-    hidden(column<&chmod_event::created>("created", "whether the file is new")),
-    hidden(column<&chmod_event::deleted>("deleted", "whether it has been removed")),
-    hidden(column<&chmod_event::type>("type", "type of the file")),
-    hidden(column<&chmod_event::owner>("owner", "user id of the file")),
-    hidden(column<&chmod_event::group>("group", "group id of the file")),
-    hidden(column<&chmod_event::dev>("dev", "device of the file system, major:minor")),
-    hidden(column<&chmod_event::ino>("inode", "inode number")),
-    hidden(column<&chmod_event::requested>("requested", "the name as the caller gave it")),
-    column<&chmod_event::path>("path", "the file: its full path from the root of the mount namespace"),
-};
+static constexpr auto columns =
+    without("uid", header_columns<chmod_event>) + context_columns +
+    std::array{
+        column<&chmod_event::h, &event_header::uid>("uid", "real user id of the process"),
+        column<&chmod_event::before>("old", "mode before; ? where the hook cannot know, - of a new file"),
+        column<&chmod_event::after>("new", "mode after; of a failure the one asked for"),
+        column<&chmod_event::err>("err", "why it failed"),
+        hidden(column<&chmod_event::mode>("mode", "mode asked for")),
+        hidden(column<&chmod_event::risk>("risk", "dangerous bits gained: setuid, setgid, world-writable")),
+        hidden(column<&chmod_event::flags>("flags", "fchmodat2's flags")),
+        hidden(column<&chmod_event::created>("created", "whether the file is new")),
+        hidden(column<&chmod_event::deleted>("deleted", "whether it has been removed")),
+        hidden(column<&chmod_event::type>("type", "type of the file")),
+        hidden(column<&chmod_event::owner>("owner", "user id of the file")),
+        hidden(column<&chmod_event::group>("group", "group id of the file")),
+        hidden(column<&chmod_event::dev>("dev", "device of the file system, major:minor")),
+        hidden(column<&chmod_event::ino>("inode", "inode number")),
+        hidden(column<&chmod_event::requested>("requested", "the name as the caller gave it")),
+        column<&chmod_event::path>("path", "the file: its full path from the root of the mount namespace"),
+    };
 
 static constexpr Option options[] = {
     Bpf::path_prefix(),
@@ -88,7 +90,8 @@ static void make_root(Object&) {  // it exists
   mkdir("/", 0755);
   mknod("/", S_IFREG | 0644, 0);
 }
-static constexpr Trial trials[] = {{"mode", chmod_pipe}, {"mode__fentry_opt_node", make_root}, {"mode__fentry_opt_open", open_root}};
+static constexpr Trial trials[] = {
+    {"mode", chmod_pipe}, {"mode__fentry_opt_node", make_root}, {"mode__fentry_opt_open", open_root}};
 
 constexpr Tool needle::chmodsnoop = make_tool<chmodsnoop_bpf, chmod_event>(
     "chmodsnoop", "chmod", "Trace changes of file modes, and files created with dangerous ones.",

@@ -21,34 +21,39 @@ using Bpf = Skeleton<connectsnoop_bpf>;
 
 namespace needle {
 
-template <> inline constexpr auto gathered<connect_event> = std::tuple{
-    Gathered<WANT_TIME, &connect_event::ms>{}, Gathered<WANT_REQUESTED, &connect_event::requested, &connect_event::requested_port>{}};
+template <> inline constexpr auto gathered<connect_event> =
+    std::tuple{Gathered<WANT_TIME, &connect_event::ms>{},
+               Gathered<WANT_REQUESTED, &connect_event::requested, &connect_event::requested_port>{}};
 
 }  // namespace needle
 
 // The default columns fit 80 characters for IPv4.
 static constexpr auto columns = [] {
-  auto all = header_columns<connect_event> + context_columns + socket_columns<&connect_event::sock> + std::array{
-    hidden(column<&connect_event::mapped>("mapped", "whether an IPv6 socket uses IPv4: ::ffff:a.b.c.d")),
-    hidden(column<&connect_event::fd>("fd", "the descriptor of the socket, if the call had one")),
-    hidden(column<&connect_event::peer_pid>("peer_pid", "process that listens, of a UNIX stream socket")),
-    column<&connect_event::laddr>("laddr", "local address"),
-    column<&connect_event::lport>("lport", "local port"),
-    column<&connect_event::raddr>("raddr", "remote address: IP, path, @abstract name"),
-    column<&connect_event::rport>("rport", "remote port"),
-    hidden(column<&connect_event::requested>("requested", "address as the process gave it, before programs of cgroups changed it")),
-    hidden(column<&connect_event::requested_port>("requested_port", "port as the process gave it")),
-    wide(column<&connect_event::err>("err", "why it failed; ECANCELED: closed before it was through"), 3),
-    wide(column<&connect_event::ms>("ms", "TCP: how long the handshake took, in milliseconds"), 6),
-  };
+  auto all = header_columns<connect_event> + context_columns + socket_columns<&connect_event::sock> +
+             std::array{
+                 hidden(column<&connect_event::mapped>("mapped", "whether an IPv6 socket uses IPv4: ::ffff:a.b.c.d")),
+                 hidden(column<&connect_event::fd>("fd", "the descriptor of the socket, if the call had one")),
+                 hidden(column<&connect_event::peer_pid>("peer_pid", "process that listens, of a UNIX stream socket")),
+                 column<&connect_event::laddr>("laddr", "local address"),
+                 column<&connect_event::lport>("lport", "local port"),
+                 column<&connect_event::raddr>("raddr", "remote address: IP, path, @abstract name"),
+                 column<&connect_event::rport>("rport", "remote port"),
+                 hidden(column<&connect_event::requested>(
+                     "requested", "address as the process gave it, before programs of cgroups changed it")),
+                 hidden(column<&connect_event::requested_port>("requested_port", "port as the process gave it")),
+                 wide(column<&connect_event::err>("err", "why it failed; ECANCELED: closed before it was through"), 3),
+                 wide(column<&connect_event::ms>("ms", "TCP: how long the handshake took, in milliseconds"), 6),
+             };
   for (Column& c : all)
     if (c.name == "comm") c.width = 10;
   return all;
 }();
 
-static constexpr auto options = socket_options<Bpf> + std::array{
-    Bpf::flag<&Bpf::Constants::udp_all>("--udp-all", "every UDP datagram with an address of its own, not only the first to each"),
-};
+static constexpr auto options =
+    socket_options<Bpf> + std::array{
+                              Bpf::flag<&Bpf::Constants::udp_all>(
+                                  "--udp-all", "every UDP datagram with an address of its own, not only the first to each"),
+                          };
 
 // No packet leaves by any of these. What the programs note of them (connects_seen and others) is by then so for all that follows.
 static sockaddr_storage address(int family, bool everybody, in_port_t port) {
@@ -105,7 +110,8 @@ static void send_nowhere(Object& object) {
     const int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 && family == AF_INET6) Bpf::of(object).bss->sends_seen |= IP_V6;  // nobody has it
     sockaddr_storage to = address(family, false, 9);
-    sendto(fd, bytes.data(), family == AF_INET ? 65'520 : bytes.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    sendto(fd, bytes.data(), family == AF_INET ? 65'520 : bytes.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to),
+           sizeof to);
     to = address(family, false, 0);
     mmsghdr message{};
     message.msg_hdr.msg_name = &to;
@@ -117,16 +123,24 @@ static void send_nowhere(Object& object) {
 }
 constexpr Blind blind[] = {
     {"udp__", "",
-     "without the hooks of cgroups (CAP_NET_ADMIN), UDP datagrams show the caller's address (src=user), and those of io_uring none"},
+     "without the hooks of cgroups (CAP_NET_ADMIN), UDP datagrams show the caller's address (src=user), and those of io_uring "
+     "none"},
     {"address__", "", "without the hooks of cgroups (CAP_NET_ADMIN), a Fast Open that fails before a packet is not shown"},
 };
 constexpr auto nothing_more = [](Object&) {};
 static constexpr Trial trials[] = {
-    {"connect", connect_nowhere}, {"address__tp_opt_connect4", nothing_more}, {"address__tp_opt_connect6", nothing_more},
-    {"sent", send_nowhere}, {"sent__fentry_opt_v6", nothing_more}, {"sent__fentry_opt_sendto", nothing_more},
-    {"sent__fentry_opt_sendmsg", nothing_more}, {"sent__fentry_opt_sendmmsg", nothing_more},
-    {"udp__tp_opt_v4", nothing_more}, {"udp__tp_opt_v6", nothing_more},
-    {"udp__fentry_opt_v4", nothing_more}, {"udp__fentry_opt_v6", nothing_more},
+    {"connect", connect_nowhere},
+    {"address__tp_opt_connect4", nothing_more},
+    {"address__tp_opt_connect6", nothing_more},
+    {"sent", send_nowhere},
+    {"sent__fentry_opt_v6", nothing_more},
+    {"sent__fentry_opt_sendto", nothing_more},
+    {"sent__fentry_opt_sendmsg", nothing_more},
+    {"sent__fentry_opt_sendmmsg", nothing_more},
+    {"udp__tp_opt_v4", nothing_more},
+    {"udp__tp_opt_v6", nothing_more},
+    {"udp__fentry_opt_v4", nothing_more},
+    {"udp__fentry_opt_v6", nothing_more},
 };
 
 constexpr Tool needle::connectsnoop = make_tool<connectsnoop_bpf, connect_event>(

@@ -19,8 +19,7 @@ template <> struct Format<ev_exe> : Format<ev_str> {
   static constexpr std::string_view kDeleted = "(deleted)";
   static void text(Buffer& out, const ev_exe& exe, Record r, Blanks b) {
     Format<ev_str>::text(out, exe.path, r, b);
-    if (out.ends_with(kDeleted) && r.str(exe.path).ends_with(" (deleted)"))
-      out.replace(out.size() - kDeleted.size(), 1, "\\x28");
+    if (out.ends_with(kDeleted) && r.str(exe.path).ends_with(" (deleted)")) out.replace(out.size() - kDeleted.size(), 1, "\\x28");
     if (static_cast<unsigned>(exe.deleted) != 1) return;
     out += b == Blanks::single ? " " : "\\x20";
     out += kDeleted;
@@ -54,38 +53,41 @@ static constexpr auto context = [] {
   return all;
 }();
 
-static constexpr auto columns = shown_last(header_columns<exec_event>, "ppid") + context + std::array{
-    column<&exec_event::err>("err", "why it failed"),
-    hidden(column<&exec_event::requested>("requested", "the name as the caller gave it; of execveat's descriptor, "
-                                                       "/dev/fd/N")),
-    hidden(column<&exec_event::script>("script", "what the interpreter runs: requested, made absolute")),
-    hidden(column<&exec_event::interpreter>("interpreter", "the name in a script's first line, or of binfmt_misc")),
-    hidden(column<&exec_event::old_comm>("old_comm", "name of the thread that called exec")),
-    hidden(column<&exec_event::old_tid>("old_tid", "its thread id; it goes on as the leader")),
-    hidden(column<&exec_event::old_uid>("old_uid", "real user id before")),
-    hidden(column<&exec_event::old_euid>("old_euid", "effective user id before")),
-    hidden(column<&exec_event::old_gid>("old_gid", "real group id before")),
-    hidden(column<&exec_event::old_egid>("old_egid", "effective group id before")),
-    hidden(column<&exec_event::egid>("egid", "effective group id")),
-    hidden(column<&exec_event::old_caps>("old_caps", "effective capabilities before")),
-    hidden(column<&exec_event::caps>("caps", "effective capabilities")),
-    hidden(column<&exec_event::setuid>("setuid", "whether the file is setuid")),
-    hidden(column<&exec_event::setgid>("setgid", "whether the file is setgid")),
-    hidden(column<&exec_event::exe, &ev_exe::memory>("memory", "whether the file is only in memory: a memfd, or on tmpfs")),
-    hidden(column<&exec_event::exe, &ev_exe::deleted>("deleted", "whether the file's name has been removed")),
-    hidden(column<&exec_event::upper>("upper", "whether it is in the upper layer of an overlay")),
-    hidden(column<&exec_event::dev>("dev", "device of the file system, major:minor")),
-    hidden(column<&exec_event::ino>("inode", "inode number")),
-    hidden(column<&exec_event::perm>("perm", "mode of the file")),
-    hidden(column<&exec_event::owner>("owner", "user id of the file")),
-    hidden(column<&exec_event::group>("group", "group id of the file")),
-    hidden(column<&exec_event::mtime>("mtime", "when the file's content changed")),
-    hidden(column<&exec_event::ctime>("ctime", "when the file or its inode changed")),
-    hidden(column<&exec_event::input>("stdin", "kind of descriptor 0: a socket is a remote shell")),
-    column<&exec_event::exe>("exe", "the file that runs: its full path from the root of the mount namespace"),
-    hidden(column<&exec_event::args, &ev_strv::count>("argc", "number of arguments, also where they are cut")),
-    column<&exec_event::args>("args", "the program's arguments, quoted for a shell"),
-};
+static constexpr auto columns =
+    shown_last(header_columns<exec_event>, "ppid") + context +
+    std::array{
+        column<&exec_event::err>("err", "why it failed"),
+        hidden(column<&exec_event::requested>("requested",
+                                              "the name as the caller gave it; of execveat's descriptor, "
+                                              "/dev/fd/N")),
+        hidden(column<&exec_event::script>("script", "what the interpreter runs: requested, made absolute")),
+        hidden(column<&exec_event::interpreter>("interpreter", "the name in a script's first line, or of binfmt_misc")),
+        hidden(column<&exec_event::old_comm>("old_comm", "name of the thread that called exec")),
+        hidden(column<&exec_event::old_tid>("old_tid", "its thread id; it goes on as the leader")),
+        hidden(column<&exec_event::old_uid>("old_uid", "real user id before")),
+        hidden(column<&exec_event::old_euid>("old_euid", "effective user id before")),
+        hidden(column<&exec_event::old_gid>("old_gid", "real group id before")),
+        hidden(column<&exec_event::old_egid>("old_egid", "effective group id before")),
+        hidden(column<&exec_event::egid>("egid", "effective group id")),
+        hidden(column<&exec_event::old_caps>("old_caps", "effective capabilities before")),
+        hidden(column<&exec_event::caps>("caps", "effective capabilities")),
+        hidden(column<&exec_event::setuid>("setuid", "whether the file is setuid")),
+        hidden(column<&exec_event::setgid>("setgid", "whether the file is setgid")),
+        hidden(column<&exec_event::exe, &ev_exe::memory>("memory", "whether the file is only in memory: a memfd, or on tmpfs")),
+        hidden(column<&exec_event::exe, &ev_exe::deleted>("deleted", "whether the file's name has been removed")),
+        hidden(column<&exec_event::upper>("upper", "whether it is in the upper layer of an overlay")),
+        hidden(column<&exec_event::dev>("dev", "device of the file system, major:minor")),
+        hidden(column<&exec_event::ino>("inode", "inode number")),
+        hidden(column<&exec_event::perm>("perm", "mode of the file")),
+        hidden(column<&exec_event::owner>("owner", "user id of the file")),
+        hidden(column<&exec_event::group>("group", "group id of the file")),
+        hidden(column<&exec_event::mtime>("mtime", "when the file's content changed")),
+        hidden(column<&exec_event::ctime>("ctime", "when the file or its inode changed")),
+        hidden(column<&exec_event::input>("stdin", "kind of descriptor 0: a socket is a remote shell")),
+        column<&exec_event::exe>("exe", "the file that runs: its full path from the root of the mount namespace"),
+        hidden(column<&exec_event::args, &ev_strv::count>("argc", "number of arguments, also where they are cut")),
+        column<&exec_event::args>("args", "the program's arguments, quoted for a shell"),
+    };
 
 static constexpr Option options[] = {Bpf::path_prefix()};
 
@@ -97,10 +99,10 @@ static void exec_directory(Object&) {
 }
 static constexpr Trial trials[] = {{"fail", exec_directory}};
 
-constexpr Tool needle::execsnoop = make_tool<execsnoop_bpf, exec_event>(
-    "execsnoop", "exec", "Trace programs as they are executed.",
-    "execsnoop --path /tmp/\tprograms that run from /tmp\n"
-    "execsnoop -x\tfailed execs\n"
-    "execsnoop -o pid,stdin,exe,args\ta shell on a socket?\n"
-    "execsnoop -j | jq -c 'select(.old_euid != .euid)'\tgained or dropped a user id\n",
-    columns, options, trials);
+constexpr Tool needle::execsnoop =
+    make_tool<execsnoop_bpf, exec_event>("execsnoop", "exec", "Trace programs as they are executed.",
+                                         "execsnoop --path /tmp/\tprograms that run from /tmp\n"
+                                         "execsnoop -x\tfailed execs\n"
+                                         "execsnoop -o pid,stdin,exe,args\ta shell on a socket?\n"
+                                         "execsnoop -j | jq -c 'select(.old_euid != .euid)'\tgained or dropped a user id\n",
+                                         columns, options, trials);

@@ -23,27 +23,30 @@ bool has_operation(const bpf_insn& i, int operation) { return BPF_CLASS(i.code) 
 bool is_exit(const bpf_insn& i) { return has_operation(i, BPF_EXIT); }
 bool is_call(const bpf_insn& i) { return has_operation(i, BPF_CALL); }
 bool is_call_of_function(const bpf_insn& i) { return is_call(i) && i.src_reg == BPF_PSEUDO_CALL; }
-bool is_jump(const bpf_insn& i) { return (BPF_CLASS(i.code) == BPF_JMP || BPF_CLASS(i.code) == BPF_JMP32) && !is_call(i) && !is_exit(i); }
+bool is_jump(const bpf_insn& i) {
+  return (BPF_CLASS(i.code) == BPF_JMP || BPF_CLASS(i.code) == BPF_JMP32) && !is_call(i) && !is_exit(i);
+}
 bool is_conditional(const bpf_insn& i) { return is_jump(i) && BPF_OP(i.code) != BPF_JA; }
 
 // How far a jump or the call of a function leads, from behind it, is in one of two places.
 bool is_far(const bpf_insn& i) { return is_call_of_function(i) || i.code == (BPF_JMP32 | BPF_JA); }
 std::int64_t distance_of(const bpf_insn& i) { return is_far(i) ? i.imm : i.off; }
 void set_distance(bpf_insn& i, std::int64_t distance) {
-  if (is_far(i))
-    i.imm = static_cast<__s32>(distance);
-  else
-    i.off = static_cast<__s16>(distance);
+  if (is_far(i)) i.imm = static_cast<__s32>(distance);
+  else i.off = static_cast<__s16>(distance);
 }
 
 Value calculated(const bpf_insn& i, const Value& left, const Value& right) {
   const bool wide = BPF_CLASS(i.code) == BPF_ALU64;
   const int op = BPF_OP(i.code);
   if (i.off != 0) return {};  // a move that extends the sign
-  if (op == BPF_MOV) return wide ? right : right.kind == Value::number ? Value{Value::number, std::uint32_t(right.bits)} : Value{};
-  if (op == BPF_ADD && wide && left.kind == Value::constants && right.kind == Value::number) return {Value::constants, left.bits + right.bits};
+  if (op == BPF_MOV)
+    return wide ? right : right.kind == Value::number ? Value{Value::number, std::uint32_t(right.bits)} : Value{};
+  if (op == BPF_ADD && wide && left.kind == Value::constants && right.kind == Value::number)
+    return {Value::constants, left.bits + right.bits};
   if (left.kind != Value::number || right.kind != Value::number) return {};
-  const auto [a, b] = wide ? std::pair{left.bits, right.bits} : std::pair<std::uint64_t, std::uint64_t>{std::uint32_t(left.bits), std::uint32_t(right.bits)};
+  const auto [a, b] = wide ? std::pair{left.bits, right.bits}
+                           : std::pair<std::uint64_t, std::uint64_t>{std::uint32_t(left.bits), std::uint32_t(right.bits)};
   const std::uint64_t shift = b & (wide ? 63 : 31);
   std::uint64_t result = 0;
   switch (op) {
@@ -62,7 +65,9 @@ Value calculated(const bpf_insn& i, const Value& left, const Value& right) {
 Value loaded(const bpf_insn& i, const Value& from, const Constants& constants) {
   const std::size_t size = BPF_SIZE(i.code) == BPF_B ? 1 : BPF_SIZE(i.code) == BPF_H ? 2 : BPF_SIZE(i.code) == BPF_W ? 4 : 8;
   const std::uint64_t at = from.bits + static_cast<std::uint64_t>(i.off);
-  if (from.kind != Value::constants || BPF_MODE(i.code) != BPF_MEM || at > constants.bytes.size() || constants.bytes.size() - at < size) return {};
+  if (from.kind != Value::constants || BPF_MODE(i.code) != BPF_MEM || at > constants.bytes.size() ||
+      constants.bytes.size() - at < size)
+    return {};
   Value value{Value::number, 0};
   std::memcpy(&value.bits, constants.bytes.data() + at, size);  // little endian, as all that we build for
   return value;
@@ -129,7 +134,8 @@ class Walk {
 
   Value operand(std::size_t at) const {
     const bpf_insn& i = code_[at];
-    return BPF_SRC(i.code) == BPF_X ? known(at)[i.src_reg] : Value{Value::number, static_cast<std::uint64_t>(std::int64_t{i.imm})};
+    return BPF_SRC(i.code) == BPF_X ? known(at)[i.src_reg]
+                                    : Value{Value::number, static_cast<std::uint64_t>(std::int64_t{i.imm})};
   }
 
   // Merges what is known on the way to `at` into what was known on others.

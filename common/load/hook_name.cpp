@@ -46,7 +46,8 @@ HookName parse_hook_name(std::string_view program) {
     rest = word;
   }
   while (!rest.empty())
-    if (const std::string_view word = next_word(rest); word == "opt" || word == "alt") throw bad("has _opt_ or _alt_ in a wrong place");
+    if (const std::string_view word = next_word(rest); word == "opt" || word == "alt")
+      throw bad("has _opt_ or _alt_ in a wrong place");
   return name;
 }
 

@@ -23,7 +23,7 @@ inline constexpr std::array<std::string_view, 2> kMechanisms{"fentry", "tp"};
 // A program's name, taken apart.
 struct HookName {
   std::string what, mechanism;
-  std::string unit;  // what it is refused with: its group, or those that share _opt_WORD
+  std::string unit;          // what it is refused with: its group, or those that share _opt_WORD
   unsigned alternative = 0;  // N of the unit's _alt_N; 0: it is none
   bool optional = false;
   bool is_hook() const { return mechanism != "run"; }

@@ -38,9 +38,12 @@ bool forgets(const bpf_program* p) {
 void check_shortage(int error) {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
-  if (error == EMFILE) throw Error(fmt::format("too many open files: the limit is {}; raise it, as with ulimit -n 1024", files.rlim_cur));
+  if (error == EMFILE)
+    throw Error(fmt::format("too many open files: the limit is {}; raise it, as with ulimit -n 1024", files.rlim_cur));
   if (error == ENFILE) throw Error("too many open files in the whole system; raise the limit with sysctl fs.file-max");
-  if (error == ENOMEM) throw Error("the kernel has no memory for the BPF programs and maps; the cgroup's limit may be too low, or --buffer too large");
+  if (error == ENOMEM)
+    throw Error(
+        "the kernel has no memory for the BPF programs and maps; the cgroup's limit may be too low, or --buffer too large");
 }
 
 template <class F> void for_each_program(const Object& object, F f) {
@@ -97,7 +100,8 @@ std::string missing(const bpf_program* p, const KernelBtf& kernel, bool untyped)
     if (function == 0) return "this kernel has no function " + target;
     return trampoline_refusal(function);
   }
-  if ((kind == "tp_btf" || kind == "raw_tp") && tracepoints_of(p, kernel).empty()) return "this kernel has no tracepoint " + target;
+  if ((kind == "tp_btf" || kind == "raw_tp") && tracepoints_of(p, kernel).empty())
+    return "this kernel has no tracepoint " + target;
   return {};
 }
 
@@ -168,7 +172,8 @@ bool Hooks::takes(std::string_view prefix) const {
 
 bool Hooks::is_refused(const std::string& program) const {
   const HookName name = parse_hook_name(program);
-  return (name.alternative != 0 && refused_.contains(alternative_of(name))) || refused_.contains(name.unit) || refused_.contains(name.group());
+  return (name.alternative != 0 && refused_.contains(alternative_of(name))) || refused_.contains(name.unit) ||
+         refused_.contains(name.group());
 }
 
 void Hooks::choose(const Object& object) {
@@ -215,11 +220,14 @@ void Hooks::choose(const Object& object) {
 
 std::unique_ptr<Object> Hooks::open(const std::function<void(Object&)>& setup) const {
   const std::string types = fmt::format("/proc/self/fd/{}", types_);  // read at the load
-  std::unique_ptr<Object> object = tool_.open(access(types.c_str(), R_OK) == 0 ? types.c_str() : untyped_ ? btf_.c_str() : nullptr);
+  std::unique_ptr<Object> object = tool_.open(access(types.c_str(), R_OK) == 0 ? types.c_str()
+                                              : untyped_                       ? btf_.c_str()
+                                                                               : nullptr);
   if (!object) check_shortage(errno);
   if (!object) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
   if (lseek(types_, 0, SEEK_END) == 0)
-    if (const std::string bytes = kernel_->for_program(bpf_object__btf(object->bpf), names_needed(object->bpf)); write(types_, bytes.data(), bytes.size()) != std::ssize(bytes))
+    if (const std::string bytes = kernel_->for_program(bpf_object__btf(object->bpf), names_needed(object->bpf));
+        write(types_, bytes.data(), bytes.size()) != std::ssize(bytes))
       throw Error(fmt::format("cannot keep the kernel's types: {}", std::strerror(errno)));
   *object->untyped = untyped_;
   *object->direct_reads = !untyped_ && needle::direct_reads(*kernel_);
@@ -257,7 +265,9 @@ std::unique_ptr<Object> Hooks::take(const std::function<void(Object&)>& setup, c
   } catch (const Error& e) {
     check_shortage(errno);
     if (btf_.empty())
-      throw Error(fmt::format("this kernel shows no type information (BTF): {}; mount /sys, or give --btf FILE with that of exactly this kernel", e.what()));
+      throw Error(fmt::format(
+          "this kernel shows no type information (BTF): {}; mount /sys, or give --btf FILE with that of exactly this kernel",
+          e.what()));
     untyped_ = true;
   }
   if (untyped_) {
@@ -276,7 +286,8 @@ std::unique_ptr<Object> Hooks::take(const std::function<void(Object&)>& setup, c
       check_shortage(-e);
       if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, nullptr) == 0)
         throw Error("this kernel has no BPF ring buffer; it needs Linux 5.8 or later");
-      if (!refuse_unloadable(setup)) throw Error(fmt::format("cannot load the BPF programs: {}; -v shows why", std::strerror(-e)));
+      if (!refuse_unloadable(setup))
+        throw Error(fmt::format("cannot load the BPF programs: {}; -v shows why", std::strerror(-e)));
       continue;
     }
     loaded(*object);

@@ -49,9 +49,7 @@ std::size_t size_of(const btf_type& t) {
 bool is_core_type(const btf_type* t) { return btf_is_composite(t) || btf_is_any_enum(t) || btf_is_typedef(t); }
 
 // Whether its `type` is an id, and not a size.
-bool refers_to_type(const btf_type* t) {
-  return btf_is_mod(t) || btf_is_ptr(t) || btf_is_typedef(t) || btf_is_func_proto(t);
-}
+bool refers_to_type(const btf_type* t) { return btf_is_mod(t) || btf_is_ptr(t) || btf_is_typedef(t) || btf_is_func_proto(t); }
 
 // A name without its flavour.
 std::string_view essential(std::string_view name) { return name.substr(0, name.find("___")); }
@@ -66,9 +64,9 @@ class FirstBytes {
     std::uint32_t word = 0;
     if (const auto room = static_cast<std::size_t>(strings_.data() + strings_.size() - name); room >= sizeof word)
       std::memcpy(&word, name, sizeof word);  // a load, where a size that is not known were a call
-    else
-      std::memcpy(&word, name, room);
-    if (const std::uint32_t nul = (word - 0x01010101u) & ~word & 0x80808080u; nul != 0) word &= ((nul & -nul) >> 7) - 1;  // nothing behind it
+    else std::memcpy(&word, name, room);
+    if (const std::uint32_t nul = (word - 0x01010101u) & ~word & 0x80808080u; nul != 0)
+      word &= ((nul & -nul) >> 7) - 1;  // nothing behind it
     return (word * 0x9e3779b1u) >> 20;
   }
 
@@ -82,7 +80,7 @@ class FirstBytes {
 KernelBtf::KernelBtf(const char* path) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw Error(std::string(path) + ": " + strerror(errno));
-  struct stat st{};
+  struct stat st {};
   fstat(fd, &st);
   const std::size_t size = static_cast<std::size_t>(st.st_size);
   if (void* map = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0); map != MAP_FAILED) {
@@ -98,8 +96,8 @@ KernelBtf::KernelBtf(const char* path) {
   if (raw_.size() >= sizeof h) std::memcpy(&h, raw_.data(), sizeof h);
   begin_ = std::size_t{h.hdr_len} + h.type_off, end_ = begin_ + h.type_len;
   const std::size_t strings = std::size_t{h.hdr_len} + h.str_off;
-  if (h.magic != BTF_MAGIC || begin_ % alignof(btf_type) != 0 || end_ > raw_.size() || strings + h.str_len > raw_.size() || h.str_len == 0 ||
-      raw_[strings + h.str_len - 1] != std::byte{}) {
+  if (h.magic != BTF_MAGIC || begin_ % alignof(btf_type) != 0 || end_ > raw_.size() || strings + h.str_len > raw_.size() ||
+      h.str_len == 0 || raw_[strings + h.str_len - 1] != std::byte{}) {
     unmap();
     throw Error(std::string(path) + " is not BTF");
   }
@@ -149,7 +147,8 @@ void KernelBtf::remember(const std::vector<std::string>& names, const std::vecto
   for (const std::string& name : names)
     for (const unsigned kind : kKinds) found_.try_emplace({name, kind}, 0);
   for (const unsigned id : ids)
-    if (const auto known = found_.find({name_of(type(id)), btf_kind(type(id))}); known != found_.end() && known->second == 0) known->second = id;
+    if (const auto known = found_.find({name_of(type(id)), btf_kind(type(id))}); known != found_.end() && known->second == 0)
+      known->second = id;
 }
 
 unsigned KernelBtf::find(std::string_view name, unsigned kind) const {
@@ -183,10 +182,8 @@ std::string KernelBtf::for_program(const btf* program, const std::vector<std::st
     open.pop_back();
     if (btf_is_composite(t))
       for (unsigned i = 0; i < btf_vlen(t); i++) need(btf_members(t)[i].type);
-    else if (btf_is_array(t))
-      need(btf_array(t)->type), need(btf_array(t)->index_type);
-    else if (btf_is_mod(t) || btf_is_type_tag(t))
-      need(t->type);
+    else if (btf_is_array(t)) need(btf_array(t)->type), need(btf_array(t)->index_type);
+    else if (btf_is_mod(t) || btf_is_type_tag(t)) need(t->type);
     else if (btf_is_typedef(t)) {
       need(t->type);
       if (const unsigned id = pointee(t->type); id != 0 && id < types_.size() && btf_is_func_proto(type(id))) need(id);
@@ -225,10 +222,17 @@ std::string KernelBtf::for_program(const btf* program, const std::vector<std::st
       if (btf_is_func_proto(&t)) change(item + offsetof(btf_param, type), new_id);
     }
     if (btf_is_array(&t))
-      for (const std::size_t field : {offsetof(struct btf_array, type), offsetof(struct btf_array, index_type)}) change(items + field, new_id);
+      for (const std::size_t field : {offsetof(struct btf_array, type), offsetof(struct btf_array, index_type)})
+        change(items + field, new_id);
   }
-  const btf_header h{.magic = BTF_MAGIC, .version = 1, .flags = 0, .hdr_len = sizeof h, .type_off = 0, .type_len = static_cast<__u32>(types.size()),
-                     .str_off = static_cast<__u32>(types.size()), .str_len = static_cast<__u32>(strings.size())};
+  const btf_header h{.magic = BTF_MAGIC,
+                     .version = 1,
+                     .flags = 0,
+                     .hdr_len = sizeof h,
+                     .type_off = 0,
+                     .type_len = static_cast<__u32>(types.size()),
+                     .str_off = static_cast<__u32>(types.size()),
+                     .str_len = static_cast<__u32>(strings.size())};
   std::string bytes;
   bytes.reserve(sizeof h + types.size() + strings.size());
   bytes.append(reinterpret_cast<const char*>(&h), sizeof h);

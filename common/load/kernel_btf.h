@@ -50,7 +50,7 @@ class KernelBtf {
   unsigned find(std::string_view name, unsigned kind) const;
 
   std::span<const std::byte> raw_;
-  std::vector<std::byte> read_;  // what raw_ views if it is not mapped
+  std::vector<std::byte> read_;      // what raw_ views if it is not mapped
   std::size_t begin_ = 0, end_ = 0;  // of the types in it
   std::string_view strings_;
   mutable std::vector<std::uint32_t> types_;  // by id: where each is in raw_. Empty until the first question

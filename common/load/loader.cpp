@@ -92,7 +92,8 @@ int Loader::finish() {
 // What libbpf has prepared is its own for no longer than it loads it, but for what lives as long as the object.
 void Loader::load_apart(bpf_program* p, bpf_prog_load_opts* opts) {
   const auto* const functions = static_cast<const bpf_func_info*>(opts->func_info);
-  const auto load = [this, name = bpf_program__name(p), type = bpf_program__type(p), attach = bpf_program__expected_attach_type(p), opts = *opts,
+  const auto load = [this, name = bpf_program__name(p), type = bpf_program__type(p),
+                     attach = bpf_program__expected_attach_type(p), opts = *opts,
                      code = std::vector(bpf_program__insns(p), bpf_program__insns(p) + bpf_program__insn_cnt(p)),
                      functions = std::vector(functions, functions + opts->func_info_cnt)]() mutable {
     remove_dead_code(code, functions, {bpf_map__fd(constants_), constant_bytes_});
@@ -152,8 +153,9 @@ void register_handlers(Arguments a) {
                                           {"cgroup/connect6", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET6_CONNECT},
                                           {"cgroup/sendmsg4", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP4_SENDMSG},
                                           {"cgroup/sendmsg6", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP6_SENDMSG}};
-  const Handled tracepoints = a == Arguments::typed ? Handled{"tp_btf+", BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP}
-                                                    : Handled{"tp_btf+", BPF_PROG_TYPE_RAW_TRACEPOINT, static_cast<bpf_attach_type>(0)};
+  const Handled tracepoints = a == Arguments::typed
+                                  ? Handled{"tp_btf+", BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP}
+                                  : Handled{"tp_btf+", BPF_PROG_TYPE_RAW_TRACEPOINT, static_cast<bpf_attach_type>(0)};
   const auto handle = [](const Handled& s) {
     LIBBPF_OPTS(libbpf_prog_handler_opts, opts);
     opts.prog_setup_fn = set_up;

@@ -13,9 +13,7 @@
 
 namespace needle {
 
-void MapEntries::add(bpf_map* map, std::span<const std::byte> key) {
-  entries_.push_back({map, {key.begin(), key.end()}});
-}
+void MapEntries::add(bpf_map* map, std::span<const std::byte> key) { entries_.push_back({map, {key.begin(), key.end()}}); }
 
 void MapEntries::size_maps() const {
   std::map<bpf_map*, __u32> sizes;

@@ -9,14 +9,14 @@
 
 namespace needle {
 
-std::int64_t boot_clock();          // CLOCK_BOOTTIME, in ns, as the tool's time namespace has it
-std::int64_t wall_clock(ev_time);   // ns since 1970
-void refresh_wall_clock();          // follows a clock that was set: call once a batch
-unsigned wall_clock_steps();        // how often it was
+std::int64_t boot_clock();         // CLOCK_BOOTTIME, in ns, as the tool's time namespace has it
+std::int64_t wall_clock(ev_time);  // ns since 1970
+void refresh_wall_clock();         // follows a clock that was set: call once a batch
+unsigned wall_clock_steps();       // how often it was
 
-void put_time(Buffer&, ev_time);                          // local time of day, with microseconds
-void put_date(Buffer&, ev_time);                          // local date and time, to the second
-void put_rfc3339(Buffer&, std::int64_t ns_since_1970);    // UTC, with nanoseconds
+void put_time(Buffer&, ev_time);                        // local time of day, with microseconds
+void put_date(Buffer&, ev_time);                        // local date and time, to the second
+void put_rfc3339(Buffer&, std::int64_t ns_since_1970);  // UTC, with nanoseconds
 void put_rfc3339(Buffer&, std::int64_t sec_since_1970, std::uint32_t ns);
 
 // The kernel's clock said `kernel` at some time between these two readings of boot_clock(), which in a time namespace is

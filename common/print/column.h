@@ -30,8 +30,10 @@ using Columns = std::vector<const Column*>;  // of a tool's, in the order to be 
 template <class T>
 concept Travels = std::is_standard_layout_v<T> && std::is_trivially_copyable_v<T> &&
                   std::has_unique_object_representations_v<T> && alignof(T) == 8;
+// clang-format off
 template <class E>
 concept Event = Travels<E> && std::is_same_v<decltype(E::h), event_header> && offsetof(E, h) == 0;
+// clang-format on
 
 // What a struct's programs gather only where a column shows it, by member: Gathered<WANT_IDS, &event_header::uid>. A struct of
 // which some members are not gathered always has a tuple of these as its gathered<STRUCT>, beside its columns; so whoever shows
@@ -79,12 +81,13 @@ template <class Field, class How> struct Printed {
 
 // column_as<How, &event_header::uid>("user", "..."): a field that How prints.
 template <class How, auto... Path>
-  requires Travels<typename detail::Field<Path...>::Of>
+requires Travels<typename detail::Field<Path...>::Of>
 consteval Column column_as(std::string_view name, std::string_view help) {
   using P = detail::Printed<detail::Field<Path...>, How>;
   constexpr unsigned wanted = (0u | ... | detail::wanted_of<Path>());
   const int width = std::max(How::width, static_cast<int>(name.size()));  // the heading has to fit as well
-  return {name, help, width, How::align, true, false, wanted, P::text, P::json, ByValue<How, typename detail::Field<Path...>::Type> ? P::own : nullptr};
+  return {name,  help,   width,   How::align, true,
+          false, wanted, P::text, P::json,    ByValue<How, typename detail::Field<Path...>::Type> ? P::own : nullptr};
 }
 
 // column<&open_event::path>("path", "the file that was opened"): all else follows from the

@@ -15,8 +15,8 @@ namespace needle {
 template <> inline constexpr auto gathered<event_header> = std::tuple{
     Gathered<WANT_TIME, &event_header::time>{},
     Gathered<WANT_IDS, &event_header::uid, &event_header::gid>{},
-    Gathered<WANT_WHO, &event_header::euid, &event_header::ppid, &event_header::start, &event_header::thread, &event_header::kthread,
-             &event_header::cgroup, &event_header::mnt_ns, &event_header::pid_ns>{},
+    Gathered<WANT_WHO, &event_header::euid, &event_header::ppid, &event_header::start, &event_header::thread,
+             &event_header::kthread, &event_header::cgroup, &event_header::mnt_ns, &event_header::pid_ns>{},
 };
 template <> inline constexpr auto gathered<context> = std::tuple{
     Gathered<WANT_CONTAINER, &context::cgroups>{},
@@ -30,8 +30,7 @@ template <> inline constexpr auto gathered<context> = std::tuple{
 };
 
 // The columns that every event has. Tools put their own behind these, the longest last.
-template <Event E>
-inline constexpr std::array header_columns{
+template <Event E> inline constexpr std::array header_columns{
     hidden(column<&E::h, &event_header::time>("time", "when it happened: local time of day; in JSON RFC 3339, UTC")),
     hidden(column_as<EventName, &E::h, &event_header::kind>("event", "what the line is: one word for all lines of a tool")),
     hidden(column_as<HostName, &E::h, &event_header::kind>("host", "the host's name: what gethostname says")),
@@ -41,7 +40,8 @@ inline constexpr std::array header_columns{
     column<&E::h, &event_header::pid>("pid", "process id, in the initial pid namespace"),
     hidden(column<&E::h, &event_header::tid>("tid", "thread id")),
     hidden(column<&E::h, &event_header::ppid>("ppid", "process id of the parent")),
-    hidden(column<&E::h, &event_header::start>("start", "when the process started, in microseconds of the kernel's clock: with pid, its identity")),
+    hidden(column<&E::h, &event_header::start>(
+        "start", "when the process started, in microseconds of the kernel's clock: with pid, its identity")),
     column<&E::h, &event_header::comm>("comm", "name of the process, which it may choose itself"),
     hidden(column<&E::h, &event_header::thread>("thread", "name of the thread")),
     hidden(column<&E::h, &event_header::kthread>("kthread", "whether it is a thread of the kernel, whatever its name")),
@@ -49,8 +49,9 @@ inline constexpr std::array header_columns{
     hidden(column<&E::h, &event_header::mnt_ns>("mnt_ns", "mount namespace, as in /proc/PID/ns/mnt")),
     hidden(column<&E::h, &event_header::pid_ns>("pid_ns", "pid namespace, as in /proc/PID/ns/pid")),
     hidden(column<&E::h, &event_header::via>("via", "the system call, compat: for 32-bit ones, or io_uring")),
-    hidden(column<&E::h, &event_header::src>("src", "how the object is known: kernel, fd (looked up behind a descriptor "
-                                                    "when the call returned), user (the caller's own words)")),
+    hidden(column<&E::h, &event_header::src>("src",
+                                             "how the object is known: kernel, fd (looked up behind a descriptor "
+                                             "when the call returned), user (the caller's own words)")),
 };
 
 // Who did it, for all tools: what costs, and so is gathered only where it is shown. Tools put them
@@ -95,8 +96,7 @@ template <std::size_t N> consteval auto without(std::string_view name, const std
 }
 
 // The same columns with the one of this name shown, and last.
-template <std::size_t N>
-consteval std::array<Column, N> shown_last(std::array<Column, N> columns, std::string_view name) {
+template <std::size_t N> consteval std::array<Column, N> shown_last(std::array<Column, N> columns, std::string_view name) {
   const auto found = std::ranges::find(columns, name, &Column::name);
   std::rotate(found, found + 1, columns.end());
   columns.back().shown = true;

@@ -32,7 +32,9 @@ template <class T, int Width, bool Sentinels = false, std::uint64_t Invalid = EV
   using Raw = std::underlying_type_t<T>;
   using Wide = std::conditional_t<std::is_signed_v<Raw>, std::int64_t, std::uint64_t>;
 
-  static bool none(T v) { return Sentinels && (static_cast<Raw>(v) == static_cast<Raw>(~Raw{0}) || static_cast<Raw>(v) == static_cast<Raw>(Invalid)); }
+  static bool none(T v) {
+    return Sentinels && (static_cast<Raw>(v) == static_cast<Raw>(~Raw{0}) || static_cast<Raw>(v) == static_cast<Raw>(Invalid));
+  }
   static bool unknown(T v) { return Sentinels && static_cast<Raw>(v) == static_cast<Raw>(~Raw{1}); }
   static void text(Buffer& out, T v, Blanks) {
     if (none(v)) out.push_back('-');
@@ -76,7 +78,10 @@ template <class T, class F, int Width, char Bar = '|'> struct Flags : Word<T, F,
   static void put(Buffer& out, T v) { put_flags(out, static_cast<unsigned>(v), F::names, Bar); }
 };
 
-template <class How, class T> concept ByValue = requires(Buffer& out, const T& value) { How::json(out, {}, value); };
+template <class How, class T>
+concept ByValue = requires(Buffer& out, const T& value) {
+  How::json(out, {}, value);
+};
 
 template <class How, class T> void print_text(Buffer& out, const T& value, Record r, Blanks b) {
   if constexpr (ByValue<How, T>) How::text(out, value, b);
@@ -114,7 +119,8 @@ template <> struct Format<ev_start> {
   static void json(Buffer& out, std::string_view key, ev_start t) { put_key(out, key), put(out, t); }
 };
 template <> struct Format<ev_wall> : Word<ev_wall, Format<ev_wall>, 30> {
-  static constexpr std::int64_t first = -30'610'224'000, last = 253'402'300'799;  // of the years 1000 to 9999: RFC 3339 has four digits
+  static constexpr std::int64_t first = -30'610'224'000,
+                                last = 253'402'300'799;  // of the years 1000 to 9999: RFC 3339 has four digits
   static bool none(ev_wall t) { return t.known == 0; }
   static bool unknown(ev_wall t) { return t.sec < first || t.sec > last; }
   static void put(Buffer& out, ev_wall t) { put_rfc3339(out, t.sec, t.nsec); }
@@ -187,7 +193,10 @@ template <> struct Format<ev_bool> {
   static constexpr int width = 5;
   static constexpr Align align = Align::left;
   static void text(Buffer& out, ev_bool b, Blanks) {
-    out += static_cast<unsigned>(b) == EV_NONE ? "-" : static_cast<unsigned>(b) == EV_UNKNOWN ? "?" : b == ev_bool{} ? "no" : "yes";
+    out += static_cast<unsigned>(b) == EV_NONE      ? "-"
+           : static_cast<unsigned>(b) == EV_UNKNOWN ? "?"
+           : b == ev_bool{}                         ? "no"
+                                                    : "yes";
   }
   static void json(Buffer& out, std::string_view key, ev_bool b) {
     put_key(out, key);

@@ -16,6 +16,7 @@ constexpr unsigned kLargeFile = 0100000;  // 0 in a 64-bit libc's fcntl.h
 constexpr unsigned kLargeFile = 0400000;
 #endif
 constexpr std::string_view kAccess[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};
+// clang-format off
 constexpr Flag kOpenFlags[] = {
     {O_CREAT, "O_CREAT"}, {O_EXCL, "O_EXCL"}, {O_NOCTTY, "O_NOCTTY"}, {O_TRUNC, "O_TRUNC"}, {O_APPEND, "O_APPEND"},
     {O_NONBLOCK, "O_NONBLOCK"}, {O_SYNC, "O_SYNC"}, {O_DSYNC, "O_DSYNC"}, {O_ASYNC, "O_ASYNC"}, {O_DIRECT, "O_DIRECT"},
@@ -37,6 +38,7 @@ constexpr std::string_view kCaps[] = {
     "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
     "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
     "checkpoint_restore"};
+// clang-format on
 
 }  // namespace
 

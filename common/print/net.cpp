@@ -11,10 +11,9 @@
 namespace needle {
 namespace {
 
-constexpr std::string_view kProtos[] = {
-    "",
+constexpr std::string_view kProtos[] = {"",
 #define X(name, text) text,
-    NEEDLE_PROTOS(X)
+                                        NEEDLE_PROTOS(X)
 #undef X
 };
 
@@ -42,9 +41,7 @@ void put_family(Buffer& out, unsigned family) {
     case AF_NETLINK: out += "netlink"; return;
     case AF_PACKET: out += "packet"; return;
     case AF_VSOCK: out += "vsock"; return;
-    default:
-      out += "af_";
-      put_decimal(out, std::uint64_t{family});
+    default: out += "af_"; put_decimal(out, std::uint64_t{family});
   }
 }
 

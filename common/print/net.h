@@ -31,9 +31,7 @@ template <> struct Format<ev_cookie> : Integer<ev_cookie, 8> {
 
 template <> struct Format<ev_proto> : Word<ev_proto, Format<ev_proto>, 5> {
   static bool none(ev_proto p) { return p == ev_proto{PROTO_NONE}; }
-  static void put(Buffer& out, ev_proto p) {
-    put_proto(out, static_cast<unsigned>(p));
-  }
+  static void put(Buffer& out, ev_proto p) { put_proto(out, static_cast<unsigned>(p)); }
 };
 
 template <> struct Format<ev_family> : Word<ev_family, Format<ev_family>, 7> {
@@ -56,8 +54,9 @@ template <> struct Format<ev_addr> {
 
 // socket_columns<&bind_event::sock>: what a socket is.
 template <auto Socket> inline constexpr std::array socket_columns{
-    column<Socket, &ev_socket::proto>("proto", "tcp, udp, mptcp, unix, netlink, packet, vsock, icmp, raw, sctp, dccp, "
-                                               "udplite, or af_ and a number"),
+    column<Socket, &ev_socket::proto>("proto",
+                                      "tcp, udp, mptcp, unix, netlink, packet, vsock, icmp, raw, sctp, dccp, "
+                                      "udplite, or af_ and a number"),
     hidden(column<Socket, &ev_socket::family>("family", "address family of what travels: inet also for v4-mapped IPv6")),
     hidden(column<Socket, &ev_socket::type>("type", "type of the socket: stream, dgram, seqpacket, raw")),
     hidden(column<Socket, &ev_socket::net_ns>("net_ns", "network namespace of the socket, as in /proc/PID/ns/net")),

@@ -33,7 +33,8 @@ class Table final : public Output {
       const std::size_t start = out.size();
       fill(out, *c, c == last ? Blanks::single : Blanks::escaped);
       const std::size_t length = out.size() - start;
-      const bool red = colour_ && row && c->name == "err" && out.compare(start, length, "-") != 0 && out.compare(start, length, "?") != 0;
+      const bool red =
+          colour_ && row && c->name == "err" && out.compare(start, length, "-") != 0 && out.compare(start, length, "?") != 0;
       if (const auto width = static_cast<std::size_t>(c->width); length < width && !(c == last && c->align == Align::left))
         out.insert(c->align == Align::right ? start : out.size(), width - length, ' ');
       if (red) {
@@ -112,7 +113,7 @@ class Run {
   static constexpr std::array<std::byte, 1024> kSomeRecord{};  // larger than any event without its strings
   Columns columns_;
   std::size_t from_ = 0, to_ = 0;  // of the record: what decides; to_ 0: more does
-  unsigned steps_ = 0;  // of the clock
+  unsigned steps_ = 0;             // of the clock
   std::array<Memo, 64> memos_;
   std::size_t last_ = 0;  // the one that was used
 };

@@ -55,7 +55,8 @@ template <char... Except> auto odd(auto c) { return (c < 0x21) | (c > 0x7E) | (.
 
 // Whether all are visible characters of ASCII but these: what needs no look at each. The last block may overlap.
 template <char... Except> bool is_plain(std::string_view s) {
-  if (s.size() < sizeof(Block)) return std::ranges::none_of(s, [](char c) { return odd<Except...>(static_cast<unsigned char>(c)); });
+  if (s.size() < sizeof(Block))
+    return std::ranges::none_of(s, [](char c) { return odd<Except...>(static_cast<unsigned char>(c)); });
   const auto block = [s](std::size_t at) {
     Block b;
     std::memcpy(&b, &s[at], sizeof b);
@@ -73,7 +74,8 @@ void put_escaped(Buffer& out, std::string_view bytes) {
   if (bytes == "\n") out += "\\n";
   else if (bytes == "\t") out += "\\t";
   else if (bytes == "\r") out += "\\r";
-  else for (const char c : bytes) put_hex_byte(out, c);
+  else
+    for (const char c : bytes) put_hex_byte(out, c);
 }
 
 }  // namespace
@@ -94,7 +96,8 @@ void put_octal(Buffer& out, unsigned v, int digits) {
 void put_padded(Buffer& out, std::uint32_t v, std::size_t width) {
   static constexpr auto kPairs = [] {
     std::array<char, 200> pairs{};
-    for (std::size_t i = 0; i < 100; i++) pairs[2 * i] = static_cast<char>('0' + i / 10), pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+    for (std::size_t i = 0; i < 100; i++)
+      pairs[2 * i] = static_cast<char>('0' + i / 10), pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
     return pairs;
   }();
   std::array<char, 20> digits;
@@ -103,7 +106,6 @@ void put_padded(Buffer& out, std::uint32_t v, std::size_t width) {
   if (at == 1) digits[0] = static_cast<char>('0' + v % 10);
   out.append(digits.data(), width);
 }
-
 
 void put_hex_byte(Buffer& out, char ch) {
   const auto c = static_cast<unsigned char>(ch);
@@ -147,7 +149,9 @@ void put_shell_word(Buffer& out, std::string_view s) {
     out += "''";
     return;
   }
-  if (s != "-" && is_plain<'|', '&', ';', '<', '>', '(', ')', '$', '`', '\\', '"', '\'', '*', '?', '[', ']', '#', '~', '!', '{', '}', '^'>(s)) {
+  if (s != "-" &&
+      is_plain<'|', '&', ';', '<', '>', '(', ')', '$', '`', '\\', '"', '\'', '*', '?', '[', ']', '#', '~', '!', '{', '}', '^'>(
+          s)) {
     out += s;
     return;
   }

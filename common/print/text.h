@@ -19,7 +19,7 @@ void put_decimal(Buffer&, std::int64_t);
 void put_hexadecimal(Buffer&, std::uint64_t);  // with 0x before it
 void put_octal(Buffer&, unsigned value, int digits);
 void put_padded(Buffer&, std::uint32_t value, std::size_t width);  // in decimal, with zeros before it; width: at most 20
-void put_hex_byte(Buffer&, char);  // \xHH
+void put_hex_byte(Buffer&, char);                                  // \xHH
 
 // Text that a terminal may get: control bytes, what is not UTF-8, and characters that hide
 // or re-order others become \n \t \r \\ \xHH, which can be undone without loss. Empty is "-".

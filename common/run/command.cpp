@@ -49,7 +49,8 @@ User user_for(const std::string& run_as) {
   const std::optional<unsigned> uid = sudo_id("SUDO_UID"), gid = sudo_id("SUDO_GID");
   if (!uid) return {0, getgid(), {}};
   const std::optional<User> user = find_user(std::to_string(*uid));
-  if (!user && !gid) throw BadUsage(fmt::format("SUDO_UID is {}, a user without a group; say with --run-as who is to run the command", *uid));
+  if (!user && !gid)
+    throw BadUsage(fmt::format("SUDO_UID is {}, a user without a group; say with --run-as who is to run the command", *uid));
   return {*uid, gid ? *gid : user->gid, user ? user->name : ""};
 }
 
@@ -68,7 +69,7 @@ int become(const User& user) {
 // The file to run, as a shell finds it. Returns 0 or an errno.
 int find(const std::string& name, std::string& path) {
   const auto executable = [](const std::string& file) {
-    struct stat st{};
+    struct stat st {};
     if (stat(file.c_str(), &st) != 0) return errno;
     if (S_ISDIR(st.st_mode)) return EISDIR;
     return access(file.c_str(), X_OK) == 0 ? 0 : errno;
@@ -130,7 +131,8 @@ Command::Command(const std::vector<std::string>& argv, const std::string& run_as
   int go[2], said[2];
   pipe_beyond_standard(go);
   pipe_beyond_standard(said);
-  struct sigaction before {}, standard {};
+  struct sigaction before {
+  }, standard{};
   standard.sa_handler = SIG_DFL;
   sigaction(SIGCHLD, &standard, &before);  // who ignores it cannot wait for a child
   pid_ = fork();
@@ -155,7 +157,8 @@ Command::~Command() {
 void Command::listen() {
   Said said{};
   ssize_t n = 0;
-  while ((n = read(said_, &said, sizeof said)) < 0 && errno == EINTR) {}
+  while ((n = read(said_, &said, sizeof said)) < 0 && errno == EINTR) {
+  }
   if (n != sizeof said || said.error == 0) return;
   const bool in_path = name_.find('/') == name_.npos, missing = said.error == ENOENT || said.error == ENOTDIR;
   const char* why = missing && in_path ? "there is no such command in $PATH" : std::strerror(said.error);

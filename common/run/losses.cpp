@@ -52,7 +52,9 @@ void Losses::report(Object& object, std::uint64_t undecided, bool end) {
     });
     record("replaced", replaced_, replaced);
     tell(replaced_, replaced, [](auto more, auto all) {
-      return fmt::format("other tracers came or went at the same functions {} times ({} in all); calls that were under way may be missing", more, all);
+      return fmt::format(
+          "other tracers came or went at the same functions {} times ({} in all); calls that were under way may be missing", more,
+          all);
     });
   }
   const std::uint64_t unfollowed = read(stats.unfollowed), followed = read(stats.followed);
@@ -63,7 +65,8 @@ void Losses::report(Object& object, std::uint64_t undecided, bool end) {
   tell(lost_, lost, [advice](auto more, auto all) { return fmt::format("lost {} events ({} in all){}", more, all, advice); });
   full_.said = full;
   tell(unfollowed_, unfollowed, [followed](auto more, auto all) {
-    return fmt::format("{} processes ({} in all) are not followed, there are {} already: what they do is not shown", more, all, followed);
+    return fmt::format("{} processes ({} in all) are not followed, there are {} already: what they do is not shown", more, all,
+                       followed);
   });
 }
 

@@ -57,7 +57,8 @@ class Impatience {
 
  private:
   static constexpr int kSignal = SIGURG;  // does nothing unless asked for: one that comes late is harmless
-  struct sigaction pipe_ {}, signal_ {};
+  struct sigaction pipe_ {
+  }, signal_{};
   sigset_t mask_{};
   timer_t timer_{};
   bool made_ = false;
@@ -85,7 +86,7 @@ std::size_t write_until(std::int64_t deadline, std::string_view text) {
 
 std::uint64_t dropped = 0;  // texts since the last that was written
 std::string_view speaker = "needle";
-bool within_line = false;   // of the last one, only a part was
+bool within_line = false;  // of the last one, only a part was
 
 bool write_whole(std::string_view text) {
   // Who did not read the last one gets no more time for this.

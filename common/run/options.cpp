@@ -35,7 +35,8 @@ bool exists(__u32 id) { return kill(static_cast<pid_t>(id), 0) == 0 || errno == 
 __u32 session_id(const std::string& text) {
   __u32 id = 0;
   if (!to_number(text, id))  // 0: of processes since whose start nobody has called setsid()
-    throw BadUsage(fmt::format("--session: '{}' is not a session id; give the process id of its leader, as ps -o sid prints it", text));
+    throw BadUsage(
+        fmt::format("--session: '{}' is not a session id; give the process id of its leader, as ps -o sid prints it", text));
   return id;
 }
 
@@ -66,20 +67,22 @@ void add_id(Options& o, Ids& ids, const std::string& text) {
 void check_ids(Options& o, const Ids& ids) {
   if (ids.gone.empty()) return;
   const std::string text = fmt::format("{}: there is no {} {}", ids.option, ids.kind, fmt::join(ids.gone, ", "));
-  if (o.filter.lists[ids.list].count == 0) throw BadUsage(fmt::format("{}; ps -e{} lists them", text, ids.kind == "thread" ? "L" : ""));
+  if (o.filter.lists[ids.list].count == 0)
+    throw BadUsage(fmt::format("{}; ps -e{} lists them", text, ids.kind == "thread" ? "L" : ""));
   o.remarks.push_back(text + " any more; going on with the others");
 }
 
 bool in_initial_pid_namespace() {
   constexpr ino_t kInitial = 0xEFFFFFFC;  // include/linux/proc_ns.h: PROC_PID_INIT_INO
-  struct stat st{};
+  struct stat st {};
   return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == kInitial;
 }
 
 void add_name(std::string_view option, filter_name (&names)[NAMES_MAX], __u32& count, const std::string& text) {
   filter_name name{};
   if (text.empty() || text.size() >= sizeof name.bytes)
-    throw BadUsage(fmt::format("{}: '{}' has {} bytes; process names have 1 to {}", option, text, text.size(), sizeof name.bytes - 1));
+    throw BadUsage(
+        fmt::format("{}: '{}' has {} bytes; process names have 1 to {}", option, text, text.size(), sizeof name.bytes - 1));
   if (count == NAMES_MAX) throw BadUsage(fmt::format("{}: more than {} names", option, NAMES_MAX));
   std::memcpy(name.bytes, text.data(), text.size());
   std::memset(name.mask, 0xff, text.size());
@@ -88,12 +91,13 @@ void add_name(std::string_view option, filter_name (&names)[NAMES_MAX], __u32& c
 
 // It need not be there yet, but the one above it is to be a cgroup: else it is misspelt.
 void add_cgroup(Options& o, const std::string& path) {
-  struct statfs fs{};
+  struct statfs fs {};
   std::string there = path;
   while (statfs(there.c_str(), &fs) != 0)
-    if (const std::size_t slash = there.find_last_of('/'); errno == ENOENT && slash != there.npos && slash > 0) there.resize(slash);
+    if (const std::size_t slash = there.find_last_of('/'); errno == ENOENT && slash != there.npos && slash > 0)
+      there.resize(slash);
     else throw BadUsage(fmt::format("--cgroup: {}: {}; give a directory below the cgroup v2 mount", path, strerror(errno)));
-  struct stat status{};
+  struct stat status {};
   if (there == path && stat(path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode))
     throw BadUsage(fmt::format("--cgroup: {} is no directory", path));
   if (fs.f_type != CGROUP2_SUPER_MAGIC)
@@ -108,8 +112,9 @@ __u32 ns_id(std::string_view option, std::string_view kind, const std::string& t
   constexpr unsigned long kFirstId = 0xF0000000ul;  // include/linux/proc_ns.h: dynamic ids start there
   unsigned long value = 0;
   if (!to_number(text, value) || value == 0 || value > 0xfffffffful)
-    throw BadUsage(fmt::format("{}: '{}' is neither a namespace nor a process id; give a number of lsns -t {}", option, text, kind));
-  struct stat st{};
+    throw BadUsage(
+        fmt::format("{}: '{}' is neither a namespace nor a process id; give a number of lsns -t {}", option, text, kind));
+  struct stat st {};
   if (value < kFirstId - 0x10) {
     if (stat(fmt::format("/proc/{}/ns/{}", text, kind).c_str(), &st) != 0)
       throw BadUsage(fmt::format("{}: cannot see the {} namespace of process {}: {}; give a number of lsns -t {}", option, kind,
@@ -225,13 +230,17 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   for (const Option& own : tool.options) {
     CLI::Option* added;
     if (own.value.empty())
-      added = app.add_flag_callback(std::string(own.flags), [&o, &own] { o.own.push_back(own.parse({}, o.remarks)); }, std::string(own.help));
+      added = app.add_flag_callback(
+          std::string(own.flags), [&o, &own] { o.own.push_back(own.parse({}, o.remarks)); }, std::string(own.help));
     else
       added = app.add_option_function<Words>(
                      std::string(own.flags),
-                     [&o, &own](const Words& words) { for (const auto& w : words) o.own.push_back(own.parse(w, o.remarks)); },
+                     [&o, &own](const Words& words) {
+                       for (const auto& w : words) o.own.push_back(own.parse(w, o.remarks));
+                     },
                      std::string(own.help))
-                  ->allow_extra_args(false)->type_name(std::string(own.value));
+                  ->allow_extra_args(false)
+                  ->type_name(std::string(own.value));
     added->group(fmt::format("Options of {}", tool.name));
   }
 
@@ -239,12 +248,27 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   constexpr const char* kOutput = "Output";
   constexpr const char* kRun = "Running";
   const auto list = [&](const char* flags, const char* type, const char* text, auto each) {
-    app.add_option_function<Words>(flags, [each](const Words& words) { for (const auto& w : words) each(w); }, text)
-        ->delimiter(',')->allow_extra_args(false)->type_name(type)->group(kFilters);
+    app.add_option_function<Words>(
+           flags,
+           [each](const Words& words) {
+             for (const auto& w : words) each(w);
+           },
+           text)
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->type_name(type)
+        ->group(kFilters);
   };
   const auto repeated = [&](const char* flags, const char* type, const char* text, auto each) {
-    app.add_option_function<Words>(flags, [each](const Words& words) { for (const auto& w : words) each(w); }, text)
-        ->allow_extra_args(false)->type_name(type)->group(kFilters);
+    app.add_option_function<Words>(
+           flags,
+           [each](const Words& words) {
+             for (const auto& w : words) each(w);
+           },
+           text)
+        ->allow_extra_args(false)
+        ->type_name(type)
+        ->group(kFilters);
   };
   const auto one = [&](const char* flags, const char* type, const char* text, const char* group, auto set) {
     app.add_option_function<std::string>(flags, set, text)->type_name(type)->group(group);
@@ -260,12 +284,15 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
     add_id(o, trees, w);
     o.filter.set |= FILTER_TREE;
   });
-  list("-u,--uid", "LIST", "only these users: names or real user ids", [&o](const std::string& w) { add(o, LIST_UID, user_id("--uid", w)); });
+  list("-u,--uid", "LIST", "only these users: names or real user ids",
+       [&o](const std::string& w) { add(o, LIST_UID, user_id("--uid", w)); });
   list("--euid", "LIST", "only with these effective users, as setuid programs have",
        [&o](const std::string& w) { add(o, LIST_EUID, user_id("--euid", w)); });
   repeated("-n,--comm", "NAME", "only processes with this in their name",
            [&f](const std::string& v) { add_name("--comm", f.name, f.names, v); });
-  app.add_flag_callback("-x,--failed", [&f] { f.set |= FILTER_FAILED; }, "only what failed")->group(kFilters);
+  app.add_flag_callback(
+         "-x,--failed", [&f] { f.set |= FILTER_FAILED; }, "only what failed")
+      ->group(kFilters);
   list("--session", "LIST", "only these sessions: the process ids of their leaders",
        [&o](const std::string& w) { add(o, LIST_SESSION, session_id(w)); });
   repeated("--cgroup", "PATH", "only what runs below this cgroup v2 directory", [&o](const std::string& v) { add_cgroup(o, v); });
@@ -281,10 +308,14 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
     });
   };
   container("--container", "only these containers: names, ids, pod/NAME, ns/NAMESPACE", o.containers.wanted);
-  app.add_flag_callback("--host", [&] {
-    o.containers.host = true;
-    f.set |= FILTER_CONTAINER;
-  }, "only what is in no container")->group(kFilters);
+  app.add_flag_callback(
+         "--host",
+         [&] {
+           o.containers.host = true;
+           f.set |= FILTER_CONTAINER;
+         },
+         "only what is in no container")
+      ->group(kFilters);
   list("--exclude-pid", "LIST", "not these processes", [&](const std::string& w) { add_id(o, not_pids, w); });
   list("--exclude-uid", "LIST", "not these users",
        [&o](const std::string& w) { add(o, LIST_NOT_UID, user_id("--exclude-uid", w)); });
@@ -293,18 +324,30 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   container("--exclude-container", "not these containers", o.containers.unwanted);
 
   app.add_option("-o,--columns", columns, "columns to show; +NAME adds one")
-      ->delimiter(',')->allow_extra_args(false)->type_name("LIST")->group(kOutput);
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("LIST")
+      ->group(kOutput);
   app.add_flag("-j,--json", o.json, "one JSON object a line, with all columns but those that cost")->group(kOutput);
-  app.add_flag_callback("-T,--time", [&columns] { columns.emplace_back("+time"); }, "add the time: -o +time")->group(kOutput);
-  app.add_flag_callback("-U,--show-uid", [&columns] { columns.emplace_back("+uid"); }, "add the user id: -o +uid")->group(kOutput);
-  app.add_flag_callback("-C,--containers", [&columns] {
-    for (const char* name : {"+container", "+container_name", "+pod"}) columns.emplace_back(name);
-  }, "add the container: -o +container,+container_name,+pod")->group(kOutput);
+  app.add_flag_callback(
+         "-T,--time", [&columns] { columns.emplace_back("+time"); }, "add the time: -o +time")
+      ->group(kOutput);
+  app.add_flag_callback(
+         "-U,--show-uid", [&columns] { columns.emplace_back("+uid"); }, "add the user id: -o +uid")
+      ->group(kOutput);
+  app.add_flag_callback(
+         "-C,--containers",
+         [&columns] {
+           for (const char* name : {"+container", "+container_name", "+pod"}) columns.emplace_back(name);
+         },
+         "add the container: -o +container,+container_name,+pod")
+      ->group(kOutput);
   app.add_flag("-e,--extended", extended, "all columns")->group(kOutput);
-  app.add_flag_callback("--no-heading", [&o] { o.heading = false; }, "no heading")->group(kOutput);
+  app.add_flag_callback(
+         "--no-heading", [&o] { o.heading = false; }, "no heading")
+      ->group(kOutput);
   one("--color", "auto|always|never", "whether to colour the table (default auto)", kOutput, [&o](const std::string& v) {
-    if (v != "auto" && v != "always" && v != "never")
-      throw BadUsage(fmt::format("--color: '{}'; give auto, always or never", v));
+    if (v != "auto" && v != "always" && v != "never") throw BadUsage(fmt::format("--color: '{}'; give auto, always or never", v));
     o.colour = v == "auto" ? Colour::automatic : v == "always" ? Colour::always : Colour::never;
   });
 
@@ -315,7 +358,8 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   one("--count", "N", "stop after so many events", kRun, [&o](const std::string& v) {
     if (!to_number(v, o.count) || o.count == 0) throw BadUsage(fmt::format("--count: '{}'; give a number above 0", v));
   });
-  one("--buffer", "SIZE", "ring buffer: a power of two (default 4M)", kRun, [&o](const std::string& v) { o.buffer = buffer_size(v); });
+  one("--buffer", "SIZE", "ring buffer: a power of two (default 4M)", kRun,
+      [&o](const std::string& v) { o.buffer = buffer_size(v); });
   one("--hook", "fentry|tp", "only this kind of hook, where there is one", kRun, [&o](const std::string& v) {
     if (v != "fentry" && v != "tp") throw BadUsage(fmt::format("--hook: '{}'; give fentry or tp", v));
     o.hook = v;
@@ -339,8 +383,8 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
     throw BadUsage(fmt::format("{}; see {} --help", what, tool.name));
   }
   if (help) {
-    fmt::print("{}\n\nUsage: {} [OPTIONS] [-- COMMAND [ARGUMENTS]]\n{}{}{}\nMore: man {}, man needle\n", tool.about, tool.name, help_options(app),
-               help_examples(tool), help_columns(tool), tool.name);
+    fmt::print("{}\n\nUsage: {} [OPTIONS] [-- COMMAND [ARGUMENTS]]\n{}{}{}\nMore: man {}, man needle\n", tool.about, tool.name,
+               help_options(app), help_examples(tool), help_columns(tool), tool.name);
     return 0;
   }
   if (version) {

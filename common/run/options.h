@@ -13,21 +13,21 @@ namespace needle {
 enum class Colour { automatic, always, never };
 
 struct Options {
-  ::filter filter{};                     // all but `want`
-  std::vector<::listed> listed;          // the lists of numbers
-  std::int64_t asked = 0;                // boot_clock() when their ids were looked at
-  std::vector<std::string> remarks;      // what to tell the user before the trace
-  std::vector<std::string> cgroups;      // directories of the cgroup v2 hierarchy
+  ::filter filter{};                 // all but `want`
+  std::vector<::listed> listed;      // the lists of numbers
+  std::int64_t asked = 0;            // boot_clock() when their ids were looked at
+  std::vector<std::string> remarks;  // what to tell the user before the trace
+  std::vector<std::string> cgroups;  // directories of the cgroup v2 hierarchy
   ContainerFilter containers;
-  std::vector<std::string> command;      // to run and follow; empty: none
-  std::string run_as;                    // who is to run it; empty: who called
-  std::vector<Setting> own;              // what the tool's options do, in the order given
-  Columns columns;                       // what to show, in order
-  double duration = 0;                   // seconds; 0: no end
-  unsigned long long count = 0;          // events; 0: no end
-  unsigned buffer = 4u << 20;            // bytes of the ring buffer, a power of two
-  std::string hook;                      // the only mechanism to use; empty: the best
-  std::string btf;                       // a file with the kernel's types, for one that has none
+  std::vector<std::string> command;  // to run and follow; empty: none
+  std::string run_as;                // who is to run it; empty: who called
+  std::vector<Setting> own;          // what the tool's options do, in the order given
+  Columns columns;                   // what to show, in order
+  double duration = 0;               // seconds; 0: no end
+  unsigned long long count = 0;      // events; 0: no end
+  unsigned buffer = 4u << 20;        // bytes of the ring buffer, a power of two
+  std::string hook;                  // the only mechanism to use; empty: the best
+  std::string btf;                   // a file with the kernel's types, for one that has none
   bool json = false, heading = true, verbose = false;
   Colour colour = Colour::automatic;
 };

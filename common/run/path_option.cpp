@@ -97,7 +97,7 @@ PathPrefixes path_prefixes(std::string_view given, std::vector<std::string>& rem
   path = folded(path);
   add(paths, path);
   if (!path.starts_with('/')) return {prefixes_of(paths), {}};
-  struct stat st{};
+  struct stat st {};
   if (path.find_first_of("*?[") != path.npos && lstat(path.c_str(), &st) != 0)
     remarks.push_back(fmt::format("--path {}: a prefix, no pattern: * and the like stand for themselves", shown(given)));
   const std::size_t name = path.rfind('/') + 1;
@@ -105,7 +105,8 @@ PathPrefixes path_prefixes(std::string_view given, std::vector<std::string>& rem
   for (const std::string& real : {directory.empty() ? directory : directory + path.substr(name), resolved(path)}) {
     const std::size_t before = paths.size();
     add(paths, real);
-    if (paths.size() > before) remarks.push_back(fmt::format("--path {}: a symbolic link leads to {}, which is shown too", shown(given), shown(real)));
+    if (paths.size() > before)
+      remarks.push_back(fmt::format("--path {}: a symbolic link leads to {}, which is shown too", shown(given), shown(real)));
   }
   for (const std::string& real : paths) add_links(real, names);
   return {prefixes_of(paths), prefixes_of(names)};

@@ -35,12 +35,16 @@ void check_privileges(std::string_view tool) {
   const auto has = [caps](int cap) { return (caps >> cap & 1) != 0; };
   if (!has(CAP_SYS_ADMIN) && !(has(CAP_BPF) && has(CAP_PERFMON))) {
     throw Error(fmt::format("needs the capabilities {}; run it as root (sudo {}), or give it them with setcap",
-                            has(CAP_BPF) ? "CAP_PERFMON" : has(CAP_PERFMON) ? "CAP_BPF" : "CAP_BPF and CAP_PERFMON", tool));
+                            has(CAP_BPF)       ? "CAP_PERFMON"
+                            : has(CAP_PERFMON) ? "CAP_BPF"
+                                               : "CAP_BPF and CAP_PERFMON",
+                            tool));
   }
   std::ifstream file("/sys/kernel/security/lockdown");
   const std::string lockdown{std::istreambuf_iterator<char>(file), {}};
   if (lockdown.find("[confidentiality]") != lockdown.npos)
-    throw Error("the kernel is locked down to 'confidentiality', which forbids BPF to read its memory; boot with lockdown=integrity");
+    throw Error(
+        "the kernel is locked down to 'confidentiality', which forbids BPF to read its memory; boot with lockdown=integrity");
 }
 
 void drop_privileges(std::uint64_t but) {

@@ -32,7 +32,7 @@ constexpr int kLookMs = 10;
 // A safety net for a wake-up that a preempted program has not sent yet.
 constexpr int kSleepMs = 500;
 constexpr std::size_t kFlushBytes = 1u << 20;  // the page cache takes large writes in large folios
-constexpr std::uint64_t kBatch = 16384;  // records, after which signals and losses get their turn
+constexpr std::uint64_t kBatch = 16384;        // records, after which signals and losses get their turn
 
 int duration_timer(double seconds) {
   const int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
@@ -66,7 +66,10 @@ void raise_file_limit() {
 }  // namespace
 
 Session::Session(const Tool& tool, const Options& o, Command* command)
-    : tool_(tool), options_(o), command_(command), output_(make_output(o)),
+    : tool_(tool),
+      options_(o),
+      command_(command),
+      output_(make_output(o)),
       losses_([this](std::string_view what, std::uint64_t now, std::uint64_t total) {
         output_->missing(out_, what, now, total);
         flush();
@@ -76,12 +79,14 @@ Session::Session(const Tool& tool, const Options& o, Command* command)
   tracer_.emplace(tool, o, [this](void* data, std::size_t size) { return receive(data, size); });
   const bool containers = (tracer_->wanted() & WANT_CONTAINER) != 0;
   if (containers)
-    stages_.push_back(std::make_unique<ContainerStage>(o.filter.set & FILTER_CONTAINER ? &o.containers : nullptr, tracer_->object().unwanted()));
+    stages_.push_back(std::make_unique<ContainerStage>(o.filter.set & FILTER_CONTAINER ? &o.containers : nullptr,
+                                                       tracer_->object().unwanted()));
   watch_listed();
   if (tracer_->cgroup_watch()) tracer_->cgroup_watch()->tell_absent();
   for (const std::string& remark : o.remarks) say(remark);
   if (tracer_->stats().pid_level > 0)
-    say("in a pid namespace: options take its process ids, columns show those of the initial one; nspid is what a process's own has");
+    say("in a pid namespace: options take its process ids, columns show those of the initial one; nspid is what a process's own "
+        "has");
   tracer_->tell_hooks(o.verbose);
   const ContainerFilter::Absent absent = o.containers.absent();
   for (const std::string& name : absent.names) {
@@ -90,11 +95,13 @@ Session::Session(const Tool& tool, const Options& o, Command* command)
     say(fmt::format("no container is '{}' yet", line));
   }
   if (!absent.names.empty() && absent.unnamed > 0)
-    say(fmt::format("of {} containers that run the names are not known, only the ids: no runtime's state tells of them", absent.unnamed));
+    say(fmt::format("of {} containers that run the names are not known, only the ids: no runtime's state tells of them",
+                    absent.unnamed));
   std::uint64_t needed = 0;
-  if (command) needed |= 1ull << CAP_KILL;  // to pass signals on to a command of another user
+  if (command) needed |= 1ull << CAP_KILL;                // to pass signals on to a command of another user
   if (containers) needed |= 1ull << CAP_DAC_READ_SEARCH;  // users' own runtimes write where only they may read
-  if (tracer_->cgroup_watch()) needed |= 1ull << CAP_BPF;  // to tell the programs of a new one; before Linux 5.19 every look at a map takes it
+  if (tracer_->cgroup_watch())
+    needed |= 1ull << CAP_BPF;  // to tell the programs of a new one; before Linux 5.19 every look at a map takes it
   drop_privileges(needed);
   malloc_trim(0);  // what libbpf needed for the kernel's BTF
 }
@@ -207,8 +214,8 @@ void Session::loop() {
   const int timer = options_.duration > 0 ? duration_timer(options_.duration) : -1, command = command_ ? command_->fd() : -1;
   // The ring buffer's wake-ups, not that there is something in it, which in a flood is always so.
   // EPOLLHUP or EPOLLERR of standard output: `| head` is gone, though nothing was written since.
-  for (const auto& [fd, events] : {std::pair{ring, EPOLLIN | EPOLLET}, {stop_event(), EPOLLIN}, {timer, EPOLLIN},
-                                    {command, EPOLLIN}, {STDOUT_FILENO, 0u}}) {
+  for (const auto& [fd, events] :
+       {std::pair{ring, EPOLLIN | EPOLLET}, {stop_event(), EPOLLIN}, {timer, EPOLLIN}, {command, EPOLLIN}, {STDOUT_FILENO, 0u}}) {
     epoll_event e{.events = events, .data = {.fd = fd}};
     if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);  // a regular file cannot be watched, nor hang up
   }
@@ -262,7 +269,8 @@ void Session::loop() {
       if (e[i].data.fd == STDOUT_FILENO) done_ = true;
       stop |= e[i].data.fd == stop_event() || e[i].data.fd == timer;
       if (grace >= 0 && e[i].data.fd == grace) {
-        say(fmt::format("what --{} asked for has ended", listed_[LIST_PID].empty() && options_.filter.lists[LIST_PID].count > 0 ? "pid" : "tid"));
+        say(fmt::format("what --{} asked for has ended",
+                        listed_[LIST_PID].empty() && options_.filter.lists[LIST_PID].count > 0 ? "pid" : "tid"));
         stop = true;
       }
       for (std::vector<int>& fds : listed_)

@@ -45,7 +45,7 @@ class Session {
   std::vector<std::unique_ptr<Stage>> stages_;
   Buffer out_;
   Losses losses_;
-  std::uint64_t events_ = 0, records_ = 0;  // shown; received
+  std::uint64_t events_ = 0, records_ = 0;      // shown; received
   std::array<std::vector<int>, LISTS> listed_;  // pidfds of those of LIST_PID and LIST_TID that have not ended
   bool done_ = false;
 };

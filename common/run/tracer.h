@@ -29,7 +29,7 @@ class Tracer {
 
   Object& object() const { return *object_; }
   ::event_stats& stats() const { return object_->stats(); }
-  unsigned wanted() const { return object_->filter->want; }  // enum want_bits
+  unsigned wanted() const { return object_->filter->want; }                          // enum want_bits
   CgroupWatch* cgroup_watch() { return cgroup_watch_ ? &*cgroup_watch_ : nullptr; }  // null without --cgroup
   int ring_fd() const;
 

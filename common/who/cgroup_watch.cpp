@@ -40,13 +40,14 @@ void CgroupWatch::watch(const std::string& path) {
   std::string above = path;
   while (!above.empty() && above.back() == '/') above.pop_back();
   do above.resize(above.find_last_of('/') == above.npos ? 0 : above.find_last_of('/'));
-  while (inotify_add_watch(notify_, above.empty() ? (path[0] == '/' ? "/" : ".") : above.c_str(), IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_ONLYDIR) < 0 &&
+  while (inotify_add_watch(notify_, above.empty() ? (path[0] == '/' ? "/" : ".") : above.c_str(),
+                           IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_ONLYDIR) < 0 &&
          errno == ENOENT && !above.empty());
 }
 
 bool CgroupWatch::update(Directory& d, std::uint32_t index) {
   const int fd = open(d.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  struct stat status{};
+  struct stat status {};
   const std::uint64_t inode = fd >= 0 && fstat(fd, &status) == 0 ? status.st_ino : 0;
   const bool changed = inode != d.inode;
   // An entry that stays would hold the cgroup that is gone.
@@ -67,8 +68,8 @@ void CgroupWatch::look() {
     if (!update(d, i)) continue;
     say(error_ != 0    ? fmt::format("--cgroup: {} is there, but cannot be looked for: {}", d.path, std::strerror(error_))
         : d.inode == 0 ? fmt::format("--cgroup: {} is gone; waiting for it to come back", d.path)
-        : before == 0 ? fmt::format("--cgroup: {} is there", d.path)
-                      : fmt::format("--cgroup: {} has been made again", d.path));
+        : before == 0  ? fmt::format("--cgroup: {} is there", d.path)
+                       : fmt::format("--cgroup: {} has been made again", d.path));
   }
 }
 

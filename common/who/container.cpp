@@ -43,14 +43,20 @@ struct Naming {
   bool (*valid)(string_view id);
 };
 constexpr Naming kPrefixes[] = {
-    {"docker", "docker", is_id},       {"cri-containerd", "containerd", is_id}, {"nerdctl", "containerd", is_id},
-    {"crio", "cri-o", is_id},          {"libpod", "podman", is_id},             {"libpod-payload", "podman", is_id},
-    {"buildkit", "buildkit", is_build_id}, {"runc", "runc", is_any},            {"crun", "crun", is_any},
+    {"docker", "docker", is_id},
+    {"cri-containerd", "containerd", is_id},
+    {"nerdctl", "containerd", is_id},
+    {"crio", "cri-o", is_id},
+    {"libpod", "podman", is_id},
+    {"libpod-payload", "podman", is_id},
+    {"buildkit", "buildkit", is_build_id},
+    {"runc", "runc", is_any},
+    {"crun", "crun", is_any},
 };
 constexpr Naming kParents[] = {
-    {"docker", "docker", is_id},       {"actions_job", "docker", is_id},   {"k8s.io", "containerd", is_any},
-    {"buildkit", "buildkit", is_build_id}, {"lxc", "lxc", is_any},         {"lxc.payload", "lxc", is_any},
-    {"garden", "garden", is_garden_id}, {"good", "garden", is_garden_id},  {"bad", "garden", is_garden_id},
+    {"docker", "docker", is_id},           {"actions_job", "docker", is_id}, {"k8s.io", "containerd", is_any},
+    {"buildkit", "buildkit", is_build_id}, {"lxc", "lxc", is_any},           {"lxc.payload", "lxc", is_any},
+    {"garden", "garden", is_garden_id},    {"good", "garden", is_garden_id}, {"bad", "garden", is_garden_id},
 };
 
 CgroupName named(const Naming* begin, const Naming* end, string_view word, string_view id) {
@@ -66,11 +72,13 @@ CgroupName container_of(string_view component, string_view parent) {
     const CgroupName name = named(std::begin(kParents), std::end(kParents), parent, component);
     return name.id.empty() || !name.firm ? CgroupName{component, name.runtime, {}, {}, true} : name;
   }
-  if (component.starts_with(kPayload) && component.size() > kPayload.size()) return {component.substr(kPayload.size()), "lxc", {}, {}, false};
+  if (component.starts_with(kPayload) && component.size() > kPayload.size())
+    return {component.substr(kPayload.size()), "lxc", {}, {}, false};
   if (const CgroupName name = named(std::begin(kParents), std::end(kParents), parent, component); !name.id.empty()) return name;
   if (const auto id = component.rfind(':'); id != component.npos && id > 0) {  // what systemd's driver is told, taken literally
     const auto prefix = component.rfind(':', id - 1);
-    return prefix == component.npos ? CgroupName{} : prefixed(component.substr(prefix + 1, id - prefix - 1), component.substr(id + 1));
+    return prefix == component.npos ? CgroupName{}
+                                    : prefixed(component.substr(prefix + 1, id - prefix - 1), component.substr(id + 1));
   }
   const bool scope = component.ends_with(kScope);
   if (scope) component.remove_suffix(kScope.size());
@@ -187,8 +195,8 @@ struct Containers::State {
     if (budgets.size() >= kOwners && !budgets.contains(owner)) budgets.clear();
     Budget& b = budgets.try_emplace(owner, Budget{share.at_once, now}).first->second;
     const std::chrono::duration<double> gone = now - b.filled;
-    b.left = static_cast<std::int64_t>(std::min(static_cast<double>(share.at_once),
-                                                static_cast<double>(b.left) + gone.count() * static_cast<double>(share.per_second)));
+    b.left = static_cast<std::int64_t>(std::min(
+        static_cast<double>(share.at_once), static_cast<double>(b.left) + gone.count() * static_cast<double>(share.per_second)));
     b.filled = now;
     if (b.left <= 0) return false;
     const std::int64_t before = cpu_time();

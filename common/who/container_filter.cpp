@@ -46,7 +46,8 @@ std::set<std::string> cgroup_paths() {
 
 void check_container_name(std::string_view option, const std::string& name) {
   if (name.empty() || name == kPod || name == kNamespace)
-    throw BadUsage(fmt::format("{}: '{}' names no container; give a name, an id, {}NAME or {}NAMESPACE", option, name, kPod, kNamespace));
+    throw BadUsage(
+        fmt::format("{}: '{}' names no container; give a name, an id, {}NAME or {}NAMESPACE", option, name, kPod, kNamespace));
 }
 
 ContainerFilter::Verdict ContainerFilter::of(const Container* c, const std::vector<std::string>& claims) const {
@@ -67,7 +68,8 @@ ContainerFilter::Absent ContainerFilter::absent() const {
   for (const std::string& path : cgroup_paths()) {
     const Container* c = containers.of(path);
     if (c && !c->described) unnamed.insert(c->id);
-    for (const CgroupName& name : container_names(path)) std::erase_if(left.names, [&](const std::string& text) { return begins(text, name.id); });
+    for (const CgroupName& name : container_names(path))
+      std::erase_if(left.names, [&](const std::string& text) { return begins(text, name.id); });
     if (c) std::erase_if(left.names, [&](const std::string& text) { return names(text, *c); });
   }
   left.unnamed = unnamed.size();

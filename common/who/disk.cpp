@@ -40,19 +40,20 @@ Fd Disk::open_below(const Place& place, const std::string& path, int flags) cons
 }
 
 std::string Disk::read(const Place& place, const std::string& path, FileId* id) const {
-  struct stat st{};
+  struct stat st {};
   const Fd fd = open_below(place, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!fd || fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > kLargest) return {};
   if (id) *id = id_of(st);
   std::string text(static_cast<std::size_t>(st.st_size > 0 ? st.st_size : kSizeless), '\0');
   std::size_t size = 0;
-  for (ssize_t n; size < text.size() && (n = ::read(fd.get(), text.data() + size, text.size() - size)) > 0;) size += static_cast<std::size_t>(n);
+  for (ssize_t n; size < text.size() && (n = ::read(fd.get(), text.data() + size, text.size() - size)) > 0;)
+    size += static_cast<std::size_t>(n);
   text.resize(size);
   return text;
 }
 
 FileId Disk::identify(const Place& place, const std::string& path) const {
-  struct stat st{};
+  struct stat st {};
   const Fd fd = open_below(place, path, O_PATH);
   return fd && fstat(fd.get(), &st) == 0 ? id_of(st) : FileId{};
 }

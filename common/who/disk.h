@@ -39,7 +39,8 @@ struct FileId {
   off_t size = 0;
   timespec changed{};
   bool operator==(const FileId& o) const {
-    return dev == o.dev && inode == o.inode && size == o.size && changed.tv_sec == o.changed.tv_sec && changed.tv_nsec == o.changed.tv_nsec;
+    return dev == o.dev && inode == o.inode && size == o.size && changed.tv_sec == o.changed.tv_sec &&
+           changed.tv_nsec == o.changed.tv_nsec;
   }
 };
 

@@ -56,7 +56,9 @@ unsigned user_of(string_view path) {
   return error == std::errc{} && path.starts_with(kEnd) ? uid : 0;
 }
 
-bool is(const JsonPath& path, std::initializer_list<string_view> keys) { return std::equal(path.begin(), path.end(), keys.begin(), keys.end()); }
+bool is(const JsonPath& path, std::initializer_list<string_view> keys) {
+  return std::equal(path.begin(), path.end(), keys.begin(), keys.end());
+}
 
 // A name longer than any runtime gives is none.
 void set(std::string& field, const std::string& value) {
@@ -124,7 +126,10 @@ std::string docker_root_in(string_view file) {
 class Look {
  public:
   Look(Runtimes& runtimes, unsigned owner)
-      : runtimes_(runtimes), disk_(runtimes.disk_), owner_(owner), places_(owner ? of_user(owner, runtimes.home_of(owner)) : of_system()) {}
+      : runtimes_(runtimes),
+        disk_(runtimes.disk_),
+        owner_(owner),
+        places_(owner ? of_user(owner, runtimes.home_of(owner)) : of_system()) {}
 
   // Of what was read last: if something was found, what told it.
   const Source& source() const { return source_; }
@@ -166,14 +171,16 @@ class Look {
     if (!std::exchange(listed_, true))
       for (const Place& place : places_.containerd)
         for (const char* tasks : {"io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"})
-          for (std::string& ns : disk_.directories(place, tasks)) tasks_.push_back({place, tasks + ("/" + ns + "/"), std::move(ns)});
+          for (std::string& ns : disk_.directories(place, tasks))
+            tasks_.push_back({place, tasks + ("/" + ns + "/"), std::move(ns)});
     return tasks_;
   }
 
   // containerd's directory of the container, in whatever namespace of its.
   std::optional<Bundle> bundle(const std::string& id) {
     for (const Tasks& t : tasks())
-      if (std::string config = read(t.place, t.path + id + "/config.json"); !config.empty()) return Bundle{t.ns, std::move(config)};
+      if (std::string config = read(t.place, t.path + id + "/config.json"); !config.empty())
+        return Bundle{t.ns, std::move(config)};
     return {};
   }
 
@@ -204,8 +211,8 @@ class Look {
     const auto found = bundle(c.id);
     bool same = false;
     const bool whole = found && for_each_json_string(found->config, [&](const JsonPath& path, const std::string& value) {
-      if (is(path, {"linux", "cgroupsPath"})) same = value == cgroup;
-    });
+                         if (is(path, {"linux", "cgroupsPath"})) same = value == cgroup;
+                       });
     if (!whole || !same) return false;
     c.name = c.id;
     return containerd(c);
@@ -227,7 +234,8 @@ class Look {
       for (const auto& [number, mount] : mounts)  // other mounts are what the container's user wants
         for (const char* destination : {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/dev/shm"})
           if (mount.first == destination)
-            if (std::string root = docker_root_in(mount.second); !root.empty()) roots.insert(roots.begin(), {std::move(root), ""});
+            if (std::string root = docker_root_in(mount.second); !root.empty())
+              roots.insert(roots.begin(), {std::move(root), ""});
       const std::string root = data_root_in(disk_.read({"/etc/docker", ""}, "daemon.json"));
       if (!root.empty()) roots.push_back({root, ""});
       if (docker_in(c, roots)) return true;
@@ -265,13 +273,13 @@ class Look {
         Container next = c;
         const bool whole = for_each_json_string(read(place, driver + ("-containers/" + c.id) + "/userdata/config.json"),
                                                 [&](const JsonPath& path, const std::string& value) {
-          if (path.size() != 2 || path[0] != "annotations") return;
-          if (path[1] == "io.kubernetes.container.name") set(next.name, value);
-          if (path[1] == "io.kubernetes.cri-o.ImageName") set(next.image, value);
-          if (path[1] == "io.kubernetes.pod.name") set(next.pod, value);
-          if (path[1] == "io.kubernetes.pod.namespace") set(next.ns, value);
-          if (path[1] == "io.kubernetes.pod.uid") set(next.pod_uid, value);
-        });
+                                                  if (path.size() != 2 || path[0] != "annotations") return;
+                                                  if (path[1] == "io.kubernetes.container.name") set(next.name, value);
+                                                  if (path[1] == "io.kubernetes.cri-o.ImageName") set(next.image, value);
+                                                  if (path[1] == "io.kubernetes.pod.name") set(next.pod, value);
+                                                  if (path[1] == "io.kubernetes.pod.namespace") set(next.ns, value);
+                                                  if (path[1] == "io.kubernetes.pod.uid") set(next.pod_uid, value);
+                                                });
         if (!whole) continue;
         c = std::move(next);
         return true;
@@ -318,16 +326,17 @@ class Look {
   bool runc(Container& c, string_view cgroup) {
     for (const Place& place : places_.runc) {
       bool same = false;
-      const bool whole = for_each_json_string(read(place, c.id + "/state.json"), [&](const JsonPath& path, const std::string& value) {
-        if (path.size() != 2 || path[0] != "cgroup_paths" || !value.ends_with(cgroup)) return;
-        // Below /sys/fs/cgroup, or a hierarchy's directory there.
-        string_view mount = value;
-        mount.remove_suffix(cgroup.size());
-        constexpr string_view kCgroups = "/sys/fs/cgroup";
-        if (!mount.starts_with(kCgroups)) return;
-        mount.remove_prefix(kCgroups.size());
-        same |= mount.empty() || mount.rfind('/') == 0;
-      });
+      const bool whole =
+          for_each_json_string(read(place, c.id + "/state.json"), [&](const JsonPath& path, const std::string& value) {
+            if (path.size() != 2 || path[0] != "cgroup_paths" || !value.ends_with(cgroup)) return;
+            // Below /sys/fs/cgroup, or a hierarchy's directory there.
+            string_view mount = value;
+            mount.remove_suffix(cgroup.size());
+            constexpr string_view kCgroups = "/sys/fs/cgroup";
+            if (!mount.starts_with(kCgroups)) return;
+            mount.remove_prefix(kCgroups.size());
+            same |= mount.empty() || mount.rfind('/') == 0;
+          });
       if (!whole || !same) continue;
       c.runtime = "runc";
       c.name = c.id;
@@ -357,7 +366,8 @@ const std::string& Runtimes::home_of(unsigned uid) {
   return found == homes_.end() ? none : found->second;
 }
 
-const Runtimes::Stored* Runtimes::stored(unsigned owner, const Place& place, const std::string& path, const std::string& id, FileId& file) {
+const Runtimes::Stored* Runtimes::stored(unsigned owner, const Place& place, const std::string& path, const std::string& id,
+                                         FileId& file) {
   constexpr std::size_t kMost = 32, kMostOfOne = 4;  // a file takes a few MiB at most
   file = disk_.identify(place, path);
   if (file.inode == 0) return nullptr;
@@ -390,7 +400,8 @@ const Runtimes::Stored* Runtimes::stored(unsigned owner, const Place& place, con
     const bool whole = for_each_json_string(disk_.read(place, path, &s.id), [&](const JsonPath& at, const std::string& value) {
       if (at[0] != element) keep(), element = at[0];
       if (at.size() == 2 && at[1] == "id") of_element = value;
-      if (at.size() == 3 && at[1] == "names" && at[2] == "0") set(next.name, value);  // also after a rename; in the metadata is the old one
+      if (at.size() == 3 && at[1] == "names" && at[2] == "0")
+        set(next.name, value);  // also after a rename; in the metadata is the old one
       if (at.size() == 2 && at[1] == "metadata") next.metadata = value;
     });
     keep();
@@ -417,7 +428,8 @@ const std::vector<Place>& Runtimes::docker_roots() {
     std::vector<std::string> words;
     std::istringstream in(disk_.read(proc, pid + "/cmdline"));
     for (std::string word; std::getline(in, word, '\0');) words.push_back(word);
-    if (const std::string root = option_in(words, {"--data-root", "--graph", "-g"}); !root.empty()) docker_roots_.push_back({root, ""});
+    if (const std::string root = option_in(words, {"--data-root", "--graph", "-g"}); !root.empty())
+      docker_roots_.push_back({root, ""});
     if (const std::string file = option_in(words, {"--config-file"}); !file.empty()) {
       const auto slash = file.rfind('/');
       if (slash == file.npos) continue;

@@ -30,7 +30,7 @@ struct Description {
 
 // Calls `f` for the first component of a path, the first two, and so on, until it returns true.
 template <class F> void for_each_prefix(std::string_view path, F f) {
-  for (std::size_t end = path.find('/', 1); ; end = path.find('/', end + 1)) {
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     if (f(path.substr(0, end)) || end == path.npos) return;
   }
 }

@@ -31,9 +31,10 @@ class Users {
 
  private:
   void refresh() {
-    struct stat st{};
-    if (stat("/etc/passwd", &st) != 0 || (st.st_mtim.tv_sec == changed_.tv_sec && st.st_mtim.tv_nsec == changed_.tv_nsec &&
-                                           st.st_ino == inode_)) return;
+    struct stat st {};
+    if (stat("/etc/passwd", &st) != 0 ||
+        (st.st_mtim.tv_sec == changed_.tv_sec && st.st_mtim.tv_nsec == changed_.tv_nsec && st.st_ino == inode_))
+      return;
     changed_ = st.st_mtim;
     inode_ = st.st_ino;
     names_.clear();

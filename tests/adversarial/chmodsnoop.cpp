@@ -64,7 +64,8 @@ TEST_CASE("a setuid file made by io_uring") {
     const TempDir dir;
     const std::string path = dir / "file";
     Json truth;
-    const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json& t) { t = uring_openat(path.c_str(), O_CREAT | O_WRONLY, 04755); }, &truth);
+    const auto events = trace(
+        "chmodsnoop", {"--hook", tier}, [&](Json& t) { t = uring_openat(path.c_str(), O_CREAT | O_WRONLY, 04755); }, &truth);
     if (truth == -ENOSYS) CANNOT_TEST("this kernel has no io_uring");
     REQUIRE(truth >= 0);
     REQUIRE(events.size() == 1);
@@ -87,36 +88,40 @@ TEST_CASE("a thread flips the path while the kernel copies it") {
       for (const char* side : {"a", "b"}) dir.file(std::to_string(i) + side, "", 0600);
     const auto name = [&](int i, char side) { return dir / (std::to_string(i) + side); };
     Json truth;
-    const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json& t) {
-      std::string path = name(0, 'a');
-      std::atomic<char*> flipped{path.data() + path.size() - 1};
-      std::atomic<bool> stop{false};
-      std::atomic<unsigned> flips{0};
-      std::thread flipper([&] {
-        while (!stop) {
-          std::atomic_ref<char>(*flipped.load()).fetch_xor('a' ^ 'b');
-          flips++;
-        }
-      });
-      std::vector<std::string> paths;
-      for (int i = 0; i < kPairs; i++) paths.push_back(name(i, 'a'));
-      for (std::string& p : paths) {
-        flipped = p.data() + p.size() - 1;
-        for (const unsigned before = flips; flips == before;) sched_yield();
-        check(chmod(p.c_str(), 0644), "chmod");
-      }
-      stop = true;
-      flipper.join();
-      for (int i = 0; i < kPairs; i++) {  // each pair has one that was changed
-        struct stat st{};
-        check(stat(name(i, 'a').c_str(), &st), "stat");
-        t["changed"].push_back(name(i, (st.st_mode & 0777) == 0644 ? 'a' : 'b'));
-      }
-    }, &truth);
+    const auto events = trace(
+        "chmodsnoop", {"--hook", tier},
+        [&](Json& t) {
+          std::string path = name(0, 'a');
+          std::atomic<char*> flipped{path.data() + path.size() - 1};
+          std::atomic<bool> stop{false};
+          std::atomic<unsigned> flips{0};
+          std::thread flipper([&] {
+            while (!stop) {
+              std::atomic_ref<char>(*flipped.load()).fetch_xor('a' ^ 'b');
+              flips++;
+            }
+          });
+          std::vector<std::string> paths;
+          for (int i = 0; i < kPairs; i++) paths.push_back(name(i, 'a'));
+          for (std::string& p : paths) {
+            flipped = p.data() + p.size() - 1;
+            for (const unsigned before = flips; flips == before;) sched_yield();
+            check(chmod(p.c_str(), 0644), "chmod");
+          }
+          stop = true;
+          flipper.join();
+          for (int i = 0; i < kPairs; i++) {  // each pair has one that was changed
+            struct stat st {};
+            check(stat(name(i, 'a').c_str(), &st), "stat");
+            t["changed"].push_back(name(i, (st.st_mode & 0777) == 0644 ? 'a' : 'b'));
+          }
+        },
+        &truth);
     REQUIRE(events.size() == kPairs);
     int b = 0, wrong = 0, user = 0;
     for (int i = 0; i < kPairs; i++) {
-      const std::string changed = truth["changed"][static_cast<std::size_t>(i)], shown = events[static_cast<std::size_t>(i)]["path"];
+      const std::string changed = truth["changed"][static_cast<std::size_t>(i)],
+                        shown = events[static_cast<std::size_t>(i)]["path"];
       b += changed.back() == 'b';
       if (events[static_cast<std::size_t>(i)]["src"] == "user") user++;
       else wrong += shown != changed;
@@ -136,29 +141,32 @@ TEST_CASE("a thread swaps the descriptor of fchmod") {
     const TempDir dir;
     const std::string a = dir.file("a"), b = dir.file("b");
     Json truth;
-    const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json& t) {
-      const int fa = static_cast<int>(check(open(a.c_str(), O_RDONLY), "open"));
-      const int fb = static_cast<int>(check(open(b.c_str(), O_RDONLY), "open"));
-      check(dup2(fa, 100), "dup2");
-      std::atomic<bool> stop{false};
-      std::thread swapper([&] {
-        while (!stop) dup2(fb, 100), dup2(fa, 100);
-      });
-      const auto mode = [](int fd) {
-        struct stat st{};
-        check(fstat(fd, &st), "fstat");
-        return st.st_mode & 07777;
-      };
-      for (unsigned i = 0; i < kRounds; i++) {
-        const unsigned m = 0400 | (i & 0377);
-        const unsigned before[] = {mode(fa), mode(fb)};
-        check(fchmod(100, m), "fchmod");
-        const bool is_a = mode(fa) != before[0], is_b = mode(fb) != before[1];
-        t["changed"].push_back(is_a == is_b ? "" : is_a ? a : b);  // "": both had that mode
-      }
-      stop = true;
-      swapper.join();
-    }, &truth);
+    const auto events = trace(
+        "chmodsnoop", {"--hook", tier},
+        [&](Json& t) {
+          const int fa = static_cast<int>(check(open(a.c_str(), O_RDONLY), "open"));
+          const int fb = static_cast<int>(check(open(b.c_str(), O_RDONLY), "open"));
+          check(dup2(fa, 100), "dup2");
+          std::atomic<bool> stop{false};
+          std::thread swapper([&] {
+            while (!stop) dup2(fb, 100), dup2(fa, 100);
+          });
+          const auto mode = [](int fd) {
+            struct stat st {};
+            check(fstat(fd, &st), "fstat");
+            return st.st_mode & 07777;
+          };
+          for (unsigned i = 0; i < kRounds; i++) {
+            const unsigned m = 0400 | (i & 0377);
+            const unsigned before[] = {mode(fa), mode(fb)};
+            check(fchmod(100, m), "fchmod");
+            const bool is_a = mode(fa) != before[0], is_b = mode(fb) != before[1];
+            t["changed"].push_back(is_a == is_b ? "" : is_a ? a : b);  // "": both had that mode
+          }
+          stop = true;
+          swapper.join();
+        },
+        &truth);
     REQUIRE(events.size() == kRounds);
     std::map<std::string, int> changed;
     int wrong = 0;
@@ -175,21 +183,24 @@ TEST_CASE("a thread swaps the descriptor of fchmod") {
 }
 
 // Creations of `dir`/N, for N below `count`, by make(path), while another thread meddles.
-template <class Make, class Meddle> std::vector<Json> made_by_racers(const std::string& tier, const TempDir& dir, unsigned count, Make make, Meddle meddle,
-                                                                      Json* truth = nullptr) {
-  return trace("chmodsnoop", {"--hook", tier}, [&](Json& t) {
-    umask(0);
-    {
-      const Meddler meddler(meddle);
-      meddler.wait();
-      for (unsigned i = 0; i < count; i++) make(dir / std::to_string(i));
-    }
-    for (unsigned i = 0; i < count; i++) {
-      struct stat st{};
-      check(stat((dir / std::to_string(i)).c_str(), &st), "stat");
-      t["modes"].push_back(st.st_mode & 07777);
-    }
-  }, truth);
+template <class Make, class Meddle> std::vector<Json> made_by_racers(const std::string& tier, const TempDir& dir, unsigned count,
+                                                                     Make make, Meddle meddle, Json* truth = nullptr) {
+  return trace(
+      "chmodsnoop", {"--hook", tier},
+      [&](Json& t) {
+        umask(0);
+        {
+          const Meddler meddler(meddle);
+          meddler.wait();
+          for (unsigned i = 0; i < count; i++) make(dir / std::to_string(i));
+        }
+        for (unsigned i = 0; i < count; i++) {
+          struct stat st {};
+          check(stat((dir / std::to_string(i)).c_str(), &st), "stat");
+          t["modes"].push_back(st.st_mode & 07777);
+        }
+      },
+      truth);
 }
 
 // By path: how many lines there are, that what they say of the file is so, and that they do not guess.
@@ -207,13 +218,14 @@ TEST_CASE("a thread closes the descriptor of a new file, or puts another in its 
       const unsigned count = many(3000);
       const std::string other = dir.file("other");
       if (!tells_inode(tier, dir.path())) CANNOT_TEST("this kernel does not tell of new files here");
-      const auto events = made_by_racers(tier, dir, count, [](const std::string& path) {
-        close(static_cast<int>(check(open(path.c_str(), O_CREAT | O_WRONLY, 04755), "open")));
-      }, [&, fd = open(other.c_str(), O_RDONLY)](long turn) {
-        const int victim = fd + 1 + static_cast<int>(turn % 3);
-        if (replaced) dup3(fd, victim, 0);
-        close(victim);
-      });
+      const auto events = made_by_racers(
+          tier, dir, count,
+          [](const std::string& path) { close(static_cast<int>(check(open(path.c_str(), O_CREAT | O_WRONLY, 04755), "open"))); },
+          [&, fd = open(other.c_str(), O_RDONLY)](long turn) {
+            const int victim = fd + 1 + static_cast<int>(turn % 3);
+            if (replaced) dup3(fd, victim, 0);
+            close(victim);
+          });
       CHECK(events.size() == count);
       const auto files = by_path(events);
       for (unsigned i = 0; i < count; i++) {
@@ -231,9 +243,12 @@ TEST_CASE("a thread flips the umask: the mode that a new file or directory got")
     const TempDir dir;
     const unsigned count = many(3000);
     Json truth;
-    const auto events = made_by_racers(tier, dir, count, [](const std::string& path) {
-      check(path.back() % 2 ? mkdir(path.c_str(), 0777) : mknod(path.c_str(), S_IFREG | 0666, 0), "make");
-    }, [](long turn) { umask(turn % 2 ? 077 : 0); }, &truth);
+    const auto events = made_by_racers(
+        tier, dir, count,
+        [](const std::string& path) {
+          check(path.back() % 2 ? mkdir(path.c_str(), 0777) : mknod(path.c_str(), S_IFREG | 0666, 0), "make");
+        },
+        [](long turn) { umask(turn % 2 ? 077 : 0); }, &truth);
     const auto files = by_path(events);
     const bool told = tells_inode(tier, dir.path());
     unsigned open_to_all = 0;
@@ -258,16 +273,19 @@ TEST_CASE("an open that fails when it has made the file") {
     INFO(tier);
     const TempDir dir;
     Json truth;
-    const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json& t) {
-      umask(0);
-      check(unshare(CLONE_NEWNS), "unshare");
-      check(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount private");
-      check(mount("none", dir.path().c_str(), "ramfs", 0, nullptr), "mount");
-      t["opened"] = open((dir / "x").c_str(), O_CREAT | O_WRONLY | O_DIRECT, 04777);
-      t["exists"] = access((dir / "x").c_str(), F_OK) == 0;
-      check(open((dir / "x").c_str(), O_CREAT | O_WRONLY | O_DIRECT, 04777) + 1, "open");  // it exists: no creation
-      check(open((dir / "no/x").c_str(), O_CREAT | O_WRONLY, 04777) + 1, "open");
-    }, &truth);
+    const auto events = trace(
+        "chmodsnoop", {"--hook", tier},
+        [&](Json& t) {
+          umask(0);
+          check(unshare(CLONE_NEWNS), "unshare");
+          check(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount private");
+          check(mount("none", dir.path().c_str(), "ramfs", 0, nullptr), "mount");
+          t["opened"] = open((dir / "x").c_str(), O_CREAT | O_WRONLY | O_DIRECT, 04777);
+          t["exists"] = access((dir / "x").c_str(), F_OK) == 0;
+          check(open((dir / "x").c_str(), O_CREAT | O_WRONLY | O_DIRECT, 04777) + 1, "open");  // it exists: no creation
+          check(open((dir / "no/x").c_str(), O_CREAT | O_WRONLY, 04777) + 1, "open");
+        },
+        &truth);
     if (truth["opened"] != -1 || truth["exists"] != true) CANNOT_TEST("an open with O_DIRECT does not fail here");
     const bool told = tier == "fentry" || tells_inode(tier, "/dev/shm");
     INFO(Json(events).dump());
@@ -342,11 +360,12 @@ TEST_CASE("a process that is killed while it opens the file that it has made") {
       if (pid == 0) {
         umask(0);
         std::thread exits;
-        if (other) exits = std::thread([&] {
-          char c;
-          static_cast<void>(!read(go[0], &c, 1));
-          _exit(0);
-        });
+        if (other)
+          exits = std::thread([&] {
+            char c;
+            static_cast<void>(!read(go[0], &c, 1));
+            _exit(0);
+          });
         open(path.c_str(), O_CREAT | O_WRONLY, 04777);
         _exit(1);
       }
@@ -359,7 +378,7 @@ TEST_CASE("a process that is killed while it opens the file that it has made") {
       check(waitpid(pid, &status, 0), "waitpid");
       close(fd), close(go[0]), close(go[1]);
       CHECK(status == (other ? 0 : SIGKILL));
-      struct stat st{};
+      struct stat st {};
       REQUIRE(stat(path.c_str(), &st) == 0);
       REQUIRE((st.st_mode & 07777) == 04777);
       tracer.stop();
@@ -385,7 +404,8 @@ TEST_CASE("a default access control list of the directory gives what the umask w
     // struct posix_acl_xattr_header, then tag, permissions and id of each entry: owner, group, others
     const auto set = [](const std::string& d, unsigned char others) {
       check(mkdir(d.c_str(), 0755), "mkdir");
-      const unsigned char acl[] = {2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 4, 0, 7, 0, 255, 255, 255, 255, 32, 0, others, 0, 255, 255, 255, 255};
+      const unsigned char acl[] = {2, 0, 0,   0,   1,   0,   7,  0, 255,    255, 255, 255, 4,   0,
+                                   7, 0, 255, 255, 255, 255, 32, 0, others, 0,   255, 255, 255, 255};
       return setxattr(d.c_str(), "system.posix_acl_default", acl, sizeof acl, 0) == 0;
     };
     if (!set(open_to_all, 7) || !set(shut, 0)) CANNOT_TEST("no access control lists here");
@@ -404,7 +424,7 @@ TEST_CASE("a default access control list of the directory gives what the umask w
     for (const char* how : {"open", "mknod", "mkdir", "uring"}) {
       if (std::string(how) == "uring" && !have_io_uring()) continue;
       INFO(how << Json(events).dump());
-      struct stat st{};
+      struct stat st {};
       check(stat((open_to_all + "/" + how).c_str(), &st), "stat");
       REQUIRE((st.st_mode & 0777) == (std::string(how) == "mkdir" ? 0777 : 0666));
       check(stat((shut + "/" + how).c_str(), &st), "stat");
@@ -420,7 +440,8 @@ TEST_CASE("a default access control list of the directory gives what the umask w
 }
 
 TEST_CASE("hostile names") {
-  const std::string names[] = {"new\nline", "\x1b[2J", "\xff\xfe", "\u202egnp.exe", " blank  blank ", "back\\slash", "tab\t", "-", "?"};
+  const std::string names[] = {"new\nline", "\x1b[2J", "\xff\xfe", "\u202egnp.exe", " blank  blank ", "back\\slash",
+                               "tab\t",     "-",       "?"};
   for (const std::string& tier : tiers("chmodsnoop")) {
     INFO(tier);
     const TempDir dir;
@@ -443,8 +464,9 @@ TEST_CASE("hostile names") {
     Tracer tracer("chmodsnoop", {"--hook", tier, "-p", actor.id(), "-o", "err,path"});
     actor.act();
     tracer.stop();
-    const std::string shown[] = {"new\\nline", "\\x1b[2J", "\\xff\\xfe", "\\xe2\\x80\\xaegnp.exe", " blank \\x20blank\\x20", "back\\\\slash",
-                                 "tab\\t",     "-",        "?"};
+    const std::string shown[] = {
+        "new\\nline", "\\x1b[2J", "\\xff\\xfe", "\\xe2\\x80\\xaegnp.exe", " blank \\x20blank\\x20", "back\\\\slash",
+        "tab\\t",     "-",        "?"};
     std::string expected;
     for (const std::string& s : shown) expected += "-       " + (dir / s) + "\n";
     const std::string& out = tracer.out();
@@ -531,14 +553,17 @@ TEST_CASE("a thread, and a process that is gone before its line") {
     const TempDir dir;
     const std::string path = dir.file("file");
     Json truth;
-    const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json& t) {
-      std::thread([&] {
-        t["tid"] = gettid();
-        check(pthread_setname_np(pthread_self(), "kworker/0:1"), "pthread_setname_np");
-        check(chmod(path.c_str(), 0600), "chmod");
-      }).join();
-      t["pid"] = getpid();
-    }, &truth);
+    const auto events = trace(
+        "chmodsnoop", {"--hook", tier},
+        [&](Json& t) {
+          std::thread([&] {
+            t["tid"] = gettid();
+            check(pthread_setname_np(pthread_self(), "kworker/0:1"), "pthread_setname_np");
+            check(chmod(path.c_str(), 0600), "chmod");
+          }).join();
+          t["pid"] = getpid();
+        },
+        &truth);
     REQUIRE(events.size() == 1);
     CHECK(events[0]["tid"] == truth["tid"]);
     CHECK(events[0]["pid"] == truth["pid"]);

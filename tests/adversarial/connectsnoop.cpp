@@ -184,16 +184,20 @@ TEST_CASE("io_uring: TCP that fails without a packet has its line, also if it as
     for (const __u8 flags : {__u8{0}, kSkip}) {
       INFO(tier << (flags ? ", no completion" : ""));
       Json truth;
-      const auto events = trace("connectsnoop", {"--hook", tier}, [flags](Json& t) {
-        const int l = server(ip_address("127.0.0.1", 0)), on = 1, one = new_socket(AF_INET, SOCK_STREAM), other = new_socket(AF_INET, SOCK_STREAM);
-        const Address to = local_of(l), any = ip_address("127.0.0.1", 0);
-        check(bind(one, any.get(), any.size), "bind");
-        const Address taken = local_of(one);
-        check(connect(one, to.get(), to.size), "connect");
-        for (const int fd : {one, other}) check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
-        check(bind(other, taken.get(), taken.size), "bind");
-        t["result"] = ring_connect(other, to, flags);
-      }, &truth);
+      const auto events = trace(
+          "connectsnoop", {"--hook", tier},
+          [flags](Json& t) {
+            const int l = server(ip_address("127.0.0.1", 0)), on = 1, one = new_socket(AF_INET, SOCK_STREAM),
+                      other = new_socket(AF_INET, SOCK_STREAM);
+            const Address to = local_of(l), any = ip_address("127.0.0.1", 0);
+            check(bind(one, any.get(), any.size), "bind");
+            const Address taken = local_of(one);
+            check(connect(one, to.get(), to.size), "connect");
+            for (const int fd : {one, other}) check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
+            check(bind(other, taken.get(), taken.size), "bind");
+            t["result"] = ring_connect(other, to, flags);
+          },
+          &truth);
       if (flags && truth["result"] == -EINVAL) CANNOT_TEST("this kernel always tells of completions");
       REQUIRE(truth["result"] == -EADDRNOTAVAIL);
       INFO(Json(events).dump());
@@ -247,17 +251,20 @@ TEST_CASE("a socket closed before its handshake ends, a process gone before it d
     for (const bool gone : {false, true}) {
       INFO(gone);
       Json truth;
-      const auto events = trace("connectsnoop", {"--hook", tier}, [gone](Json& t) {
-        own_network(true);
-        const int l = server(ip_address("127.0.0.1", 0), SOCK_STREAM, 0, 0);  // room for one
-        const Address to = local_of(l);
-        t = {{"rport", to.port()}, {"pid", getpid()}};
-        const int first = new_socket(AF_INET, SOCK_STREAM);
-        check(connect(first, to.get(), to.size), "connect");
-        const int fd = new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
-        connect(fd, to.get(), to.size);
-        if (!gone) close(fd);  // else the end of the process does
-      }, &truth);
+      const auto events = trace(
+          "connectsnoop", {"--hook", tier},
+          [gone](Json& t) {
+            own_network(true);
+            const int l = server(ip_address("127.0.0.1", 0), SOCK_STREAM, 0, 0);  // room for one
+            const Address to = local_of(l);
+            t = {{"rport", to.port()}, {"pid", getpid()}};
+            const int first = new_socket(AF_INET, SOCK_STREAM);
+            check(connect(first, to.get(), to.size), "connect");
+            const int fd = new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+            connect(fd, to.get(), to.size);
+            if (!gone) close(fd);  // else the end of the process does
+          },
+          &truth);
       REQUIRE(events.size() == 2);
       CHECK(events[1]["error"] == "ECANCELED");
       CHECK(events[1]["rport"] == truth["rport"]);
@@ -290,7 +297,8 @@ TEST_CASE("the process is gone, its child holds the socket: the line names who b
       }
     });
     // With this process, which lives on: when all have ended that -p names, the tracer does.
-    Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-p", actor.id() + "," + std::to_string(getpid()), "--count", "2", "-d", "30"});
+    Tracer tracer("connectsnoop",
+                  {"-j", "--hook", tier, "-p", actor.id() + "," + std::to_string(getpid()), "--count", "2", "-d", "30"});
     truth = actor.act();
     tracer.wait();
     const auto events = tracer.events();
@@ -306,16 +314,19 @@ TEST_CASE("from a thread: the line names the process and the thread") {
   for (const std::string& tier : tiers("connectsnoop")) {
     INFO(tier);
     Json truth;
-    const auto events = trace("connectsnoop", {"--hook", tier}, [](Json& t) {
-      const int l = server(ip_address("127.0.0.1", 0));
-      std::thread([&] {
-        pthread_setname_np(pthread_self(), "sneaky");
-        const Address to = local_of(l);
-        const int fd = new_socket(AF_INET, SOCK_STREAM);
-        check(connect(fd, to.get(), to.size), "connect");
-        t = {{"pid", getpid()}, {"tid", gettid()}, {"thread", "sneaky"}};
-      }).join();
-    }, &truth);
+    const auto events = trace(
+        "connectsnoop", {"--hook", tier},
+        [](Json& t) {
+          const int l = server(ip_address("127.0.0.1", 0));
+          std::thread([&] {
+            pthread_setname_np(pthread_self(), "sneaky");
+            const Address to = local_of(l);
+            const int fd = new_socket(AF_INET, SOCK_STREAM);
+            check(connect(fd, to.get(), to.size), "connect");
+            t = {{"pid", getpid()}, {"tid", gettid()}, {"thread", "sneaky"}};
+          }).join();
+        },
+        &truth);
     REQUIRE(events.size() == 1);
     for (const auto& [key, value] : truth.items()) CHECK(events[0][key] == value);
     CHECK(events[0]["comm"] != "sneaky");

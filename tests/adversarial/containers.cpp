@@ -40,7 +40,8 @@ void move_to(const std::string& cgroup) {
 std::string new_id() {
   static int n = 0;
   std::string id;
-  for (const unsigned char c : std::to_string(getpid()) + "/" + std::to_string(n++)) id += "0123456789abcdef"[c >> 4], id += "0123456789abcdef"[c & 15];
+  for (const unsigned char c : std::to_string(getpid()) + "/" + std::to_string(n++))
+    id += "0123456789abcdef"[c >> 4], id += "0123456789abcdef"[c & 15];
   return id + std::string(64 - id.size(), 'a');
 }
 
@@ -90,7 +91,8 @@ struct Case {
   Args filter;
   bool shown;
 };
-void check_filters(const std::function<void()>& enter, const std::string& leave, const std::vector<Case>& cases, const Json& container) {
+void check_filters(const std::function<void()>& enter, const std::string& leave, const std::vector<Case>& cases,
+                   const Json& container) {
   TempDir dir;
   const std::string path = dir.file("f");
   for (const std::string& tool : all_tools())
@@ -126,9 +128,11 @@ TEST_CASE("11: a container is not left by depth, however deep and long the names
       const std::string id = new_id();
       unsigned n = 0;
       const Cgroup cgroup(mount + "/docker-" + id + ".scope");
-      check_filters([&, levels = levels, length = length] {
-        go_down(cgroup.path(), levels, std::string(length, 'd') + std::to_string(getpid()) + "." + std::to_string(n++));
-      }, mount, {{{"--container", id}, true}, {{"--host"}, false}, {{"--exclude-container", id}, false}}, id);
+      check_filters(
+          [&, levels = levels, length = length] {
+            go_down(cgroup.path(), levels, std::string(length, 'd') + std::to_string(getpid()) + "." + std::to_string(n++));
+          },
+          mount, {{{"--container", id}, true}, {{"--host"}, false}, {{"--exclude-container", id}, false}}, id);
     }
 }
 
@@ -163,15 +167,21 @@ TEST_CASE("27: a container is not left by a cgroup that is made in it") {
     INFO(mount);
     const std::string id = new_id(), victim = new_id();
     const Cgroup cgroup(mount + "/docker-" + id + ".scope");
-    for (const std::string& below : {std::string("/lxc"), "/docker-" + victim + ".scope", "/lxc.payload." + victim}) mkdir((cgroup.path() + below).c_str(), 0755);
-    for (const std::string& inner : {std::string("/lxc/x"), "/docker-" + victim + ".scope", "/docker-" + victim + ".scope/docker-" + new_id() + ".scope",
-                                     "/lxc.payload." + victim}) {
+    for (const std::string& below : {std::string("/lxc"), "/docker-" + victim + ".scope", "/lxc.payload." + victim})
+      mkdir((cgroup.path() + below).c_str(), 0755);
+    for (const std::string& inner : {std::string("/lxc/x"), "/docker-" + victim + ".scope",
+                                     "/docker-" + victim + ".scope/docker-" + new_id() + ".scope", "/lxc.payload." + victim}) {
       INFO(inner);
       mkdir((cgroup.path() + inner).c_str(), 0755);
       const bool claims = inner.find(victim) != std::string::npos;
       check_filters([&] { move_to(cgroup.path() + inner); }, mount,
-                    {{{"--container", id}, true}, {{"--host"}, false}, {{"--exclude-container", victim}, true}, {{"--exclude-container", "x"}, true},
-                     {{"--exclude-container", id}, false}, {{"--container", victim}, claims}}, id);
+                    {{{"--container", id}, true},
+                     {{"--host"}, false},
+                     {{"--exclude-container", victim}, true},
+                     {{"--exclude-container", "x"}, true},
+                     {{"--exclude-container", id}, false},
+                     {{"--container", victim}, claims}},
+                    id);
     }
   }
 }
@@ -181,18 +191,22 @@ TEST_CASE("27: nobody leaves the host by a cgroup with the name of a container")
   const std::string unit = mount + "/needle-" + id + ".service";
   const Cgroup service(unit);
   for (const char* file : {"", "/cgroup.procs"}) check(chown((unit + file).c_str(), kNobody, kNobody), "chown");
-  for (const std::string& inner : {"/docker-" + id + ".scope", std::string("/lxc"), std::string("/lxc/needle-x"), "/libpod-" + id + ".scope", "/" + id}) {
+  for (const std::string& inner :
+       {"/docker-" + id + ".scope", std::string("/lxc"), std::string("/lxc/needle-x"), "/libpod-" + id + ".scope", "/" + id}) {
     INFO(inner);
     const std::string shown = inner == "/lxc" ? "" : inner == "/lxc/needle-x" ? "needle-x" : id;
-    check_filters([&] {
-      move_to(unit);
-      check(setresgid(kNobody, kNobody, kNobody), "setresgid");
-      check(setresuid(kNobody, kNobody, 0), "setresuid");
-      mkdir((unit + inner).c_str(), 0755);
-      move_to(unit + inner);
-      check(setresuid(0, 0, 0), "setresuid");
-    }, mount, {{{"--host"}, true}, {{"--exclude-container", id + ",needle-x"}, true}, {{"--host", "--exclude-container", id}, true}},
-                  shown.empty() ? Json() : Json(shown));
+    check_filters(
+        [&] {
+          move_to(unit);
+          check(setresgid(kNobody, kNobody, kNobody), "setresgid");
+          check(setresuid(kNobody, kNobody, 0), "setresuid");
+          mkdir((unit + inner).c_str(), 0755);
+          move_to(unit + inner);
+          check(setresuid(0, 0, 0), "setresuid");
+        },
+        mount,
+        {{{"--host"}, true}, {{"--exclude-container", id + ",needle-x"}, true}, {{"--host", "--exclude-container", id}, true}},
+        shown.empty() ? Json() : Json(shown));
   }
 }
 
@@ -202,20 +216,26 @@ TEST_CASE("27: nor in the user's own slice, whoever made the cgroup") {
   {
     const Cgroup user(of_user), service(of_user + "/user@424242.service"), scope(service.path() + "/docker-" + id + ".scope");
     check_filters([&] { move_to(scope.path()); }, mount,
-                  {{{"--host"}, true}, {{"--exclude-container", id}, true}, {{"--container", id}, true}, {{"--container", "another"}, true}}, id);
+                  {{{"--host"}, true},
+                   {{"--exclude-container", id}, true},
+                   {{"--container", id}, true},
+                   {{"--container", "another"}, true}},
+                  id);
   }
   rmdir(slice.c_str());  // if it was not there
 }
 
 TEST_CASE("14: one user's files and cgroups do not keep the reader busy") {
-  const std::string mount = mounts()[0], slice = mount + "/user.slice", uid = "424243", of_user = slice + "/user-" + uid + ".slice";
+  const std::string mount = mounts()[0], slice = mount + "/user.slice", uid = "424243",
+                    of_user = slice + "/user-" + uid + ".slice";
   mkdir(slice.c_str(), 0755);
   TempDir dir, run;
   const std::string path = dir.file("f"), storage = run.path() + "/containers/overlay-containers";
   fs::create_directories(storage);
   Json large = Json::array();
   for (int i = 0; i < 2400; i++)
-    large.push_back({{"id", std::string(60, 'f') + std::to_string(1000 + i)}, {"names", {"x"}}, {"metadata", std::string(300, 'm')}});
+    large.push_back(
+        {{"id", std::string(60, 'f') + std::to_string(1000 + i)}, {"names", {"x"}}, {"metadata", std::string(300, 'm')}});
   const std::string text = large.dump();
   REQUIRE(text.size() > 900'000);
   REQUIRE(text.size() < 1 << 20);
@@ -246,7 +266,8 @@ TEST_CASE("14: one user's files and cgroups do not keep the reader busy") {
     std::string word;
     std::vector<std::string> words;
     while (stat >> word) words.push_back(word);
-    const double cpu = static_cast<double>(std::stol(words[13]) + std::stol(words[14])) / static_cast<double>(sysconf(_SC_CLK_TCK));
+    const double cpu =
+        static_cast<double>(std::stol(words[13]) + std::stol(words[14])) / static_cast<double>(sysconf(_SC_CLK_TCK));
     tracer.stop();
     umount2(at.c_str(), MNT_DETACH);
     if (made) fs::remove(at);

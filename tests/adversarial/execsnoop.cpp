@@ -61,7 +61,9 @@ std::string cell(const std::string& tier, const std::string& column, std::functi
   return run.lines[0];
 }
 
-int open_program(const std::string& path, int flags = O_CLOEXEC) { return static_cast<int>(check(open(path.c_str(), O_RDONLY | flags), "open")); }
+int open_program(const std::string& path, int flags = O_CLOEXEC) {
+  return static_cast<int>(check(open(path.c_str(), O_RDONLY | flags), "open"));
+}
 
 int memory_program(const char* name, const std::string& path) {
   const int fd = static_cast<int>(check(memfd_create(name, MFD_CLOEXEC), "memfd_create"));
@@ -155,9 +157,22 @@ TEST_CASE("arguments cut between two, and those that fit to the byte") {
 TEST_CASE("hostile bytes in arguments: one line that a shell reads back") {
   TempDir dir;
   const std::string path = argv_program(dir / "program");
-  const std::vector<std::string> words{"", "a\nforged line", "\033[2J\033]0;title\007", "\xff\xfe\xc0\xaf", "\u202Egnp.exe", "\u200B\u00AD\u00A0",
-                                       "it's", "$(id) `id` \"q\" \\ \\n", "tab\there", " ", "", "* ? [a] {b,c} ~ # ! & ; |", "\x7f\x01", "\\...+5",
-                                       "\u00e9\u4e2d", ""};
+  const std::vector<std::string> words{"",
+                                       "a\nforged line",
+                                       "\033[2J\033]0;title\007",
+                                       "\xff\xfe\xc0\xaf",
+                                       "\u202Egnp.exe",
+                                       "\u200B\u00AD\u00A0",
+                                       "it's",
+                                       "$(id) `id` \"q\" \\ \\n",
+                                       "tab\there",
+                                       " ",
+                                       "",
+                                       "* ? [a] {b,c} ~ # ! & ; |",
+                                       "\x7f\x01",
+                                       "\\...+5",
+                                       "\u00e9\u4e2d",
+                                       ""};
   const auto deed = [&] { execv(path.c_str(), Words(words).data()); };
   for (const std::string& tier : tiers("execsnoop")) {
     INFO(tier);
@@ -337,7 +352,8 @@ TEST_CASE("a thread that changes the arguments while the kernel copies them") {
             started = true;
           }
         }).detach();
-        while (!started) {}
+        while (!started) {
+        }
         execv(path.c_str(), argv.data());
         _exit(1);
       }
@@ -371,7 +387,8 @@ TEST_CASE("threads that exec at the same time: one wins, and no call that is mad
         for (const std::size_t words : {1, 15})
           std::thread([&waiting, &path, words] {
             Words argv(std::vector(words, std::string(words == 1 ? 1 : 100'000, 'x')));
-            for (waiting--; waiting > 0;) {}
+            for (waiting--; waiting > 0;) {
+            }
             execv(path.c_str(), argv.data());
           }).detach();
         pause();
@@ -380,7 +397,7 @@ TEST_CASE("threads that exec at the same time: one wins, and no call that is mad
       int successes = 0;
       for (const Json& e : run.events) {
         INFO(e.dump());
-        CHECK(e["errno"] < 512);  // ERESTARTSYS and others that no program gets
+        CHECK(e["errno"] < 512);        // ERESTARTSYS and others that no program gets
         if (e["errno"] != 0) continue;  // killed on its way
         successes++;
         CHECK(run.argv.starts_with(bytes_of_args(e)));
@@ -444,7 +461,8 @@ TEST_CASE("a failed exec of too many arguments") {
     INFO(tier);
     std::vector<std::string> words;
     for (int i = 0; i < 4000; i++) words.push_back("argument " + std::to_string(i));
-    const std::string all = std::accumulate(words.begin(), words.end(), std::string(), [](std::string s, const std::string& w) { return std::move(s) + w + '\0'; });
+    const std::string all = std::accumulate(words.begin(), words.end(), std::string(),
+                                            [](std::string s, const std::string& w) { return std::move(s) + w + '\0'; });
     Executed run = executed(tier, [&] { execv("/nonexistent", Words(words).data()); });
     const std::string seen = bytes_of_args(run.only());
     CHECK(run.only()["argc"] == words.size());
@@ -487,8 +505,14 @@ TEST_CASE("an exec that dies on its way") {
   elf.header.e_type = ET_EXEC;
   elf.header.e_phoff = sizeof elf.header;
   elf.header.e_phnum = 1;
-  elf.segment = {.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = 0, .p_vaddr = 0xffff800000000000, .p_paddr = 0,
-                 .p_filesz = sizeof elf, .p_memsz = sizeof elf, .p_align = 4096};
+  elf.segment = {.p_type = PT_LOAD,
+                 .p_flags = PF_R | PF_X,
+                 .p_offset = 0,
+                 .p_vaddr = 0xffff800000000000,
+                 .p_paddr = 0,
+                 .p_filesz = sizeof elf,
+                 .p_memsz = sizeof elf,
+                 .p_align = 4096};
   const std::string path = dir.file("broken", {reinterpret_cast<const char*>(&elf), sizeof elf}, 0755);
   for (const std::string& tier : tiers("execsnoop")) {
     INFO(tier);

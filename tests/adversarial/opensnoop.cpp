@@ -29,7 +29,8 @@ namespace {
 
 std::string bytes_of(const std::string& hex) {
   std::string bytes;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
   return bytes;
 }
 std::string hex_of(const std::string& bytes) {
@@ -51,30 +52,34 @@ TEST_CASE("a thread that flips a byte of the path: every line names the file tha
   for (const std::string& tier : tiers("opensnoop")) {
     INFO(tier);
     Json truth;
-    const auto events = trace("opensnoop", {"--hook", tier, "--buffer", "64M", "--path", dir / ""}, [&](Json& t) {
-      std::string path = dir / "a";
-      const std::size_t flip = path.size() - 1;
-      path.resize(path.size() + 8);
-      std::vector<Json> opened;
-      int other = 0;
-      {
-        Meddler meddler([&p = path[flip]](long turn) { std::atomic_ref<char>(p).store(turn % 2 ? 'b' : 'a'); });
-        for (int i = 0; i < kCalls; i++) {
-          if (i % 10 == 0) meddler.wait();
-          snprintf(path.data() + flip + 1, 8, "%d", i);
-          const int fd = static_cast<int>(check(open(path.c_str(), O_RDONLY), "open"));
-          struct stat st{};
-          check(fstat(fd, &st), "fstat");
-          char link[4096];
-          const auto n = static_cast<std::size_t>(check(readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), link, sizeof link), "readlink"));
-          opened.push_back({{"path", std::string(link, n)}, {"inode", std::to_string(st.st_ino)}, {"fd", fd}});
-          other += link[flip] == 'b';
-          close(fd);
-        }
-      }
-      t["opened"] = opened;
-      t["other"] = other;
-    }, &truth);
+    const auto events = trace(
+        "opensnoop", {"--hook", tier, "--buffer", "64M", "--path", dir / ""},
+        [&](Json& t) {
+          std::string path = dir / "a";
+          const std::size_t flip = path.size() - 1;
+          path.resize(path.size() + 8);
+          std::vector<Json> opened;
+          int other = 0;
+          {
+            Meddler meddler([&p = path[flip]](long turn) { std::atomic_ref<char>(p).store(turn % 2 ? 'b' : 'a'); });
+            for (int i = 0; i < kCalls; i++) {
+              if (i % 10 == 0) meddler.wait();
+              snprintf(path.data() + flip + 1, 8, "%d", i);
+              const int fd = static_cast<int>(check(open(path.c_str(), O_RDONLY), "open"));
+              struct stat st {};
+              check(fstat(fd, &st), "fstat");
+              char link[4096];
+              const auto n = static_cast<std::size_t>(
+                  check(readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), link, sizeof link), "readlink"));
+              opened.push_back({{"path", std::string(link, n)}, {"inode", std::to_string(st.st_ino)}, {"fd", fd}});
+              other += link[flip] == 'b';
+              close(fd);
+            }
+          }
+          t["opened"] = opened;
+          t["other"] = other;
+        },
+        &truth);
     REQUIRE(events.size() == kCalls);
     int wrong = 0;
     for (std::size_t i = 0; i < kCalls; i++) {
@@ -115,17 +120,18 @@ TEST_CASE("a thread that puts another file behind the descriptor: src=fd admits 
   const std::string real = dir.file("real"), decoy = dir.file("decoy");
   for (const std::string& tier : tiers("opensnoop")) {
     INFO(tier);
-    const auto events = trace("opensnoop", {"--hook", tier, "--buffer", "64M", "--path", dir / "real", "--path", dir / "decoy"}, [&](Json&) {
-      const int bait = static_cast<int>(check(open(decoy.c_str(), O_RDONLY), "open"));
-      const int fd = static_cast<int>(check(open(real.c_str(), O_RDONLY), "open"));
-      close(fd);
-      Meddler meddler([=](long) { dup3(bait, fd, O_CLOEXEC), close(fd); });
-      for (int i = 0; i < kCalls; i++) {
-        if (i % 10 == 0) meddler.wait();
-        const int got = open(real.c_str(), O_RDONLY);
-        if (got >= 0) close(got);
-      }
-    });
+    const auto events =
+        trace("opensnoop", {"--hook", tier, "--buffer", "64M", "--path", dir / "real", "--path", dir / "decoy"}, [&](Json&) {
+          const int bait = static_cast<int>(check(open(decoy.c_str(), O_RDONLY), "open"));
+          const int fd = static_cast<int>(check(open(real.c_str(), O_RDONLY), "open"));
+          close(fd);
+          Meddler meddler([=](long) { dup3(bait, fd, O_CLOEXEC), close(fd); });
+          for (int i = 0; i < kCalls; i++) {
+            if (i % 10 == 0) meddler.wait();
+            const int got = open(real.c_str(), O_RDONLY);
+            if (got >= 0) close(got);
+          }
+        });
     int wrong = 0;
     for (std::size_t i = 2; i < events.size(); i++) {
       const Json& e = events[i];
@@ -134,7 +140,9 @@ TEST_CASE("a thread that puts another file behind the descriptor: src=fd admits 
       wrong += e["path"] != real;
     }
     CHECK(events.size() == kCalls + 2);
-    if (tier == "tp") WARN("tp: " << wrong << " of " << events.size() << " lines name the decoy that a racing dup3() put there, all marked src=fd");
+    if (tier == "tp")
+      WARN("tp: " << wrong << " of " << events.size()
+                  << " lines name the decoy that a racing dup3() put there, all marked src=fd");
     else CHECK(wrong == 0);
   }
 }
@@ -148,11 +156,13 @@ TEST_CASE("descriptors that another thread closes at once: a line each, and a na
       const int first = static_cast<int>(check(dup(0), "dup"));
       close(first);
       Meddler meddler([=](long) { close(first); });
-      for (int i = 0; i < kCalls; i++, i % 10 ? void() : meddler.wait()) close(static_cast<int>(check(open(path.c_str(), O_RDONLY), "open")));
+      for (int i = 0; i < kCalls; i++, i % 10 ? void() : meddler.wait())
+        close(static_cast<int>(check(open(path.c_str(), O_RDONLY), "open")));
     });
     CHECK(events.size() == kCalls);
     for (const Json& e : events) {
-      const bool good = e["path"] == path && e["errno"] == 0 && (e["src"] == src_of_success(tier) || (tier == "tp" && e["src"] == "user"));
+      const bool good =
+          e["path"] == path && e["errno"] == 0 && (e["src"] == src_of_success(tier) || (tier == "tp" && e["src"] == "user"));
       if (!good) FAIL_CHECK(e);
     }
   }
@@ -182,9 +192,8 @@ TEST_CASE("paths in pages that are not resident when the call enters") {
     for (const bool file_backed : {false, true})
       for (const std::string& name : {path, none}) {
         INFO(tier << file_backed << name);
-        const auto events = trace("opensnoop", {"--hook", tier, "--path", path, "--path", none}, [&](Json&) {
-          static_cast<void>(openat(AT_FDCWD, cold(name, file_backed), O_RDONLY) + 1);
-        });
+        const auto events = trace("opensnoop", {"--hook", tier, "--path", path, "--path", none},
+                                  [&](Json&) { static_cast<void>(openat(AT_FDCWD, cold(name, file_backed), O_RDONLY) + 1); });
         REQUIRE(events.size() == 1);
         CHECK(events[0]["path"] == name);
         CHECK(events[0]["requested"] == name);
@@ -197,29 +206,32 @@ TEST_CASE("directories 4,000 bytes deep, and beyond what a path may have") {
     TempDir dir;
     const std::string name(200, 'd');
     Json truth;
-    const auto events = trace("opensnoop", {"--hook", tier, "-f", "O_WRONLY"}, [&](Json& t) {
-      check(chdir(dir.path().c_str()), "chdir");
-      std::string full = dir.path();
-      Json opened = Json::array();
-      for (int depth = 1; depth <= 70; depth++) {  // 14,000 bytes
-        check(mkdir(name.c_str(), 0700), "mkdir");
-        check(chdir(name.c_str()), "chdir");
-        full += "/" + name;
-        if (depth == 19 || depth == 25 || depth == 38 || depth == 70) {
-          opened.push_back(full + "/f");
-          close(static_cast<int>(check(open("f", O_WRONLY | O_CREAT, 0600), "open")));
-          opened.push_back(full + "/none");
-          static_cast<void>(open("none", O_WRONLY));
-        }
-      }
-      t["opened"] = opened;
-      // remove_all() cannot name them.
-      for (int depth = 70; depth >= 1; depth--) {
-        unlink("f");
-        check(chdir(".."), "chdir");
-        rmdir(name.c_str());
-      }
-    }, &truth);
+    const auto events = trace(
+        "opensnoop", {"--hook", tier, "-f", "O_WRONLY"},
+        [&](Json& t) {
+          check(chdir(dir.path().c_str()), "chdir");
+          std::string full = dir.path();
+          Json opened = Json::array();
+          for (int depth = 1; depth <= 70; depth++) {  // 14,000 bytes
+            check(mkdir(name.c_str(), 0700), "mkdir");
+            check(chdir(name.c_str()), "chdir");
+            full += "/" + name;
+            if (depth == 19 || depth == 25 || depth == 38 || depth == 70) {
+              opened.push_back(full + "/f");
+              close(static_cast<int>(check(open("f", O_WRONLY | O_CREAT, 0600), "open")));
+              opened.push_back(full + "/none");
+              static_cast<void>(open("none", O_WRONLY));
+            }
+          }
+          t["opened"] = opened;
+          // remove_all() cannot name them.
+          for (int depth = 70; depth >= 1; depth--) {
+            unlink("f");
+            check(chdir(".."), "chdir");
+            rmdir(name.c_str());
+          }
+        },
+        &truth);
     REQUIRE(events.size() == 8);
     for (std::size_t i = 0; i < 8; i++) {
       const std::string full = truth["opened"][i], shown = events[i]["path"];
@@ -257,9 +269,36 @@ TEST_CASE("many short directories: the walk does not end early") {
 
 TEST_CASE("hostile names: one line each, text and JSON give the bytes back exactly") {
   TempDir dir;
-  std::vector<std::string> names{"new\nline", "\n", "\x1b[2J\x1b[31mred", "\xff\xfe", "\xc0\xaf", "a\xe2\x80\xae" "txt.exe", "zero\xe2\x80\x8bwidth", " ", "  ",
-                                 " lead", "trail ", "a  b", "back\\slash", "\\x41", "\\n", "-", "?", "tab\tr\r", "\x7f", "\xc2\x9b" "31m", "'\"`$(id)",
-                                 "\xed\xa0\x80", "x (deleted)", "\\...+3", "\\detached:x", "{\"lost\":9}", std::string(255, '\n'), std::string(255, '\xff')};
+  std::vector<std::string> names{"new\nline",
+                                 "\n",
+                                 "\x1b[2J\x1b[31mred",
+                                 "\xff\xfe",
+                                 "\xc0\xaf",
+                                 "a\xe2\x80\xae"
+                                 "txt.exe",
+                                 "zero\xe2\x80\x8bwidth",
+                                 " ",
+                                 "  ",
+                                 " lead",
+                                 "trail ",
+                                 "a  b",
+                                 "back\\slash",
+                                 "\\x41",
+                                 "\\n",
+                                 "-",
+                                 "?",
+                                 "tab\tr\r",
+                                 "\x7f",
+                                 "\xc2\x9b"
+                                 "31m",
+                                 "'\"`$(id)",
+                                 "\xed\xa0\x80",
+                                 "x (deleted)",
+                                 "\\...+3",
+                                 "\\detached:x",
+                                 "{\"lost\":9}",
+                                 std::string(255, '\n'),
+                                 std::string(255, '\xff')};
   std::mt19937 rng(7);
   while (names.size() < 300) {
     std::string s;
@@ -299,7 +338,8 @@ TEST_CASE("hostile names: one line each, text and JSON give the bytes back exact
       REQUIRE(fields.size() == names.size());
       REQUIRE(lines.size() == names.size());
       const std::string all = tracer.out() + last.out();
-      CHECK(std::none_of(all.begin(), all.end(), [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F; }));
+      CHECK(std::none_of(all.begin(), all.end(),
+                         [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F; }));
       CHECK(Json(all).dump().size() > all.size());  // throws where it is no UTF-8
       for (std::size_t i = 0; i < names.size(); i++) {
         std::istringstream in(fields[i]);
@@ -357,7 +397,8 @@ TEST_CASE("processes that are gone before their line is printed") {
     REQUIRE(events.size() == 200);
     for (std::size_t i = 0; i < 200; i++) {
       const Json& e = events[i];
-      const bool good = e["pid"] == truth["pids"][i] && e["ppid"] == truth["pid"] && e["path"] == path && e["comm"] == name && e["uid"] == 0;
+      const bool good =
+          e["pid"] == truth["pids"][i] && e["ppid"] == truth["pid"] && e["path"] == path && e["comm"] == name && e["uid"] == 0;
       if (!good) FAIL_CHECK(e);
     }
   }
@@ -432,7 +473,8 @@ TEST_CASE("openat2: flags that are changed while the open waits are those that t
       static open_how how;
       how = {.flags = O_WRONLY | O_APPEND, .mode = 0, .resolve = 0};
       std::thread other([&] {
-        for (std::string id, comm, state; state != "S"; sched_yield()) std::ifstream("/proc/" + std::to_string(getpid()) + "/stat") >> id >> comm >> state;
+        for (std::string id, comm, state; state != "S"; sched_yield())
+          std::ifstream("/proc/" + std::to_string(getpid()) + "/stat") >> id >> comm >> state;
         std::atomic_ref(how.flags).store(O_RDONLY);  // it waits for a reader: the kernel has its copy
         const int fd = static_cast<int>(check(open(fifo.c_str(), O_RDONLY | O_NONBLOCK), "open"));
         char c;
@@ -472,7 +514,9 @@ int answer(long nr, unsigned action, unsigned flags = 0) {
   return static_cast<int>(check(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program), "seccomp"));
 }
 
-int open_by(const std::string& path, int flags = O_RDONLY) { return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path.c_str(), flags, 0)); }
+int open_by(const std::string& path, int flags = O_RDONLY) {
+  return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path.c_str(), flags, 0));
+}
 
 void put_behind(int fd, const std::string& path) {
   const int opened = static_cast<int>(check(open(path.c_str(), O_RDONLY), "open"));
@@ -510,7 +554,9 @@ void emulated(const std::string& asked, int fd, int request) {
   if (tracer == 0) {
     char c = 0;
     int status = 0;
-    if (read(to_tracer[0], &c, 1) != 1 || ptrace(PTRACE_SEIZE, traced, 0, PTRACE_O_TRACESYSGOOD) != 0 || ptrace(PTRACE_INTERRUPT, traced, 0, 0) != 0) _exit(1);
+    if (read(to_tracer[0], &c, 1) != 1 || ptrace(PTRACE_SEIZE, traced, 0, PTRACE_O_TRACESYSGOOD) != 0 ||
+        ptrace(PTRACE_INTERRUPT, traced, 0, 0) != 0)
+      _exit(1);
     waitpid(traced, &status, __WALL);
     if (write(to_traced[1], &c, 1) != 1) _exit(1);
     user_regs_struct regs{};
@@ -552,65 +598,75 @@ TEST_CASE("an open that is answered and never made names no file as opened") {
     answer(nr, SECCOMP_RET_TRAP);
   };
   const std::vector<std::pair<const char*, std::function<void(Json&)>>> ways = {
-      {"a filter says 0", [&](Json&) {
-         put_behind(0, other);
+    {"a filter says 0",
+     [&](Json&) {
+       put_behind(0, other);
+       answer(SYS_openat, SECCOMP_RET_ERRNO | 0);
+       check(open_by(asked), "openat");
+     }},
+    {"a filter says 0, which was the last to be opened",
+     [&](Json&) {
+       close(0);
+       put_behind(0, other);
+       answer(SYS_openat, SECCOMP_RET_ERRNO | 0);
+       check(open_by(asked), "openat");
+     }},
+    {"a filter says 0, in a process of several threads",
+     [&](Json&) {
+       put_behind(0, other);
+       std::thread([&] {
          answer(SYS_openat, SECCOMP_RET_ERRNO | 0);
          check(open_by(asked), "openat");
-       }},
-      {"a filter says 0, which was the last to be opened", [&](Json&) {
-         close(0);
-         put_behind(0, other);
-         answer(SYS_openat, SECCOMP_RET_ERRNO | 0);
-         check(open_by(asked), "openat");
-       }},
-      {"a filter says 0, in a process of several threads", [&](Json&) {
-         put_behind(0, other);
-         std::thread([&] {
-           answer(SYS_openat, SECCOMP_RET_ERRNO | 0);
-           check(open_by(asked), "openat");
-         }).join();
-       }},
-      {"a filter says 0, and nothing is behind that", [&](Json&) {
-         close(0);
-         answer(SYS_openat, SECCOMP_RET_ERRNO | 0);
-         check(open_by(asked), "openat");
-       }},
-      {"a filter says 0 to openat2", [&](Json&) {
-         put_behind(0, other);
-         answer(SYS_openat2, SECCOMP_RET_ERRNO | 0);
-         static const open_how how{};
-         check(syscall(SYS_openat2, AT_FDCWD, asked.c_str(), &how, sizeof how), "openat2");
-       }},
-      {"a signal instead", [&](Json&) {
-         put_behind(static_cast<int>(SYS_openat), other);
-         trapped(SYS_openat);
-         open_by(asked);
-       }},
+       }).join();
+     }},
+    {"a filter says 0, and nothing is behind that",
+     [&](Json&) {
+       close(0);
+       answer(SYS_openat, SECCOMP_RET_ERRNO | 0);
+       check(open_by(asked), "openat");
+     }},
+    {"a filter says 0 to openat2",
+     [&](Json&) {
+       put_behind(0, other);
+       answer(SYS_openat2, SECCOMP_RET_ERRNO | 0);
+       static const open_how how{};
+       check(syscall(SYS_openat2, AT_FDCWD, asked.c_str(), &how, sizeof how), "openat2");
+     }},
+    {"a signal instead",
+     [&](Json&) {
+       put_behind(static_cast<int>(SYS_openat), other);
+       trapped(SYS_openat);
+       open_by(asked);
+     }},
 #ifdef SYS_open
-      {"a signal instead of open(2)", [&](Json&) {
-         put_behind(static_cast<int>(SYS_open), other);
-         trapped(SYS_open);
-         static_cast<void>(syscall(SYS_open, asked.c_str(), O_RDONLY));
-       }},
+    {"a signal instead of open(2)",
+     [&](Json&) {
+       put_behind(static_cast<int>(SYS_open), other);
+       trapped(SYS_open);
+       static_cast<void>(syscall(SYS_open, asked.c_str(), O_RDONLY));
+     }},
 #endif
-      {"a supervisor names an old descriptor", [&](Json&) {
-         const int fd = static_cast<int>(check(open(other.c_str(), O_RDONLY), "open"));
-         check(open("/dev/null", O_RDONLY), "open");
-         supervised(asked, [&] { return fd; });
-       }},
-      {"a supervisor names the last descriptor", [&](Json&) { supervised(asked, [&] { return open(other.c_str(), O_RDONLY); }); }},
-      {"a supervisor names one that was opened otherwise", [&](Json&) { supervised(asked, [&] { return open(asked.c_str(), O_RDONLY | O_NONBLOCK); }); }},
+    {"a supervisor names an old descriptor",
+     [&](Json&) {
+       const int fd = static_cast<int>(check(open(other.c_str(), O_RDONLY), "open"));
+       check(open("/dev/null", O_RDONLY), "open");
+       supervised(asked, [&] { return fd; });
+     }},
+    {"a supervisor names the last descriptor", [&](Json&) { supervised(asked, [&] { return open(other.c_str(), O_RDONLY); }); }},
+    {"a supervisor names one that was opened otherwise",
+     [&](Json&) { supervised(asked, [&] { return open(asked.c_str(), O_RDONLY | O_NONBLOCK); }); }},
 #if defined(__x86_64__)
-      {"a tracer that goes on", [&](Json&) { put_behind(0, other), emulated(asked, 0, PTRACE_SYSEMU); }},
-      {"a tracer that lets go on", [&](Json&) { put_behind(0, other), emulated(asked, 0, PTRACE_CONT); }},
-      {"a tracer that is gone", [&](Json&) { put_behind(0, other), emulated(asked, 0, PTRACE_DETACH); }},
+    {"a tracer that goes on", [&](Json&) { put_behind(0, other), emulated(asked, 0, PTRACE_SYSEMU); }},
+    {"a tracer that lets go on", [&](Json&) { put_behind(0, other), emulated(asked, 0, PTRACE_CONT); }},
+    {"a tracer that is gone", [&](Json&) { put_behind(0, other), emulated(asked, 0, PTRACE_DETACH); }},
 #endif
   };
   std::vector<std::function<void(Json&)>> deeds;
-  for (const auto& way : ways) deeds.push_back([&](Json& t) {
-    check(prctl(PR_SET_DUMPABLE, 1), "PR_SET_DUMPABLE");
-    way.second(t);
-  });
+  for (const auto& way : ways)
+    deeds.push_back([&](Json& t) {
+      check(prctl(PR_SET_DUMPABLE, 1), "PR_SET_DUMPABLE");
+      way.second(t);
+    });
   for (const std::string& tier : tiers("opensnoop"))
     for (const bool failed : {false, true}) {
       INFO(tier << (failed ? " -x" : ""));
@@ -621,7 +677,11 @@ TEST_CASE("an open that is answered and never made names no file as opened") {
         INFO(ways[i].first << ": " << Json(all[i].events).dump());
         unsigned lines = 0;
         for (const Json& e : all[i].events) {
-          if (e["via"] == (std::string(ways[i].first).find("openat2") != std::string::npos ? "openat2" : std::string(ways[i].first).find("open(2)") != std::string::npos ? "open" : "openat") && e["requested"] == asked && e["errno"].is_null()) lines++;
+          if (e["via"] == (std::string(ways[i].first).find("openat2") != std::string::npos   ? "openat2"
+                           : std::string(ways[i].first).find("open(2)") != std::string::npos ? "open"
+                                                                                             : "openat") &&
+              e["requested"] == asked && e["errno"].is_null())
+            lines++;
           else CHECK(e["requested"] == e["path"]);
         }
         CHECK(lines == (tier == "tp" ? 1 : 0));
@@ -635,9 +695,16 @@ TEST_CASE("opens that are made under filters or a tracer are told as such") {
   check(mkdir((dir / "d").c_str(), 0755), "mkdir");
   check(symlink("file", link.c_str()), "symlink");
   const auto opens = [&](bool links) {
-    const int flags[] = {O_RDONLY, O_RDWR, O_RDONLY | O_NONBLOCK, O_RDWR | O_APPEND, O_PATH, O_WRONLY | O_TRUNC, O_RDONLY | O_CLOEXEC | O_NOFOLLOW};
+    const int flags[] = {O_RDONLY,
+                         O_RDWR,
+                         O_RDONLY | O_NONBLOCK,
+                         O_RDWR | O_APPEND,
+                         O_PATH,
+                         O_WRONLY | O_TRUNC,
+                         O_RDONLY | O_CLOEXEC | O_NOFOLLOW};
     for (const int f : flags) check(open_by(file, f), "open"), check(open_by(dir / ".//d/../file", f), "open");
-    for (const char* d : {"", "/", "/.", "/d", "/d/", "/d//", "/d/.", "/d/.."}) check(open_by(dir.path() + d, O_RDONLY | O_DIRECTORY), "open");
+    for (const char* d : {"", "/", "/.", "/d", "/d/", "/d//", "/d/.", "/d/.."})
+      check(open_by(dir.path() + d, O_RDONLY | O_DIRECTORY), "open");
     check(chdir((dir / "d").c_str()), "chdir");
     check(open_by("..", O_PATH), "open");
     check(open_by("../file"), "open");
@@ -710,7 +777,8 @@ TEST_CASE("options: --path does not lose a file of a mount that is nowhere") {
   for (const std::string& tier : tiers("opensnoop")) {
     INFO(tier);
     const auto events = trace("opensnoop", {"--hook", tier, "--path", dir / "f", "--path", dir / "none"}, [&](Json&) {
-      const int fd = static_cast<int>(check(syscall(SYS_open_tree, AT_FDCWD, dir.path().c_str(), 1 /* OPEN_TREE_CLONE */), "open_tree"));
+      const int fd =
+          static_cast<int>(check(syscall(SYS_open_tree, AT_FDCWD, dir.path().c_str(), 1 /* OPEN_TREE_CLONE */), "open_tree"));
       close(static_cast<int>(check(openat(fd, "f", O_RDONLY), "openat")));
       static_cast<void>(openat(fd, ".//none", O_RDONLY));
     });
@@ -721,8 +789,10 @@ TEST_CASE("options: --path does not lose a file of a mount that is nowhere") {
   }
 }
 
-TEST_CASE("options: --path finds a file that is itself the root of a mount that is nowhere, by its place in the root's file system") {
-  struct stat root{}, etc{};
+TEST_CASE(
+    "options: --path finds a file that is itself the root of a mount that is nowhere, by its place in the root's file system") {
+  struct stat root {
+  }, etc{};
   check(stat("/", &root), "stat"), check(stat("/etc/passwd", &etc), "stat");
   if (root.st_dev != etc.st_dev) CANNOT_TEST("/etc/passwd is on another file system than /");
   const auto deed = [](Json&) {
@@ -736,7 +806,8 @@ TEST_CASE("options: --path finds a file that is itself the root of a mount that 
     INFO(tier);
     const auto shown = [&](const char* prefix) {
       std::string all;
-      for (const Json& e : trace("opensnoop", {"--hook", tier, "--path", prefix}, deed)) all += e["path"].get<std::string>() + " ";
+      for (const Json& e : trace("opensnoop", {"--hook", tier, "--path", prefix}, deed))
+        all += e["path"].get<std::string>() + " ";
       return all;
     };
     CHECK(shown("/etc/passwd") == "/ /passwd ");

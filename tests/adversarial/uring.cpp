@@ -81,7 +81,8 @@ bool skips_completions() {
 
 // Whether the tier can see what overflows the completion queue: in tier tp by a tracepoint, io_uring_cqe_overflow, which 5.10 lacks.
 bool sees_overflow(const std::string& tool, const std::string& tier) {
-  const bool sees = tier != "tp" || run_tool(tool, {"-v", "--hook", tier, "-d", "0.01"}).err.find("_opt_overflow: taken") != std::string::npos;
+  const bool sees =
+      tier != "tp" || run_tool(tool, {"-v", "--hook", tier, "-d", "0.01"}).err.find("_opt_overflow: taken") != std::string::npos;
   if (!sees) WARN("NOT TESTED in tier tp: this kernel has no tracepoint io_uring_cqe_overflow");
   return sees;
 }
@@ -123,7 +124,8 @@ TEST_CASE("opens whose completion queue is full, all of one name") {
         t = opened;
       });
       CHECK(names(events) == done);
-      for (const Json& e : events) CHECK(e["error"] == (e["path"].get<std::string>().find("none") == std::string::npos ? Json() : Json("ENOENT")));
+      for (const Json& e : events)
+        CHECK(e["error"] == (e["path"].get<std::string>().find("none") == std::string::npos ? Json() : Json("ENOENT")));
     }
 }
 
@@ -141,18 +143,20 @@ TEST_CASE("a setuid file made through a full completion queue, into a slot, with
         umask(022);
         Ring ring(4);
         const std::vector<int> none(4, -1);
-        if (how == slot || how == any_slot || how == full_slot) check(io_uring_register_files(&ring, none.data(), 4), "register_files");
+        if (how == slot || how == any_slot || how == full_slot)
+          check(io_uring_register_files(&ring, none.data(), 4), "register_files");
         if (how == full || how == full_slot) ring.fill();
         io_uring_sqe* s = ring.next();
         if (how == slot || how == full_slot) io_uring_prep_openat_direct(s, AT_FDCWD, path.c_str(), O_CREAT | O_WRONLY, 04777, 1);
-        else if (how == any_slot) io_uring_prep_openat_direct(s, AT_FDCWD, path.c_str(), O_CREAT | O_WRONLY, 04777, IORING_FILE_INDEX_ALLOC);
+        else if (how == any_slot)
+          io_uring_prep_openat_direct(s, AT_FDCWD, path.c_str(), O_CREAT | O_WRONLY, 04777, IORING_FILE_INDEX_ALLOC);
         else io_uring_prep_openat(s, AT_FDCWD, path.c_str(), O_CREAT | O_WRONLY, 04777);
         if (how == skipped) s->flags |= IOSQE_CQE_SKIP_SUCCESS;
         check(how == slot || how == any_slot ? io_uring_submit_and_wait(&ring, 1) : io_uring_submit(&ring), "io_uring_submit");
         if (how != any_slot && !wait_for(path)) throw std::runtime_error("not created");
         io_uring_get_events(&ring);
       });
-      struct stat st{};
+      struct stat st {};
       if (how == any_slot && stat(path.c_str(), &st) != 0) continue;  // before 5.19
       REQUIRE(stat(path.c_str(), &st) == 0);
       CHECK((st.st_mode & 07777) == 04755);
@@ -229,13 +233,14 @@ class Refuser {
  public:
   explicit Refuser(const std::string& dir) : fd_(fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY)) {
     works_ = fd_ >= 0 && fanotify_mark(fd_, FAN_MARK_ADD, FAN_OPEN_PERM | FAN_EVENT_ON_CHILD, AT_FDCWD, dir.c_str()) == 0;
-    if (works_) thread_ = std::thread([this] {
-      fanotify_event_metadata m{};
-      if (read(fd_, &m, sizeof m) < static_cast<ssize_t>(sizeof m)) return;
-      const fanotify_response no{m.fd, FAN_DENY};
-      static_cast<void>(!write(fd_, &no, sizeof no));
-      close(m.fd);
-    });
+    if (works_)
+      thread_ = std::thread([this] {
+        fanotify_event_metadata m{};
+        if (read(fd_, &m, sizeof m) < static_cast<ssize_t>(sizeof m)) return;
+        const fanotify_response no{m.fd, FAN_DENY};
+        static_cast<void>(!write(fd_, &no, sizeof no));
+        close(m.fd);
+      });
   }
   ~Refuser() {
     if (works_) thread_.join();
@@ -298,7 +303,7 @@ TEST_CASE("files that io_uring makes by opens which fail") {
         } else {
           t["res"] = open_by(path);
         }
-        struct stat st{};
+        struct stat st {};
         t["mode"] = stat(path.c_str(), &st) == 0 ? st.st_mode & 07777 : 0;
         if (way.how == refused) return;
         open_by(path);                  // it is there already
@@ -346,7 +351,9 @@ TEST_CASE("a setuid file without a name made by io_uring, and one below a direct
     const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json&) {
       umask(0);
       Ring ring(4);
-      check(take(Road::plain, ring, [&](io_uring_sqe* s) { io_uring_prep_openat(s, AT_FDCWD, dir.path().c_str(), O_TMPFILE | O_RDWR, 04711); }), "O_TMPFILE");
+      check(take(Road::plain, ring,
+                 [&](io_uring_sqe* s) { io_uring_prep_openat(s, AT_FDCWD, dir.path().c_str(), O_TMPFILE | O_RDWR, 04711); }),
+            "O_TMPFILE");
       const int d = static_cast<int>(check(open(dir.path().c_str(), O_PATH), "open"));
       open_how how{.flags = O_CREAT | O_WRONLY, .mode = 04711, .resolve = RESOLVE_IN_ROOT};
       const std::string up = "/../../" + name;
@@ -373,26 +380,28 @@ TEST_CASE("several files made in one io_uring_enter, some of them linked: each h
     const bool told = tells_inode(tier, dir.path());
     const auto name = [&](std::size_t deed, std::size_t i) { return dir / (std::to_string(deed) + "f" + std::to_string(i)); };
     std::vector<std::function<void(Json&)>> deeds;
-    for (std::size_t deed = 0; deed < 4; deed++) deeds.emplace_back([&, deed](Json&) {
-      const bool link = deed & 1;
-      umask(0);
-      Ring ring(16, deed & 2 ? IORING_SETUP_SQPOLL : 0);
-      std::vector<std::string> names;
-      for (std::size_t i = 0; i < std::size(modes); i++) names.push_back(name(deed, i));
-      for (std::size_t i = 0; i < std::size(modes); i++) {
-        io_uring_sqe* s = ring.next();
-        // Every other one goes into a slot that does not exist.
-        if (!link && i % 2) io_uring_prep_openat_direct(s, AT_FDCWD, names[i].c_str(), O_CREAT | O_WRONLY | O_EXCL, modes[i], 3);
-        else io_uring_prep_openat(s, AT_FDCWD, names[i].c_str(), O_CREAT | O_WRONLY, modes[i]);
-        if (link && i + 1 < std::size(modes)) s->flags |= IOSQE_IO_LINK;
-      }
-      check(io_uring_submit(&ring), "io_uring_submit");
-      for (std::size_t i = 0; i < std::size(modes); i++) {
-        io_uring_cqe* cqe = nullptr;
-        check(io_uring_wait_cqe(&ring, &cqe), "io_uring_wait_cqe");
-        io_uring_cqe_seen(&ring, cqe);
-      }
-    });
+    for (std::size_t deed = 0; deed < 4; deed++)
+      deeds.emplace_back([&, deed](Json&) {
+        const bool link = deed & 1;
+        umask(0);
+        Ring ring(16, deed & 2 ? IORING_SETUP_SQPOLL : 0);
+        std::vector<std::string> names;
+        for (std::size_t i = 0; i < std::size(modes); i++) names.push_back(name(deed, i));
+        for (std::size_t i = 0; i < std::size(modes); i++) {
+          io_uring_sqe* s = ring.next();
+          // Every other one goes into a slot that does not exist.
+          if (!link && i % 2)
+            io_uring_prep_openat_direct(s, AT_FDCWD, names[i].c_str(), O_CREAT | O_WRONLY | O_EXCL, modes[i], 3);
+          else io_uring_prep_openat(s, AT_FDCWD, names[i].c_str(), O_CREAT | O_WRONLY, modes[i]);
+          if (link && i + 1 < std::size(modes)) s->flags |= IOSQE_IO_LINK;
+        }
+        check(io_uring_submit(&ring), "io_uring_submit");
+        for (std::size_t i = 0; i < std::size(modes); i++) {
+          io_uring_cqe* cqe = nullptr;
+          check(io_uring_wait_cqe(&ring, &cqe), "io_uring_wait_cqe");
+          io_uring_cqe_seen(&ring, cqe);
+        }
+      });
     const auto all = trace_each("chmodsnoop", {"-e", "--hook", tier}, deeds, [](pid_t) {});
     for (std::size_t deed = 0; deed < deeds.size(); deed++) {
       const bool link = deed & 1;
@@ -401,7 +410,7 @@ TEST_CASE("several files made in one io_uring_enter, some of them linked: each h
       for (const Json& e : all[deed].events) CHECK(lines.emplace(e["path"].get<std::string>(), e).second);
       std::size_t dangerous = 0;
       for (std::size_t i = 0; i < std::size(modes); i++) {
-        struct stat st{};
+        struct stat st {};
         const std::string path = name(deed, i);
         REQUIRE(stat(path.c_str(), &st) == 0);
         REQUIRE((st.st_mode & 07777) == modes[i]);
@@ -520,7 +529,8 @@ TEST_CASE("connects whose completion queue is full") {
       check(io_uring_submit(&ring), "io_uring_submit");
       sockaddr_storage peer{};
       socklen_t size = sizeof peer;
-      t = getpeername(a, reinterpret_cast<sockaddr*>(&peer), &size) == 0 && (size = sizeof peer, getpeername(b, reinterpret_cast<sockaddr*>(&peer), &size) == 0);
+      t = getpeername(a, reinterpret_cast<sockaddr*>(&peer), &size) == 0 &&
+          (size = sizeof peer, getpeername(b, reinterpret_cast<sockaddr*>(&peer), &size) == 0);
     });
     CHECK(names(events, "raddr") == std::set<std::string>{path, "127.0.0.1"});
     for (const Json& e : events) CHECK(e["errno"] == 0);
@@ -587,7 +597,8 @@ TEST_CASE("an open and connects that run at the end of another system call") {
     });
     CHECK(names(events) == std::set<std::string>{path});
   }
-  const int t = server(ip_address("127.0.0.1", 0)), l = server(unix_address(socket_path)), u = server(ip_address("127.0.0.2", 0), SOCK_DGRAM);
+  const int t = server(ip_address("127.0.0.1", 0)), l = server(unix_address(socket_path)),
+            u = server(ip_address("127.0.0.2", 0), SOCK_DGRAM);
   for (const std::string& tier : tiers("connectsnoop")) {
     INFO(tier);
     for (const Address& to : {local_of(t), unix_address(socket_path), local_of(u)}) {
@@ -616,17 +627,24 @@ TEST_CASE("io_uring_enter with rubbish in the upper half of its number") {
     flush(ring);
     long ret;
     register long r10 asm("r10") = IORING_ENTER_GETEVENTS, r8 asm("r8") = 0, r9 asm("r9") = 0;
-    asm volatile("syscall" : "=a"(ret) : "a"(0x500000000l | SYS_io_uring_enter), "D"(long(ring.ring_fd)), "S"(long(n)), "d"(long(n)), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+    asm volatile("syscall"
+                 : "=a"(ret)
+                 : "a"(0x500000000l | SYS_io_uring_enter), "D"(long(ring.ring_fd)), "S"(long(n)), "d"(long(n)), "r"(r10), "r"(r8),
+                   "r"(r9)
+                 : "rcx", "r11", "memory");
     return ret;
   };
   for (const std::string& tier : tiers("opensnoop")) {
     INFO(tier);
     Json truth;
-    const auto events = trace("opensnoop", {"--hook", tier, "--path", dir.path()}, [&](Json& t) {
-      Ring ring(4);
-      io_uring_prep_openat(ring.next(), AT_FDCWD, path.c_str(), O_RDONLY, 0);
-      t = enter(ring, 1);
-    }, &truth);
+    const auto events = trace(
+        "opensnoop", {"--hook", tier, "--path", dir.path()},
+        [&](Json& t) {
+          Ring ring(4);
+          io_uring_prep_openat(ring.next(), AT_FDCWD, path.c_str(), O_RDONLY, 0);
+          t = enter(ring, 1);
+        },
+        &truth);
     if (truth == -ENOSYS) CANNOT_TEST("this kernel takes all of the number");
     CHECK(names(events) == std::set<std::string>{path});
   }
@@ -685,21 +703,24 @@ TEST_CASE("a personality of io_uring: whose process it is") {
     for (const bool async : {false, true}) {
       INFO(tier << (async ? ", by a worker" : ""));
       Json truth;
-      const auto events = trace("opensnoop", {"--hook", tier, "-u", "65534"}, [&](Json& t) {
-        Ring ring(4);
-        const int root = io_uring_register_personality(&ring);
-        check(root, "register_personality");
-        check(setuid(65534), "setuid");
-        if (open(path.c_str(), O_RDONLY) >= 0) throw std::runtime_error("it may be opened by all");
-        io_uring_sqe* s = ring.next();
-        io_uring_prep_openat(s, AT_FDCWD, path.c_str(), O_RDONLY, 0);
-        s->personality = static_cast<__u16>(root);
-        if (async) s->flags |= IOSQE_ASYNC;
-        check(io_uring_submit_and_wait(&ring, 1), "io_uring_submit");
-        io_uring_cqe* cqe = nullptr;
-        io_uring_wait_cqe(&ring, &cqe);
-        t = cqe->res;
-      }, &truth);
+      const auto events = trace(
+          "opensnoop", {"--hook", tier, "-u", "65534"},
+          [&](Json& t) {
+            Ring ring(4);
+            const int root = io_uring_register_personality(&ring);
+            check(root, "register_personality");
+            check(setuid(65534), "setuid");
+            if (open(path.c_str(), O_RDONLY) >= 0) throw std::runtime_error("it may be opened by all");
+            io_uring_sqe* s = ring.next();
+            io_uring_prep_openat(s, AT_FDCWD, path.c_str(), O_RDONLY, 0);
+            s->personality = static_cast<__u16>(root);
+            if (async) s->flags |= IOSQE_ASYNC;
+            check(io_uring_submit_and_wait(&ring, 1), "io_uring_submit");
+            io_uring_cqe* cqe = nullptr;
+            io_uring_wait_cqe(&ring, &cqe);
+            t = cqe->res;
+          },
+          &truth);
       CHECK(truth.get<int>() >= 0);
       INFO(Json(events));
       REQUIRE(events.size() == 2);

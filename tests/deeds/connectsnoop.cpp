@@ -31,6 +31,9 @@ extern const Deed connectsnoop_deed = {
                        .rows = {{"tcp", "127.0.0.1", "*", "127.0.0.2", port, "-", "*"},
                                 {"tcp", "127.0.0.1", "*", "127.0.0.1", "*", "ECONNREFUSED", "*"}}};
         },
-    .bad = {{{"--dest", "10.0.0.0/33"}, "--dest", "/33"}, {{"--dest", "nonsense"}, "--dest", "nonsense"}, {{"--port", "65536"}, "--port", "65536"},
-            {{"--port", "http"}, "--port", "http"}, {{"--proto", "nope"}, "--proto", "nope"}},
+    .bad = {{{"--dest", "10.0.0.0/33"}, "--dest", "/33"},
+            {{"--dest", "nonsense"}, "--dest", "nonsense"},
+            {{"--port", "65536"}, "--port", "65536"},
+            {{"--port", "http"}, "--port", "http"},
+            {{"--proto", "nope"}, "--proto", "nope"}},
 };

@@ -23,5 +23,7 @@ extern const Deed opensnoop_deed = {
                            },
                        .rows = {{"*", "-", file}, {"78", "-", file}, {"-", "ENOENT", absent}}};
         },
-    .bad = {{{"-f", "O_NOPE"}, "-f", "O_NOPE"}, {{"--path", ""}, "--path", "give"}, {{"--path", std::string(300, 'x')}, "--path", "300"}},
+    .bad = {{{"-f", "O_NOPE"}, "-f", "O_NOPE"},
+            {{"--path", ""}, "--path", "give"},
+            {{"--path", std::string(300, 'x')}, "--path", "300"}},
 };

@@ -104,10 +104,13 @@ const std::map<std::string, std::string> kUnwritable{
     {"reader gone", "exec 3<>$FIFO; exec 2>$FIFO 3<&-; "},
     {"nobody reads a full pipe", "exec 3<>$FIFO; head -c 65536 /dev/zero >&3; exec 2>&3; "},
     {"nobody reads a pipe that becomes full", "exec 3<>$FIFO; head -c 65530 /dev/zero >&3; exec 2>&3; "},
-    {"no room, and told so", "exec python3 -c 'import fcntl, os, sys; fcntl.fcntl(3, fcntl.F_SETFL, os.O_NONBLOCK | os.O_RDWR); os.dup2(3, 2); "
-                             "os.execv(sys.argv[1], sys.argv[1:])' "}};
+    {"no room, and told so",
+     "exec python3 -c 'import fcntl, os, sys; fcntl.fcntl(3, fcntl.F_SETFL, os.O_NONBLOCK | os.O_RDWR); os.dup2(3, 2); "
+     "os.execv(sys.argv[1], sys.argv[1:])' "}};
 
-std::string with_fifo(const std::string& script, const std::string& fifo) { return std::regex_replace(script, std::regex("\\$FIFO"), fifo); }
+std::string with_fifo(const std::string& script, const std::string& fifo) {
+  return std::regex_replace(script, std::regex("\\$FIFO"), fifo);
+}
 
 }  // namespace
 
@@ -122,7 +125,8 @@ TEST_CASE("messages that cannot be written end no trace, hold none up, and chang
         const std::string fifo = dir / ("fifo" + std::to_string(n++));
         check(mkfifo(fifo.c_str(), 0600), "mkfifo");
         const bool told = what == "no room, and told so";
-        return by_shell(tool, with_fifo((told ? "exec 3<>$FIFO; head -c 65536 /dev/zero >&3; " + how : how + "exec ") + "TOOL", fifo), args);
+        return by_shell(
+            tool, with_fifo((told ? "exec 3<>$FIFO; head -c 65536 /dev/zero >&3; " + how : how + "exec ") + "TOOL", fifo), args);
       };
       CHECK(run(prepared({"-p", std::to_string(getpid()), "-d", "0.2"})).status == 0);
       CHECK(run(prepared({"-v", "-p", std::to_string(getpid()), "-d", "0.2"})).status == 0);
@@ -148,7 +152,8 @@ TEST_CASE("messages: their reader goes in mid-trace, or stops to read, in a floo
       int err = static_cast<int>(check(open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), "open"));
       Actor actor(deeds(tool, path, times)), idle([](Json&) {});
       std::future<Result> ended = std::async(std::launch::async, [&] {
-        return run(by_shell(tool, "exec TOOL 2> " + fifo, {"-j", "-o", "pid", "--buffer", "4K", "-p", actor.id() + "," + idle.id()}));
+        return run(
+            by_shell(tool, "exec TOOL 2> " + fifo, {"-j", "-o", "pid", "--buffer", "4K", "-p", actor.id() + "," + idle.id()}));
       });
       std::string said;
       eventually([&] {
@@ -161,12 +166,14 @@ TEST_CASE("messages: their reader goes in mid-trace, or stops to read, in a floo
       } else {  // full, so that the next message finds no room
         const int fill = static_cast<int>(check(open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC), "open"));
         const std::string some(4096, 'x');
-        while (write(fill, some.data(), some.size()) > 0) {}
+        while (write(fill, some.data(), some.size()) > 0) {
+        }
         close(fill);
       }
       actor.act();
       // One of the two processes is still there: only a signal ends the tool. It is found by the name of its pipe.
-      const Result pids = run({"bash", "-c", "for d in /proc/[0-9]*/fd/2; do [ \"$(readlink $d)\" = " + fifo + " ] && echo $d; done; true"});
+      const Result pids =
+          run({"bash", "-c", "for d in /proc/[0-9]*/fd/2; do [ \"$(readlink $d)\" = " + fifo + " ] && echo $d; done; true"});
       for (std::istringstream in(pids.out); std::getline(in, said);) kill(std::stoi(said.substr(6)), SIGINT);
       const Result r = ended.get();
       if (!goes) close(err);
@@ -189,8 +196,9 @@ TEST_CASE("messages that nobody read are counted when somebody reads again") {
   std::string some(65536, 'x');
   check(write(err, some.data(), some.size()), "write");
   std::future<Result> ended = std::async(std::launch::async, [&] {
-    return run(by_shell("opensnoop", "exec TOOL 2> " + fifo,
-                        {"--path", "/nonexistent", "--", "sh", "-c", "echo > " + ready + "; read x < " + go + "; sleep 2 & exit 4"}));
+    return run(
+        by_shell("opensnoop", "exec TOOL 2> " + fifo,
+                 {"--path", "/nonexistent", "--", "sh", "-c", "echo > " + ready + "; read x < " + go + "; sleep 2 & exit 4"}));
   });
   std::ifstream(ready).get();
   check(read(err, some.data(), some.size()), "read");
@@ -228,7 +236,12 @@ TEST_CASE("a lone event shows at once, also when nobody looks at a terminal") {
     const std::string out = dir / (tool + ".out");
     Tracer tracer(by_shell(tool, "exec TOOL > " + out, {"-p", actor.id(), "--no-heading"}));
     actor.act();
-    eventually([&] { return count_lines([&] { std::ifstream in(out); return std::string{std::istreambuf_iterator<char>(in), {}}; }()) == 1; });
+    eventually([&] {
+      return count_lines([&] {
+               std::ifstream in(out);
+               return std::string{std::istreambuf_iterator<char>(in), {}};
+             }()) == 1;
+    });
     tracer.stop(SIGKILL);  // so it is not the end that wrote it
   }
 }
@@ -295,7 +308,8 @@ TEST_CASE("timeout, -d") {
   const std::string seconds = std::getenv("VMRUN") ? "40" : "5";  // enough for all to start
   for (const std::string& tool : tools)
     results.push_back(std::async(std::launch::async, [&tool, &seconds] {
-      return std::pair(run(by_shell(tool, "exec timeout --preserve-status " + seconds + " TOOL", {"-p", "1"})), run_tool(tool, {"-p", "1", "-d", "0.3"}));
+      return std::pair(run(by_shell(tool, "exec timeout --preserve-status " + seconds + " TOOL", {"-p", "1"})),
+                       run_tool(tool, {"-p", "1", "-d", "0.3"}));
     }));
   for (std::size_t i = 0; i < tools.size(); i++) {
     const auto [by_timeout, by_d] = results[i].get();
@@ -363,9 +377,12 @@ TEST_CASE("without privileges: one line that names the capabilities") {
   for (const std::string& tool : all_tools()) {
     const std::string copy = copy_for_all(dir, tool);
     check_one_line(tool, run({"setpriv", "--bounding-set=-all", "--inh-caps=-all", copy}), 1, "CAP_BPF and CAP_PERFMON");
-    check_one_line(tool, run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", copy}), 1, "CAP_BPF and CAP_PERFMON");
-    check_one_line(tool, run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+bpf", "--ambient-caps=+bpf", copy}), 1,
-                   "CAP_PERFMON");
+    check_one_line(tool, run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", copy}), 1,
+                   "CAP_BPF and CAP_PERFMON");
+    check_one_line(
+        tool,
+        run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+bpf", "--ambient-caps=+bpf", copy}), 1,
+        "CAP_PERFMON");
   }
 }
 
@@ -392,7 +409,8 @@ TEST_CASE("with only the capabilities that it needs, the tool works without root
 }
 
 TEST_CASE("of root's capabilities the tool keeps what it needs: none, or to read the names of containers") {
-  for (const auto& [columns, kept] : std::map<std::string, std::string>{{"pid", "0000000000000000"}, {"pid,container_name", "0000000000000004"}}) {
+  for (const auto& [columns, kept] :
+       std::map<std::string, std::string>{{"pid", "0000000000000000"}, {"pid,container_name", "0000000000000004"}}) {
     Tracer tracer({tool_path("opensnoop"), "-p", std::to_string(getpid()), "-o", columns});
     std::ifstream in("/proc/" + std::to_string(tracer.pid()) + "/status");
     const std::string status{std::istreambuf_iterator<char>(in), {}};
@@ -410,7 +428,9 @@ TEST_CASE("without BTF, or locked down: one line that says so") {
     };
     check_one_line(tool, in_namespace("mount -t tmpfs none /sys"), 1, "BTF");
     if (access("/sys/kernel/security", F_OK) != 0) CANNOT_TEST("there is no /sys/kernel/security");
-    check_one_line(tool, in_namespace("mount -t tmpfs none /sys/kernel/security && echo 'none integrity [confidentiality]' > /sys/kernel/security/lockdown"),
+    check_one_line(tool,
+                   in_namespace("mount -t tmpfs none /sys/kernel/security && echo 'none integrity [confidentiality]' > "
+                                "/sys/kernel/security/lockdown"),
                    1, "lockdown");
   }
 }
@@ -420,9 +440,11 @@ TEST_CASE("a low limit of open files: the soft one is raised, the hard one is na
     INFO(tool);
     const Args args{"-p", std::to_string(getpid()), "-d", "0.1"};
     CHECK(run(by_shell(tool, "ulimit -Sn 20; exec TOOL", args)).status == 0);
-    CHECK(run(by_shell(tool, "ulimit -Sn 20; TOOL", {"--path", "/nonexistent", "--", "sh", "-c", "exit $(ulimit -n)"})).status == (tool == "connectsnoop" ? 2 : 20));
+    CHECK(run(by_shell(tool, "ulimit -Sn 20; TOOL", {"--path", "/nonexistent", "--", "sh", "-c", "exit $(ulimit -n)"})).status ==
+          (tool == "connectsnoop" ? 2 : 20));
     for (const char* limit : {"8", "9", "10", "11", "12", "14", "16", "20"})
-      check_one_line(tool, run(by_shell(tool, "ulimit -n " + std::string(limit) + "; exec TOOL", args)), 1, "too many open files");
+      check_one_line(tool, run(by_shell(tool, "ulimit -n " + std::string(limit) + "; exec TOOL", args)), 1,
+                     "too many open files");
   }
 }
 
@@ -514,7 +536,7 @@ TEST_CASE("comm: -n goes on behind the first event of another process") {  // pe
   const std::string path = dir.file("f"), name = "bn" + std::to_string(getpid());
   for (const std::string& tool : all_tools()) {
     INFO(tool);
-    Actor other(deeds(tool, path, 100)), named([&](Json& t) {
+    Actor other(deeds(tool, path, 100)), named([&](Json&t) {
       prctl(PR_SET_NAME, name.c_str());
       deeds(tool, path, 100)(t);
     });

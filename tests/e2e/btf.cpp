@@ -36,7 +36,8 @@ std::string types_in(const TempDir& dir) {
 std::vector<Json> trace_without_btf(const std::string& tool, const TempDir& dir, std::function<void(Json&)> deed) {
   Actor actor(std::move(deed));
   const bool by_path = tool == "execsnoop";
-  Tracer tracer(without_btf(tool, {"-v", "-j", "--btf", types_in(dir), by_path ? "--path" : "-p", by_path ? dir.path() : actor.id()}));
+  Tracer tracer(
+      without_btf(tool, {"-v", "-j", "--btf", types_in(dir), by_path ? "--path" : "-p", by_path ? dir.path() : actor.id()}));
   actor.act();
   tracer.stop();
   INFO(tracer.err());
@@ -91,7 +92,8 @@ TEST_CASE("chmodsnoop with --btf") {
   CHECK(events[0]["new"] == "4711");
   CHECK(events[1]["path"] == path);
   CHECK(events[1]["mode"] == "0600");
-  CHECK((events[1]["new"] == "0600" || (events[1]["new"].is_null() && events[1]["src"] == "user")));  // known where a hook sees the inode
+  CHECK((events[1]["new"] == "0600" ||
+         (events[1]["new"].is_null() && events[1]["src"] == "user")));  // known where a hook sees the inode
 }
 
 TEST_CASE("execsnoop with --btf") {

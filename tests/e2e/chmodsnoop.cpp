@@ -36,7 +36,7 @@ class Tmpdir {  // where TempDir makes its directories
 template <class F> void everywhere(F f) {
   for (const std::string& tier : tiers("chmodsnoop")) {
     for (const char* base : {"", "/dev/shm"}) {
-      struct statfs fs{};
+      struct statfs fs {};
       if (*base && (statfs(base, &fs) != 0 || fs.f_type != TMPFS_MAGIC)) {
         WARN("no tmpfs on /dev/shm: not tested there");
         continue;
@@ -65,22 +65,26 @@ long at(const void* p) { return reinterpret_cast<long>(p); }
 const Variant kVariants[] = {
 #ifdef SYS_chmod
     {"chmod", [](auto& d, int) { return result(syscall(SYS_chmod, (d + "/file").c_str(), kMode)); }, "@/file"},
-    {"chmod", [](auto& d, int) { return check(chdir(d.c_str()), "chdir"), result(syscall(SYS_chmod, "./file", kMode)); }, "./file"},
+    {"chmod", [](auto& d, int) { return check(chdir(d.c_str()), "chdir"), result(syscall(SYS_chmod, "./file", kMode)); },
+     "./file"},
     {"chmod", [](auto& d, int) { return result(syscall(SYS_chmod, (d + "/link").c_str(), kMode)); }, "@/link"},
     {"chmod", [](auto&, int fd) { return check(dup2(fd, 99), "dup2"), result(syscall(SYS_chmod, "/proc/self/fd/99", kMode)); },
      "/proc/self/fd/99"},
 #endif
     {"fchmod", [](auto&, int fd) { return result(syscall(SYS_fchmod, fd, kMode)); }, "", true},
     {"fchmodat", [](auto& d, int) { return result(syscall(SYS_fchmodat, dir_fd(d), "file", kMode)); }, "file"},
-    {"fchmodat", [](auto& d, int) { return result(syscall(SYS_fchmodat, AT_FDCWD, (d + "/sub/../link").c_str(), kMode)); }, "@/sub/../link"},
+    {"fchmodat", [](auto& d, int) { return result(syscall(SYS_fchmodat, AT_FDCWD, (d + "/sub/../link").c_str(), kMode)); },
+     "@/sub/../link"},
     {"fchmodat2", [](auto& d, int) { return result(syscall(kFchmodat2, dir_fd(d), "file", kMode, 0)); }, "file"},
     {"fchmodat2", [](auto& d, int) { return result(syscall(kFchmodat2, -1, (d + "/file").c_str(), kMode, AT_SYMLINK_NOFOLLOW)); },
      "@/file", false, "AT_SYMLINK_NOFOLLOW"},
-    {"fchmodat2", [](auto&, int fd) { return result(syscall(kFchmodat2, fd, "", kMode, AT_EMPTY_PATH)); }, "", true, "AT_EMPTY_PATH"},
+    {"fchmodat2", [](auto&, int fd) { return result(syscall(kFchmodat2, fd, "", kMode, AT_EMPTY_PATH)); }, "", true,
+     "AT_EMPTY_PATH"},
     {"compat:chmod", [](auto& d, int) { return int80(15, at(low(d + "/link")), kMode); }, "@/link"},
     {"compat:fchmod", [](auto&, int fd) { return int80(94, fd, kMode); }, "", true},
     {"compat:fchmodat", [](auto& d, int) { return int80(306, dir_fd(d), at(low("file")), kMode); }, "file"},
-    {"compat:fchmodat2", [](auto&, int fd) { return int80(kFchmodat2, fd, at(low("")), kMode, AT_EMPTY_PATH); }, "", true, "AT_EMPTY_PATH"},
+    {"compat:fchmodat2", [](auto&, int fd) { return int80(kFchmodat2, fd, at(low("")), kMode, AT_EMPTY_PATH); }, "", true,
+     "AT_EMPTY_PATH"},
 };
 
 Json null_or(const char* s) { return s ? Json(s) : Json(); }
@@ -108,14 +112,22 @@ TEST_CASE("chmod in all its variants: every field") {
       deeds.push_back([&, v](Json& t) {
         const int fd = static_cast<int>(check(open(path.c_str(), O_RDONLY), "open"));
         const long r = v.call(dir.path(), fd);
-        struct stat st{};
+        struct stat st {};
         check(fstat(fd, &st), "fstat");
-        t = {{"pid", getpid()}, {"tid", gettid()}, {"ppid", getppid()}, {"uid", getuid()}, {"euid", geteuid()}, {"gid", getgid()},
-             {"errno", -r},     {"inode", std::to_string(st.st_ino)},   {"dev", std::to_string(major(st.st_dev)) + ":" + std::to_string(minor(st.st_dev))}};
+        t = {{"pid", getpid()},
+             {"tid", gettid()},
+             {"ppid", getppid()},
+             {"uid", getuid()},
+             {"euid", geteuid()},
+             {"gid", getgid()},
+             {"errno", -r},
+             {"inode", std::to_string(st.st_ino)},
+             {"dev", std::to_string(major(st.st_dev)) + ":" + std::to_string(minor(st.st_dev))}};
         if (r == 0 && (st.st_mode & 07777) != kMode) throw std::runtime_error("the mode has not changed");
       });
     }
-    const auto traced = trace_each("chmodsnoop", {"--hook", tier}, deeds, [&](pid_t) { check(chmod(path.c_str(), 0640), "chmod"); });
+    const auto traced =
+        trace_each("chmodsnoop", {"--hook", tier}, deeds, [&](pid_t) { check(chmod(path.c_str(), 0640), "chmod"); });
     for (std::size_t i = 0; i < variants.size(); i++) {
       const Variant& v = variants[i];
       const auto& [truth, events] = traced[i];
@@ -146,7 +158,8 @@ TEST_CASE("chmod in all its variants: every field") {
         CHECK(e["deleted"] == false);
       } else {
         CHECK(e["inode"].is_null());
-        CHECK(e["path"] == (requested.starts_with("/") ? requested : dir / requested.substr(requested.starts_with("./") ? 2 : 0)));
+        CHECK(e["path"] ==
+              (requested.starts_with("/") ? requested : dir / requested.substr(requested.starts_with("./") ? 2 : 0)));
       }
       CHECK(e["src"] == source(told, v.by_fd));
       CHECK(e["old"] == (tier == "fentry" || v.by_fd ? Json("0640") : Json()));
@@ -260,21 +273,25 @@ TEST_CASE("a directory, and overlayfs") {
     for (const char* name : {"lower", "upper", "work", "merged"}) check(mkdir((dir / name).c_str(), 0755), "mkdir");
     dir.file("lower/file");
     Json truth;
-    const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json& t) {
-      check(unshare(CLONE_NEWNS), "unshare");
-      check(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount private");
-      const std::string options = "lowerdir=" + (dir / "lower") + ",upperdir=" + (dir / "upper") + ",workdir=" + (dir / "work");
-      t["mounted"] = mount("none", (dir / "merged").c_str(), "overlay", 0, options.c_str()) == 0;
-      if (!t["mounted"].get<bool>()) return;
-      check(chmod((dir / "merged").c_str(), 0777), "chmod");
-      check(chmod((dir / "merged/file").c_str(), 0600), "chmod");  // copied up
-      check(chmod((dir / "merged/file").c_str(), 0602), "chmod");
-      struct stat st{};
-      check(stat((dir / "merged/file").c_str(), &st), "stat");
-      t["dev"] = std::to_string(major(st.st_dev)) + ":" + std::to_string(minor(st.st_dev));
-      const int fd = static_cast<int>(check(open((dir / "merged/file").c_str(), O_RDONLY), "open"));
-      check(fchmod(fd, 0620), "fchmod");
-    }, &truth);
+    const auto events = trace(
+        "chmodsnoop", {"--hook", tier},
+        [&](Json& t) {
+          check(unshare(CLONE_NEWNS), "unshare");
+          check(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount private");
+          const std::string options =
+              "lowerdir=" + (dir / "lower") + ",upperdir=" + (dir / "upper") + ",workdir=" + (dir / "work");
+          t["mounted"] = mount("none", (dir / "merged").c_str(), "overlay", 0, options.c_str()) == 0;
+          if (!t["mounted"].get<bool>()) return;
+          check(chmod((dir / "merged").c_str(), 0777), "chmod");
+          check(chmod((dir / "merged/file").c_str(), 0600), "chmod");  // copied up
+          check(chmod((dir / "merged/file").c_str(), 0602), "chmod");
+          struct stat st {};
+          check(stat((dir / "merged/file").c_str(), &st), "stat");
+          t["dev"] = std::to_string(major(st.st_dev)) + ":" + std::to_string(minor(st.st_dev));
+          const int fd = static_cast<int>(check(open((dir / "merged/file").c_str(), O_RDONLY), "open"));
+          check(fchmod(fd, 0620), "fchmod");
+        },
+        &truth);
     if (!truth["mounted"].get<bool>()) {
       WARN("no overlayfs here: not tested");
       continue;
@@ -308,21 +325,22 @@ TEST_CASE("failures") {
       check(unshare(CLONE_NEWNS), "unshare");
       check(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount private");
       check(mount("none", ro.c_str(), "tmpfs", MS_RDONLY, nullptr), "mount");
-      chmod(path.c_str(), 0640);                               // succeeds: not shown
-      chmod(absent.c_str(), 04755);                            // ENOENT
-      syscall(SYS_fchmodat, AT_FDCWD, nullptr, 0644);          // EFAULT
-      fchmod(-1, 0644);                                        // EBADF
-      chmod(ro.c_str(), 0777);                                 // EROFS
+      chmod(path.c_str(), 0640);                       // succeeds: not shown
+      chmod(absent.c_str(), 04755);                    // ENOENT
+      syscall(SYS_fchmodat, AT_FDCWD, nullptr, 0644);  // EFAULT
+      fchmod(-1, 0644);                                // EBADF
+      chmod(ro.c_str(), 0777);                         // EROFS
       check(setuid(65534), "setuid");
-      chmod(path.c_str(), 06666);                              // EPERM
-      fchmod(fd, 02777);                                       // EPERM
+      chmod(path.c_str(), 06666);  // EPERM
+      fchmod(fd, 02777);           // EPERM
     });
     REQUIRE(events.size() == 6);
     const char* errors[] = {"ENOENT", "EFAULT", "EBADF", "EROFS", "EPERM", "EPERM"};
     const std::string paths[] = {absent, "", "", ro, path, path};
     const char* modes[] = {"4755", "0644", "0644", "0777", "6666", "2777"};
     const bool kernel = tier == "fentry";
-    const std::string sources[] = {"user", "user", "user", kernel ? "kernel" : "user", kernel ? "kernel" : "user", kernel ? "kernel" : "fd"};
+    const std::string sources[] = {
+        "user", "user", "user", kernel ? "kernel" : "user", kernel ? "kernel" : "user", kernel ? "kernel" : "fd"};
     for (std::size_t i = 0; i < 6; i++) {
       const Json& e = events[i];
       INFO(errors[i] << " " << paths[i]);
@@ -392,38 +410,46 @@ TEST_CASE("files created with a dangerous mode, and no others") {
       return syscall(SYS_openat2, AT_FDCWD, p.c_str(), &how, sizeof how);
     };
     const Creation creations[] = {
-        {"openat", "a", "4755", "setuid", "file", [](auto& p) { return syscall(SYS_openat, AT_FDCWD, p.c_str(), O_CREAT | O_RDWR, 04755); }},
+        {"openat", "a", "4755", "setuid", "file",
+         [](auto& p) { return syscall(SYS_openat, AT_FDCWD, p.c_str(), O_CREAT | O_RDWR, 04755); }},
         {"openat2", "b", "0666", "world-writable", "file", [&](auto& p) { return openat2(p, 0666); }},
-        {"openat", "", "2700", "setgid", "file", [&](auto&) { return syscall(SYS_openat, AT_FDCWD, dir.path().c_str(), O_TMPFILE | O_RDWR, 02700); }},
-        {"mknodat", "c", "6602", "setuid,setgid,world-writable", "pipe", [](auto& p) { return syscall(SYS_mknodat, AT_FDCWD, p.c_str(), S_IFIFO | 06602, 0); }, true},
-        {"mkdirat", "d", "1777", "world-writable", "directory", [](auto& p) { return syscall(SYS_mkdirat, AT_FDCWD, p.c_str(), 01777); }, true},
+        {"openat", "", "2700", "setgid", "file",
+         [&](auto&) { return syscall(SYS_openat, AT_FDCWD, dir.path().c_str(), O_TMPFILE | O_RDWR, 02700); }},
+        {"mknodat", "c", "6602", "setuid,setgid,world-writable", "pipe",
+         [](auto& p) { return syscall(SYS_mknodat, AT_FDCWD, p.c_str(), S_IFIFO | 06602, 0); }, true},
+        {"mkdirat", "d", "1777", "world-writable", "directory",
+         [](auto& p) { return syscall(SYS_mkdirat, AT_FDCWD, p.c_str(), 01777); }, true},
 #ifdef SYS_open
-        {"open", "e", "0646", "world-writable", "file", [](auto& p) { return syscall(SYS_open, p.c_str(), O_CREAT | O_RDWR, 0646); }},
+        {"open", "e", "0646", "world-writable", "file",
+         [](auto& p) { return syscall(SYS_open, p.c_str(), O_CREAT | O_RDWR, 0646); }},
         {"creat", "f", "2755", "setgid", "file", [](auto& p) { return syscall(SYS_creat, p.c_str(), 02755); }},
         {"mknod", "g", "0666", "world-writable", "file", [](auto& p) { return syscall(SYS_mknod, p.c_str(), 0666, 0); }, true},
         {"mkdir", "h", "0777", "world-writable", "directory", [](auto& p) { return syscall(SYS_mkdir, p.c_str(), 0777); }, true},
 #endif
     };
     Json truth;
-    const auto events = trace("chmodsnoop", {"--hook", tier}, [&](Json& t) {
-      umask(0);
-      for (const Creation& c : creations) {
-        const long fd = check(c.call(dir / c.name), c.via);
-        struct stat st{};
-        check(c.node ? stat((dir / c.name).c_str(), &st) : fstat(static_cast<int>(fd), &st), "stat");
-        t["inode"].push_back(std::to_string(st.st_ino));
-      }
-      // None of these is to be seen.
-      check(open((dir / "a").c_str(), O_CREAT | O_RDWR, 06777), "open");  // it exists
-      check(mkdir((dir / "d").c_str(), 0777) + 1, "mkdir");              // EEXIST
-      check(open((dir / "harmless").c_str(), O_CREAT | O_RDWR, 0664), "open");
-      check(mkdir((dir / "harmless.d").c_str(), 02775), "mkdir");
-      umask(022);
-      check(open((dir / "masked").c_str(), O_CREAT | O_RDWR, 0666), "open");
-      check(mkdir((dir / "masked.d").c_str(), 0777), "mkdir");
-      check(mknod((dir / "masked.p").c_str(), S_IFIFO | 0666, 0), "mknod");
-      check(open((dir / "a").c_str(), O_RDONLY), "open");
-    }, &truth);
+    const auto events = trace(
+        "chmodsnoop", {"--hook", tier},
+        [&](Json& t) {
+          umask(0);
+          for (const Creation& c : creations) {
+            const long fd = check(c.call(dir / c.name), c.via);
+            struct stat st {};
+            check(c.node ? stat((dir / c.name).c_str(), &st) : fstat(static_cast<int>(fd), &st), "stat");
+            t["inode"].push_back(std::to_string(st.st_ino));
+          }
+          // None of these is to be seen.
+          check(open((dir / "a").c_str(), O_CREAT | O_RDWR, 06777), "open");  // it exists
+          check(mkdir((dir / "d").c_str(), 0777) + 1, "mkdir");               // EEXIST
+          check(open((dir / "harmless").c_str(), O_CREAT | O_RDWR, 0664), "open");
+          check(mkdir((dir / "harmless.d").c_str(), 02775), "mkdir");
+          umask(022);
+          check(open((dir / "masked").c_str(), O_CREAT | O_RDWR, 0666), "open");
+          check(mkdir((dir / "masked.d").c_str(), 0777), "mkdir");
+          check(mknod((dir / "masked.p").c_str(), S_IFIFO | 0666, 0), "mknod");
+          check(open((dir / "a").c_str(), O_RDONLY), "open");
+        },
+        &truth);
     REQUIRE(events.size() == std::size(creations));
     for (std::size_t i = 0; i < events.size(); i++) {
       const Creation& c = creations[i];
@@ -440,7 +466,8 @@ TEST_CASE("files created with a dangerous mode, and no others") {
       CHECK(e["type"] == (known ? Json(c.type) : Json()));
       CHECK(e["created"] == true);
       CHECK(e["errno"] == 0);
-      if (*c.name || told) CHECK(e["src"] == (told ? "kernel" : c.node ? "user" : "fd"));  // O_TMPFILE of tmpfs marks its inode dirty
+      if (*c.name || told)
+        CHECK(e["src"] == (told ? "kernel" : c.node ? "user" : "fd"));  // O_TMPFILE of tmpfs marks its inode dirty
       CHECK(e["requested"] == (*c.name ? dir / c.name : dir.path()));
       if (known) {
         CHECK(e["inode"] == truth["inode"][i]);
@@ -472,7 +499,8 @@ TEST_CASE("a file created with a dangerous mode: 32-bit, and as text") {
   }
   const std::size_t heading = words.find("compat:");
   REQUIRE(heading != std::string::npos);
-  CHECK(words.substr(heading) == "compat:open - 4711 setuid yes " + (dir / "a") + " compat:mkdir - 0777 world-writable yes " + (dir / "b") + " ");
+  CHECK(words.substr(heading) ==
+        "compat:open - 4711 setuid yes " + (dir / "a") + " compat:mkdir - 0777 world-writable yes " + (dir / "b") + " ");
 }
 
 TEST_CASE("option --risky shows only dangerous bits gained") {

@@ -86,10 +86,12 @@ TEST_CASE("the usual table of each tool, of a user other than root: every column
       for (std::size_t i = 0; i < lines.size(); i++) {
         INFO(lines[i]);
         std::vector<std::string> cells = words_of(lines[i]);
-        expected[i].insert(expected[i].begin(), {std::to_string(pid), table.executes && i + 1 == lines.size() ? "program" : "some\\x20one"});
+        expected[i].insert(expected[i].begin(),
+                           {std::to_string(pid), table.executes && i + 1 == lines.size() ? "program" : "some\\x20one"});
         REQUIRE(cells.size() == expected[i].size());
         for (std::size_t j = 0; j < cells.size(); j++) {
-          if (expected[i][j] == "*") for (const char* nothing : {"-", "?", "0", "0.000"}) CHECK(cells[j] != nothing);
+          if (expected[i][j] == "*")
+            for (const char* nothing : {"-", "?", "0", "0.000"}) CHECK(cells[j] != nothing);
           else CHECK(cells[j] == expected[i][j]);
         }
       }

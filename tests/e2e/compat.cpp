@@ -36,9 +36,7 @@ std::string hex(const Address& a) { return hex(&a.storage, a.size); }
 struct Program {
   TempDir dir;
   std::string name = "c32-" + std::to_string(getpid()), path = dir / name;
-  Program() {
-    std::filesystem::copy_file(std::filesystem::read_symlink("/proc/self/exe").parent_path() / "helper_compat", path);
-  }
+  Program() { std::filesystem::copy_file(std::filesystem::read_symlink("/proc/self/exe").parent_path() / "helper_compat", path); }
   Result call(int nr, Args args) const {
     args.insert(args.begin(), {path, std::to_string(nr)});
     return run(args);
@@ -115,7 +113,8 @@ TEST_CASE("a 32-bit program opens files") {
       CHECK(expect(nr, args, expected) < 128);
     };
     opens(kOpen, {"=" + path, std::to_string(O_RDWR)}, {{"via", "compat:open"}, {"flags", "O_RDWR"}, {"requested", path}});
-    opens(kCreat, {"=" + path, "384"}, {{"via", "compat:creat"}, {"flags", "O_WRONLY|O_CREAT|O_TRUNC"}, {"mode", "0600"}, {"requested", path}});
+    opens(kCreat, {"=" + path, "384"},
+          {{"via", "compat:creat"}, {"flags", "O_WRONLY|O_CREAT|O_TRUNC"}, {"mode", "0600"}, {"requested", path}});
     opens(kOpenat, {at, "=f", "0"}, {{"via", "compat:openat"}, {"flags", "O_RDONLY"}, {"requested", "f"}});
     opens(kOpenat2, {at, "=f", hex(&how, sizeof how), std::to_string(sizeof how)},
           {{"via", "compat:openat2"}, {"flags", "O_WRONLY"}, {"resolve", "NO_XDEV"}, {"requested", "f"}});
@@ -171,16 +170,24 @@ TEST_CASE("a 32-bit program connects and sends") {
     Expect expect{program, "connectsnoop", tier};
     const auto connects = [&](int family, int type, const Address& a, const Json& expected) {
       const int fd = inherited(new_socket(family, type));
-      expect(kConnect, {std::to_string(fd), hex(a), std::to_string(a.size)}, with(expected, {{"via", "compat:connect"}, {"fd", fd}}));
+      expect(kConnect, {std::to_string(fd), hex(a), std::to_string(a.size)},
+             with(expected, {{"via", "compat:connect"}, {"fd", fd}}));
       close(fd);
     };
-    connects(AF_INET, SOCK_STREAM, to, {{"proto", "tcp"}, {"raddr", "127.0.0.1"}, {"rport", to.port()}, {"error", nullptr}, {"src", "kernel"}});
-    connects(AF_INET, SOCK_STREAM, none, {{"proto", "tcp"}, {"raddr", "127.0.0.1"}, {"rport", none.port()}, {"error", "ECONNREFUSED"}});
+    connects(AF_INET, SOCK_STREAM, to,
+             {{"proto", "tcp"}, {"raddr", "127.0.0.1"}, {"rport", to.port()}, {"error", nullptr}, {"src", "kernel"}});
+    connects(AF_INET, SOCK_STREAM, none,
+             {{"proto", "tcp"}, {"raddr", "127.0.0.1"}, {"rport", none.port()}, {"error", "ECONNREFUSED"}});
     connects(AF_UNIX, SOCK_STREAM, absent,
              {{"proto", "unix"}, {"raddr", dir / "absent"}, {"error", "ENOENT"}, {"src", tier == "tp" ? "user" : "kernel"}});
     const int fd = inherited(new_socket(AF_INET, SOCK_DGRAM));
     CHECK(expect(kSendto, {std::to_string(fd), "=x", "1", "0", hex(to), size},
-                 {{"via", "compat:sendto"}, {"fd", fd}, {"proto", "udp"}, {"raddr", "127.0.0.1"}, {"rport", to.port()}, {"error", nullptr}}) == 1);
+                 {{"via", "compat:sendto"},
+                  {"fd", fd},
+                  {"proto", "udp"},
+                  {"raddr", "127.0.0.1"},
+                  {"rport", to.port()},
+                  {"error", nullptr}}) == 1);
     close(fd);
     expect.compare();
   }
@@ -193,11 +200,16 @@ TEST_CASE("a 32-bit program executes others") {
   const std::string path = argv_program(dir / (program.name + "x")), at = std::to_string(AT_FDCWD);
   for (const std::string& tier : tiers("execsnoop")) {
     Expect expect{program, "execsnoop", tier};
-    const Json done{{"exe", path}, {"args", {"p", "", "32"}}, {"error", nullptr}, {"old_comm", program.name}, {"src", "kernel"}, {"via", "compat:execve"}};
+    const Json done{{"exe", path},     {"args", {"p", "", "32"}}, {"error", nullptr}, {"old_comm", program.name},
+                    {"src", "kernel"}, {"via", "compat:execve"}};
     expect(kExecve, {"=" + path, "+", "p", "", "32"}, done);
     expect(kExecveat, {at, "=" + path, "+", "p", "", "32"}, with(done, {{"via", "compat:execveat"}}));
     expect(kExecve, {"=/nonexistent", "+", "p", "", "32"},
-           {{"exe", "/nonexistent"}, {"args", {"p", "", "32"}}, {"error", "ENOENT"}, {"via", "compat:execve"}, {"src", tier == "tp" ? "user" : "kernel"}});
+           {{"exe", "/nonexistent"},
+            {"args", {"p", "", "32"}},
+            {"error", "ENOENT"},
+            {"via", "compat:execve"},
+            {"src", tier == "tp" ? "user" : "kernel"}});
     expect.compare();
   }
 }

@@ -85,7 +85,8 @@ class Rewriter {
                 : static_cast<__s32>(reinterpret_cast<const sockaddr_in*>(&a.storage)->sin_addr.s_addr);
     };
     const auto at = [v6](int i) {
-      return static_cast<__s16>(v6 ? offsetof(bpf_sock_addr, user_ip6) + 4 * static_cast<unsigned>(i) : offsetof(bpf_sock_addr, user_ip4));
+      return static_cast<__s16>(v6 ? offsetof(bpf_sock_addr, user_ip6) + 4 * static_cast<unsigned>(i)
+                                   : offsetof(bpf_sock_addr, user_ip4));
     };
     constexpr __s16 port = offsetof(bpf_sock_addr, user_port);
     const int words = v6 ? 4 : 1;
@@ -135,13 +136,16 @@ class Rewriter {
   Rewriter& operator=(const Rewriter&) = delete;
 
  private:
-  static int bpf(int command, bpf_attr& attr) { return static_cast<int>(check(syscall(SYS_bpf, command, &attr, sizeof attr), "bpf")); }
+  static int bpf(int command, bpf_attr& attr) {
+    return static_cast<int>(check(syscall(SYS_bpf, command, &attr, sizeof attr), "bpf"));
+  }
   int program_ = -1, link_ = -1;
 };
 
 // Whether tier tp can see, here, what became of an address after its own hook: since 6.3, see connectsnoop(8).
 bool sees_each_datagram() {
-  return run_tool("connectsnoop", {"-v", "--hook", "tp", "-d", "0.001"}).err.find("sent__tp_opt_result_alt_1_each: taken") != std::string::npos;
+  return run_tool("connectsnoop", {"-v", "--hook", "tp", "-d", "0.001"}).err.find("sent__tp_opt_result_alt_1_each: taken") !=
+         std::string::npos;
 }
 
 int try_send(int fd, const Address& to, std::size_t size = 1) {
@@ -152,7 +156,8 @@ int try_send(int fd, const Address& to, std::size_t size = 1) {
 int only_word(const Json& e) { return e["errno"].is_null() ? -1 : e["errno"].get<int>(); }
 
 // One deed under the tool in that tier, with the hooks of cgroups or without the capability for them.
-std::vector<Json> trace_hooked(const std::string& tier, bool hooks, const Args& more, const std::function<void(Json&)>& deed, Json* truth = nullptr) {
+std::vector<Json> trace_hooked(const std::string& tier, bool hooks, const Args& more, const std::function<void(Json&)>& deed,
+                               Json* truth = nullptr) {
   Actor actor(deed);
   Args command, tool{"-j", "--hook", tier, "-p", actor.id()};
   if (!hooks) command = {"setpriv", "--bounding-set", "-net_admin,-sys_admin", "--inh-caps", "-net_admin,-sys_admin"};
@@ -187,16 +192,19 @@ TEST_CASE("TCP over IPv4: every field") {
   for (const std::string& tier : tiers("connectsnoop")) {
     INFO(tier);
     Json truth;
-    const auto events = trace("connectsnoop", {"--hook", tier}, [](Json& t) {
-      tcp_ok(t, "127.0.0.1", "127.0.0.1");
-      unsigned long long cookie = 0;
-      socklen_t size = sizeof cookie;
-      check(getsockopt(t["fd"], SOL_SOCKET, SO_COOKIE, &cookie, &size), "SO_COOKIE");
-      t["cookie"] = cookie;
-      t["ppid"] = getppid();
-      t["uid"] = getuid();
-      t["kthread"] = false;
-    }, &truth);
+    const auto events = trace(
+        "connectsnoop", {"--hook", tier},
+        [](Json& t) {
+          tcp_ok(t, "127.0.0.1", "127.0.0.1");
+          unsigned long long cookie = 0;
+          socklen_t size = sizeof cookie;
+          check(getsockopt(t["fd"], SOL_SOCKET, SO_COOKIE, &cookie, &size), "SO_COOKIE");
+          t["cookie"] = cookie;
+          t["ppid"] = getppid();
+          t["uid"] = getuid();
+          t["kthread"] = false;
+        },
+        &truth);
     REQUIRE(events.size() == 1);
     compare(events[0], truth);
     CHECK(events[0]["src"] == "kernel");
@@ -220,113 +228,155 @@ TEST_CASE("MPTCP is one line") {
   }
   close(fd);
   one_line([](Json& t) { tcp_ok(t, "127.0.0.1", "127.0.0.1", 262); }, "kernel", "kernel");
-  one_line([](Json& t) {
-    const Address to = closed_port();
-    const int s = new_socket(AF_INET, SOCK_STREAM, 262);
-    t = {{"errno", try_connect(s, to)}, {"proto", "mptcp"}, {"rport", to.port()}, {"raddr", "127.0.0.1"}};
-  }, "kernel", "kernel");
+  one_line(
+      [](Json& t) {
+        const Address to = closed_port();
+        const int s = new_socket(AF_INET, SOCK_STREAM, 262);
+        t = {{"errno", try_connect(s, to)}, {"proto", "mptcp"}, {"rport", to.port()}, {"raddr", "127.0.0.1"}};
+      },
+      "kernel", "kernel");
 }
 TEST_CASE("TCP refused") {
-  one_line([](Json& t) {
-    const Address to = closed_port();
-    const int fd = new_socket(AF_INET, SOCK_STREAM);
-    const int error = try_connect(fd, to);
-    t = {{"errno", error}, {"error", "ECONNREFUSED"}, {"raddr", to.ip()}, {"rport", to.port()}, {"laddr", "127.0.0.1"}, {"fd", fd}};
-  }, "kernel", "kernel", {"-x"});
+  one_line(
+      [](Json& t) {
+        const Address to = closed_port();
+        const int fd = new_socket(AF_INET, SOCK_STREAM);
+        const int error = try_connect(fd, to);
+        t = {{"errno", error},     {"error", "ECONNREFUSED"}, {"raddr", to.ip()},
+             {"rport", to.port()}, {"laddr", "127.0.0.1"},    {"fd", fd}};
+      },
+      "kernel", "kernel", {"-x"});
 }
 TEST_CASE("a non-blocking connect has its final outcome, and repeated calls are no attempts") {
-  one_line([](Json& t) {
-    const int l = server(ip_address("127.0.0.1", 0));
-    const Address to = local_of(l);
-    const int fd = new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
-    if (try_connect(fd, to) != EINPROGRESS) throw std::runtime_error("EINPROGRESS expected");
-    if (outcome(fd) != 0) throw std::runtime_error("success expected");
-    try_connect(fd, to);
-    try_connect(fd, to);  // EISCONN
-    state(t, fd, to, 0, "tcp");
-  }, "kernel", "kernel");
-  one_line([](Json& t) {
-    const Address to = closed_port();
-    const int fd = new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
-    const int port = (try_connect(fd, to), local_of(fd).port());
-    pollfd p{fd, POLLOUT, 0};
-    poll(&p, 1, -1);
-    if (try_connect(fd, to) != ECONNREFUSED) throw std::runtime_error("ECONNREFUSED expected");  // of the first
-    t = {{"errno", ECONNREFUSED}, {"raddr", to.ip()}, {"rport", to.port()}, {"lport", port}, {"fd", fd}};
-  }, "kernel", "kernel");
+  one_line(
+      [](Json& t) {
+        const int l = server(ip_address("127.0.0.1", 0));
+        const Address to = local_of(l);
+        const int fd = new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+        if (try_connect(fd, to) != EINPROGRESS) throw std::runtime_error("EINPROGRESS expected");
+        if (outcome(fd) != 0) throw std::runtime_error("success expected");
+        try_connect(fd, to);
+        try_connect(fd, to);  // EISCONN
+        state(t, fd, to, 0, "tcp");
+      },
+      "kernel", "kernel");
+  one_line(
+      [](Json& t) {
+        const Address to = closed_port();
+        const int fd = new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+        const int port = (try_connect(fd, to), local_of(fd).port());
+        pollfd p{fd, POLLOUT, 0};
+        poll(&p, 1, -1);
+        if (try_connect(fd, to) != ECONNREFUSED) throw std::runtime_error("ECONNREFUSED expected");  // of the first
+        t = {{"errno", ECONNREFUSED}, {"raddr", to.ip()}, {"rport", to.port()}, {"lport", port}, {"fd", fd}};
+      },
+      "kernel", "kernel");
 }
 TEST_CASE("TCP timed out") {
-  one_line([](Json& t) {
-    own_network(true);
-    const int l = server(ip_address("127.0.0.1", 0), SOCK_STREAM, 0, 0);  // room for one, which nobody accepts
-    const Address to = local_of(l);
-    {
-      const int first = new_socket(AF_INET, SOCK_STREAM);
-      check(connect(first, to.get(), to.size), "connect");
-    }
-    const int fd = new_socket(AF_INET, SOCK_STREAM), once = 1, ms = 300;
-    setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &once, sizeof once);
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
-    t = {{"errno", try_connect(fd, to)}, {"error", "ETIMEDOUT"}, {"raddr", to.ip()}, {"rport", to.port()}, {"fd", fd}, {"net_ns", net_ns()}};
-  }, "kernel", "kernel", {"-x"});
+  one_line(
+      [](Json& t) {
+        own_network(true);
+        const int l = server(ip_address("127.0.0.1", 0), SOCK_STREAM, 0, 0);  // room for one, which nobody accepts
+        const Address to = local_of(l);
+        {
+          const int first = new_socket(AF_INET, SOCK_STREAM);
+          check(connect(first, to.get(), to.size), "connect");
+        }
+        const int fd = new_socket(AF_INET, SOCK_STREAM), once = 1, ms = 300;
+        setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &once, sizeof once);
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+        t = {{"errno", try_connect(fd, to)},
+             {"error", "ETIMEDOUT"},
+             {"raddr", to.ip()},
+             {"rport", to.port()},
+             {"fd", fd},
+             {"net_ns", net_ns()}};
+      },
+      "kernel", "kernel", {"-x"});
 }
 TEST_CASE("TCP without a route, without a packet") {
-  one_line([](Json& t) {
-    own_network(false);
-    const Address to = ip_address("10.1.2.3", 80);
-    const int fd = new_socket(AF_INET, SOCK_STREAM);
-    const int error = try_connect(fd, to);
-    state(t, fd, to, error, "tcp");
-    t["error"] = "ENETUNREACH";
-    t["ms"] = nullptr;
-  }, "kernel", "kernel");
+  one_line(
+      [](Json& t) {
+        own_network(false);
+        const Address to = ip_address("10.1.2.3", 80);
+        const int fd = new_socket(AF_INET, SOCK_STREAM);
+        const int error = try_connect(fd, to);
+        state(t, fd, to, error, "tcp");
+        t["error"] = "ENETUNREACH";
+        t["ms"] = nullptr;
+      },
+      "kernel", "kernel");
 }
 TEST_CASE("TCP: no free port") {
-  one_line([](Json& t) {
-    const int l = server(ip_address("127.0.0.1", 0));
-    const Address to = local_of(l);
-    const int first = new_socket(AF_INET, SOCK_STREAM), second = new_socket(AF_INET, SOCK_STREAM), on = 1;
-    for (const int s : {first, second}) setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    Address from = ip_address("127.0.0.1", 0);
-    check(bind(first, from.get(), from.size), "bind");
-    from = local_of(first);
-    check(bind(second, from.get(), from.size), "bind");
-    check(connect(first, to.get(), to.size), "connect");
-    t = {{"errno", try_connect(second, to)}, {"error", "EADDRNOTAVAIL"}, {"raddr", to.ip()}, {"rport", to.port()}, {"fd", second}};
-  }, "kernel", "kernel", {"-x"});
+  one_line(
+      [](Json& t) {
+        const int l = server(ip_address("127.0.0.1", 0));
+        const Address to = local_of(l);
+        const int first = new_socket(AF_INET, SOCK_STREAM), second = new_socket(AF_INET, SOCK_STREAM), on = 1;
+        for (const int s : {first, second}) setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        Address from = ip_address("127.0.0.1", 0);
+        check(bind(first, from.get(), from.size), "bind");
+        from = local_of(first);
+        check(bind(second, from.get(), from.size), "bind");
+        check(connect(first, to.get(), to.size), "connect");
+        t = {{"errno", try_connect(second, to)},
+             {"error", "EADDRNOTAVAIL"},
+             {"raddr", to.ip()},
+             {"rport", to.port()},
+             {"fd", second}};
+      },
+      "kernel", "kernel", {"-x"});
 }
 TEST_CASE("bad calls: no socket, no descriptor, a bad pointer, a short address") {
-  one_line([](Json& t) {
-    const Address to = ip_address("192.0.2.1", 8080);
-    t = {{"errno", try_connect(STDOUT_FILENO, to)}, {"error", "ENOTSOCK"}, {"proto", nullptr}, {"raddr", "192.0.2.1"}, {"rport", 8080}};
-  }, "user", "user");
-  one_line([](Json& t) {
-    t = {{"errno", try_connect(987, ip_address("2001:db8::1", 8080))}, {"error", "EBADF"}, {"proto", nullptr}, {"fd", 987},
-         {"raddr", "2001:db8::1"}, {"family", "inet6"}};
-  }, "user", "user");
-  one_line([](Json& t) {
-    const int fd = new_socket(AF_INET, SOCK_STREAM);
-    connect(fd, reinterpret_cast<sockaddr*>(8), sizeof(sockaddr_in));
-    t = {{"errno", errno}, {"error", "EFAULT"}, {"proto", "tcp"}, {"raddr", nullptr}, {"rport", nullptr}};
-  }, "user", "user");
+  one_line(
+      [](Json& t) {
+        const Address to = ip_address("192.0.2.1", 8080);
+        t = {{"errno", try_connect(STDOUT_FILENO, to)},
+             {"error", "ENOTSOCK"},
+             {"proto", nullptr},
+             {"raddr", "192.0.2.1"},
+             {"rport", 8080}};
+      },
+      "user", "user");
+  one_line(
+      [](Json& t) {
+        t = {{"errno", try_connect(987, ip_address("2001:db8::1", 8080))},
+             {"error", "EBADF"},
+             {"proto", nullptr},
+             {"fd", 987},
+             {"raddr", "2001:db8::1"},
+             {"family", "inet6"}};
+      },
+      "user", "user");
+  one_line(
+      [](Json& t) {
+        const int fd = new_socket(AF_INET, SOCK_STREAM);
+        connect(fd, reinterpret_cast<sockaddr*>(8), sizeof(sockaddr_in));
+        t = {{"errno", errno}, {"error", "EFAULT"}, {"proto", "tcp"}, {"raddr", nullptr}, {"rport", nullptr}};
+      },
+      "user", "user");
 }
 TEST_CASE("Fast Open: a sendto that connects, and one that fails to") {
-  one_line([](Json& t) {
-    const int l = server(ip_address("127.0.0.1", 0));
-    const Address to = local_of(l);
-    const int fd = new_socket(AF_INET, SOCK_STREAM);
-    check(sendto(fd, "x", 1, MSG_FASTOPEN, to.get(), to.size), "sendto");
-    state(t, fd, to, 0, "tcp");
-    t["via"] = "sendto";
-  }, "kernel", "kernel");
-  one_line([](Json& t) {
-    own_network(false);
-    const Address to = ip_address("10.1.2.3", 80);
-    const int fd = new_socket(AF_INET, SOCK_STREAM);
-    if (sendto(fd, "x", 1, MSG_FASTOPEN, to.get(), to.size) >= 0) throw std::runtime_error("a failure expected");
-    state(t, fd, to, errno, "tcp");
-    t["via"] = "sendto";
-  }, "kernel", "kernel");
+  one_line(
+      [](Json& t) {
+        const int l = server(ip_address("127.0.0.1", 0));
+        const Address to = local_of(l);
+        const int fd = new_socket(AF_INET, SOCK_STREAM);
+        check(sendto(fd, "x", 1, MSG_FASTOPEN, to.get(), to.size), "sendto");
+        state(t, fd, to, 0, "tcp");
+        t["via"] = "sendto";
+      },
+      "kernel", "kernel");
+  one_line(
+      [](Json& t) {
+        own_network(false);
+        const Address to = ip_address("10.1.2.3", 80);
+        const int fd = new_socket(AF_INET, SOCK_STREAM);
+        if (sendto(fd, "x", 1, MSG_FASTOPEN, to.get(), to.size) >= 0) throw std::runtime_error("a failure expected");
+        state(t, fd, to, errno, "tcp");
+        t["via"] = "sendto";
+      },
+      "kernel", "kernel");
 }
 TEST_CASE("io_uring") {
   if (!have_io_uring()) {
@@ -334,50 +384,77 @@ TEST_CASE("io_uring") {
     return;
   }
   const std::string hooks = run_tool("connectsnoop", {"-v", "--hook", "tp", "-d", "0.001"}).err;
-  one_line([](Json& t) {
-    const int l = server(ip_address("127.0.0.1", 0));
-    const Address to = local_of(l);
-    const int fd = new_socket(AF_INET, SOCK_STREAM);
-    if (ring_connect(fd, to) != 0) throw std::runtime_error("connect");
-    state(t, fd, to, 0, "tcp");
-    t["fd"] = nullptr;
-    t.erase("tid");  // a worker may do it
-    t["via"] = "io_uring";
-  }, "kernel", "kernel");
-  one_line([](Json& t) {
-    const Address to = closed_port();
-    const int fd = new_socket(AF_INET, SOCK_STREAM);
-    t = {{"errno", -ring_connect(fd, to)}, {"error", "ECONNREFUSED"}, {"raddr", to.ip()}, {"rport", to.port()}, {"via", "io_uring"}};
-  }, "kernel", "kernel");
-  one_line([](Json& t) {
-    own_network(false);
-    const int fd = new_socket(AF_INET, SOCK_STREAM);
-    t = {{"errno", -ring_connect(fd, ip_address("10.1.2.3", 80))}, {"error", "ENETUNREACH"}, {"raddr", "10.1.2.3"}, {"rport", 80}, {"via", "io_uring"}};
-  }, "kernel", "kernel");
-  one_line([](Json& t) {
-    const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM);
-    const Address to = local_of(s);
-    const int fd = new_socket(AF_INET, SOCK_DGRAM);
-    if (ring_connect(fd, to) != 0) throw std::runtime_error("connect");
-    state(t, fd, to, 0, "udp");
-    t["fd"] = nullptr;
-    t.erase("tid");
-    t["via"] = "io_uring";
-  }, "kernel", "kernel");
+  one_line(
+      [](Json& t) {
+        const int l = server(ip_address("127.0.0.1", 0));
+        const Address to = local_of(l);
+        const int fd = new_socket(AF_INET, SOCK_STREAM);
+        if (ring_connect(fd, to) != 0) throw std::runtime_error("connect");
+        state(t, fd, to, 0, "tcp");
+        t["fd"] = nullptr;
+        t.erase("tid");  // a worker may do it
+        t["via"] = "io_uring";
+      },
+      "kernel", "kernel");
+  one_line(
+      [](Json& t) {
+        const Address to = closed_port();
+        const int fd = new_socket(AF_INET, SOCK_STREAM);
+        t = {{"errno", -ring_connect(fd, to)},
+             {"error", "ECONNREFUSED"},
+             {"raddr", to.ip()},
+             {"rport", to.port()},
+             {"via", "io_uring"}};
+      },
+      "kernel", "kernel");
+  one_line(
+      [](Json& t) {
+        own_network(false);
+        const int fd = new_socket(AF_INET, SOCK_STREAM);
+        t = {{"errno", -ring_connect(fd, ip_address("10.1.2.3", 80))},
+             {"error", "ENETUNREACH"},
+             {"raddr", "10.1.2.3"},
+             {"rport", 80},
+             {"via", "io_uring"}};
+      },
+      "kernel", "kernel");
+  one_line(
+      [](Json& t) {
+        const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM);
+        const Address to = local_of(s);
+        const int fd = new_socket(AF_INET, SOCK_DGRAM);
+        if (ring_connect(fd, to) != 0) throw std::runtime_error("connect");
+        state(t, fd, to, 0, "udp");
+        t["fd"] = nullptr;
+        t.erase("tid");
+        t["via"] = "io_uring";
+      },
+      "kernel", "kernel");
   TempDir dir;
-  one_line([&](Json& t) {
-    const std::string path = dir / "ring.sock";
-    unlink(path.c_str());
-    const int l = server(unix_address(path));
-    const int fd = new_socket(AF_UNIX, SOCK_STREAM);
-    t = {{"errno", -ring_connect(fd, unix_address(path))}, {"raddr", path}, {"proto", "unix"}, {"peer_pid", getpid()}, {"via", "io_uring"}};
-    close(l);
-  }, "kernel", "kernel");
-  one_line([&](Json& t) {
-    check(chdir(dir.path().c_str()), "chdir");
-    const int fd = new_socket(AF_UNIX, SOCK_STREAM);
-    t = {{"errno", -ring_connect(fd, unix_address("absent"))}, {"error", "ENOENT"}, {"raddr", dir / "absent"}, {"via", "io_uring"}};
-  }, hooks.find("uring_alt_2_sqe: taken") != std::string::npos ? "user" : "kernel", "kernel");  // older kernels copy it later
+  one_line(
+      [&](Json& t) {
+        const std::string path = dir / "ring.sock";
+        unlink(path.c_str());
+        const int l = server(unix_address(path));
+        const int fd = new_socket(AF_UNIX, SOCK_STREAM);
+        t = {{"errno", -ring_connect(fd, unix_address(path))},
+             {"raddr", path},
+             {"proto", "unix"},
+             {"peer_pid", getpid()},
+             {"via", "io_uring"}};
+        close(l);
+      },
+      "kernel", "kernel");
+  one_line(
+      [&](Json& t) {
+        check(chdir(dir.path().c_str()), "chdir");
+        const int fd = new_socket(AF_UNIX, SOCK_STREAM);
+        t = {{"errno", -ring_connect(fd, unix_address("absent"))},
+             {"error", "ENOENT"},
+             {"raddr", dir / "absent"},
+             {"via", "io_uring"}};
+      },
+      hooks.find("uring_alt_2_sqe: taken") != std::string::npos ? "user" : "kernel", "kernel");  // older kernels copy it later
 }
 TEST_CASE("32-bit entry: connect and socketcall") {
   if (!have_int80()) {
@@ -386,51 +463,62 @@ TEST_CASE("32-bit entry: connect and socketcall") {
   }
   for (const bool multiplexed : {false, true}) {
     INFO(multiplexed);
-    one_line([multiplexed](Json& t) {
-      const int l = server(ip_address("127.0.0.1", 0));
-      const Address to = local_of(l);
-      const int fd = new_socket(AF_INET, SOCK_STREAM);
-      const auto at = static_cast<unsigned>(reinterpret_cast<unsigned long>(low(&to.storage, to.size)));
-      const unsigned args[3] = {static_cast<unsigned>(fd), at, to.size};
-      check(multiplexed ? int80(102, SYS_CONNECT, reinterpret_cast<long>(low(args, sizeof args))) : int80(362, fd, at, to.size), "int80");
-      state(t, fd, to, 0, "tcp");
-      if (multiplexed) t["fd"] = nullptr;
-      t["via"] = multiplexed ? "compat:socketcall" : "compat:connect";
-    }, "kernel", "kernel");
+    one_line(
+        [multiplexed](Json& t) {
+          const int l = server(ip_address("127.0.0.1", 0));
+          const Address to = local_of(l);
+          const int fd = new_socket(AF_INET, SOCK_STREAM);
+          const auto at = static_cast<unsigned>(reinterpret_cast<unsigned long>(low(&to.storage, to.size)));
+          const unsigned args[3] = {static_cast<unsigned>(fd), at, to.size};
+          check(
+              multiplexed ? int80(102, SYS_CONNECT, reinterpret_cast<long>(low(args, sizeof args))) : int80(362, fd, at, to.size),
+              "int80");
+          state(t, fd, to, 0, "tcp");
+          if (multiplexed) t["fd"] = nullptr;
+          t["via"] = multiplexed ? "compat:socketcall" : "compat:connect";
+        },
+        "kernel", "kernel");
     TempDir dir;
-    one_line([&](Json& t) {
-      const Address to = unix_address(dir / "absent");
-      const int fd = new_socket(AF_UNIX, SOCK_STREAM);
-      const auto at = static_cast<unsigned>(reinterpret_cast<unsigned long>(low(&to.storage, to.size)));
-      const unsigned args[3] = {static_cast<unsigned>(fd), at, to.size};
-      t["errno"] = -(multiplexed ? int80(102, SYS_CONNECT, reinterpret_cast<long>(low(args, sizeof args))) : int80(362, fd, at, to.size));
-      t["error"] = "ENOENT";
-      t["raddr"] = dir / "absent";
-      t["fd"] = fd;
-      t["via"] = multiplexed ? "compat:socketcall" : "compat:connect";
-    }, "user", "kernel");
+    one_line(
+        [&](Json& t) {
+          const Address to = unix_address(dir / "absent");
+          const int fd = new_socket(AF_UNIX, SOCK_STREAM);
+          const auto at = static_cast<unsigned>(reinterpret_cast<unsigned long>(low(&to.storage, to.size)));
+          const unsigned args[3] = {static_cast<unsigned>(fd), at, to.size};
+          t["errno"] = -(multiplexed ? int80(102, SYS_CONNECT, reinterpret_cast<long>(low(args, sizeof args)))
+                                     : int80(362, fd, at, to.size));
+          t["error"] = "ENOENT";
+          t["raddr"] = dir / "absent";
+          t["fd"] = fd;
+          t["via"] = multiplexed ? "compat:socketcall" : "compat:connect";
+        },
+        "user", "kernel");
   }
 }
 TEST_CASE("UDP connect - dissolving it is none") {
   for (const char* ip : {"127.0.0.1", "::1", "::ffff:127.0.0.1"})
-    one_line([ip](Json& t) {
-      const Address to = ip_address(ip, 53);
-      const int fd = new_socket(to.storage.ss_family, SOCK_DGRAM);
-      check(connect(fd, to.get(), to.size), "connect");
-      state(t, fd, to, 0, "udp");
-      t["type"] = "dgram";
-      t["ms"] = nullptr;
-      sockaddr none{};
-      check(connect(fd, &none, sizeof none), "connect to AF_UNSPEC");
-    }, "fd", "kernel");
-  one_line([](Json& t) {  // broadcast without SO_BROADCAST
-    own_network(true);
-    const Address to = ip_address("127.255.255.255", 9);
-    const int fd = new_socket(AF_INET, SOCK_DGRAM);
-    const int error = try_connect(fd, to);
-    state(t, fd, to, error, "udp");
-    t["error"] = "EACCES";
-  }, "kernel", "kernel");
+    one_line(
+        [ip](Json& t) {
+          const Address to = ip_address(ip, 53);
+          const int fd = new_socket(to.storage.ss_family, SOCK_DGRAM);
+          check(connect(fd, to.get(), to.size), "connect");
+          state(t, fd, to, 0, "udp");
+          t["type"] = "dgram";
+          t["ms"] = nullptr;
+          sockaddr none{};
+          check(connect(fd, &none, sizeof none), "connect to AF_UNSPEC");
+        },
+        "fd", "kernel");
+  one_line(
+      [](Json& t) {  // broadcast without SO_BROADCAST
+        own_network(true);
+        const Address to = ip_address("127.255.255.255", 9);
+        const int fd = new_socket(AF_INET, SOCK_DGRAM);
+        const int error = try_connect(fd, to);
+        state(t, fd, to, error, "udp");
+        t["error"] = "EACCES";
+      },
+      "kernel", "kernel");
 }
 TEST_CASE("UDP datagrams with an address: the first to each destination") {
   const auto deed = [](Json& t) {
@@ -494,7 +582,9 @@ TEST_CASE("UDP: a sendmmsg of which the last fails, and one with a message for t
   for (const std::string& tier : tiers("connectsnoop")) {
     INFO(tier);
     // Else only the call's end tells how its datagrams fared, and it does not tell why one failed.
-    const bool each = run_tool("connectsnoop", {"-v", "--hook", tier, "-d", "0.001"}).err.find("sent__tp_opt_result_alt_2_end: taken") == std::string::npos;
+    const bool each =
+        run_tool("connectsnoop", {"-v", "--hook", tier, "-d", "0.001"}).err.find("sent__tp_opt_result_alt_2_end: taken") ==
+        std::string::npos;
     const auto send = [](int fd, std::vector<Address> to, int expected) {
       char byte = 'x';
       iovec data{&byte, 1};
@@ -509,21 +599,25 @@ TEST_CASE("UDP: a sendmmsg of which the last fails, and one with a message for t
       if (sendmmsg(fd, messages.data(), static_cast<unsigned>(to.size()), 0) != expected) throw std::runtime_error("sendmmsg");
     };
     Json truth;
-    const auto events = trace("connectsnoop", {"--hook", tier, "--udp-all"}, [&](Json& t) {
-      t = Json::array();
-      const Address one = ip_address("127.0.0.1", 40001), two = ip_address("127.0.0.1", 40002), all = ip_address("255.255.255.255", 9);
-      const int fd = new_socket(AF_INET, SOCK_DGRAM);
-      send(fd, {one, two, one, all, two}, 3);
-      const int peer = server(ip_address("127.0.0.1", 40003), SOCK_DGRAM), connected = new_socket(AF_INET, SOCK_DGRAM);
-      check(connect(connected, ip_address("127.0.0.1", 40003).get(), one.size), "connect");
-      send(connected, {Address{}, one, Address{}}, 3);
-      send(connected, {Address{}, all, one}, 1);
-      for (const int each_fd : {fd, connected}) {
-        if (sendto(each_fd, "x", 1, 0, all.get(), all.size) >= 0) throw std::runtime_error("a failure expected");
-        t.push_back(errno);
-      }
-      close(peer);
-    }, &truth);
+    const auto events = trace(
+        "connectsnoop", {"--hook", tier, "--udp-all"},
+        [&](Json& t) {
+          t = Json::array();
+          const Address one = ip_address("127.0.0.1", 40001), two = ip_address("127.0.0.1", 40002),
+                        all = ip_address("255.255.255.255", 9);
+          const int fd = new_socket(AF_INET, SOCK_DGRAM);
+          send(fd, {one, two, one, all, two}, 3);
+          const int peer = server(ip_address("127.0.0.1", 40003), SOCK_DGRAM), connected = new_socket(AF_INET, SOCK_DGRAM);
+          check(connect(connected, ip_address("127.0.0.1", 40003).get(), one.size), "connect");
+          send(connected, {Address{}, one, Address{}}, 3);
+          send(connected, {Address{}, all, one}, 1);
+          for (const int each_fd : {fd, connected}) {
+            if (sendto(each_fd, "x", 1, 0, all.get(), all.size) >= 0) throw std::runtime_error("a failure expected");
+            t.push_back(errno);
+          }
+          close(peer);
+        },
+        &truth);
     INFO(Json(events).dump());
     REQUIRE(events.size() == 9);
     const int ports[] = {40001, 40002, 40001, 9, 40003, 40001, 9, 9, 9};
@@ -553,35 +647,38 @@ TEST_CASE("18: datagrams that fail on purpose hide none that arrives") {
     CHECK(outcomes(too_long_first, {"-x"}) == std::vector{EMSGSIZE, EMSGSIZE, EMSGSIZE});
     CHECK(outcomes(too_long_first, {"--udp-all"}).size() == 6);
     CHECK(outcomes([](Json&) {  // each kind of failure has its own
-      own_network(true);
-      const int s = server(ip_address("::1", 0), SOCK_DGRAM), fd = new_socket(AF_INET6, SOCK_DGRAM);
-      const Address to = local_of(s);
-      try_send(fd, to, 66000);
-      Address elsewhere = to;
-      reinterpret_cast<sockaddr_in6*>(&elsewhere.storage)->sin6_addr.s6_addr[0] = 0x20;
-      try_send(fd, elsewhere);  // another destination
-      try_send(fd, to);
-    }) == std::vector{EMSGSIZE, ENETUNREACH, 0});
+            own_network(true);
+            const int s = server(ip_address("::1", 0), SOCK_DGRAM), fd = new_socket(AF_INET6, SOCK_DGRAM);
+            const Address to = local_of(s);
+            try_send(fd, to, 66000);
+            Address elsewhere = to;
+            reinterpret_cast<sockaddr_in6*>(&elsewhere.storage)->sin6_addr.s6_addr[0] = 0x20;
+            try_send(fd, elsewhere);  // another destination
+            try_send(fd, to);
+          }) == std::vector{EMSGSIZE, ENETUNREACH, 0});
     CHECK(outcomes([](Json&) {  // the error of an earlier one
-      own_network(true);
-      const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM), on = 1;
-      check(setsockopt(fd, SOL_IP, IP_RECVERR, &on, sizeof on), "IP_RECVERR");
-      const Address to = local_of(s);
-      if (try_send(fd, closed_port())) throw std::runtime_error("sendto");
-      if (try_send(fd, to) != ECONNREFUSED) throw std::runtime_error("ECONNREFUSED expected");
-      try_send(fd, to);
-    }) == std::vector{0, ECONNREFUSED, 0});
+            own_network(true);
+            const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM), on = 1;
+            check(setsockopt(fd, SOL_IP, IP_RECVERR, &on, sizeof on), "IP_RECVERR");
+            const Address to = local_of(s);
+            if (try_send(fd, closed_port())) throw std::runtime_error("sendto");
+            if (try_send(fd, to) != ECONNREFUSED) throw std::runtime_error("ECONNREFUSED expected");
+            try_send(fd, to);
+          }) == std::vector{0, ECONNREFUSED, 0});
     if (have_int80())
       CHECK(outcomes([](Json&) {
-        const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM);
-        const Address to = local_of(s);
-        const auto at = [](const void* bytes, std::size_t size) { return static_cast<unsigned>(reinterpret_cast<unsigned long>(low(bytes, size))); };
-        const std::string bytes(65520, 'x');
-        for (const unsigned size : {65520u, 1u, 1u}) {
-          const unsigned args[6] = {static_cast<unsigned>(fd), at(bytes.data(), bytes.size()), size, 0, at(&to.storage, to.size), to.size};
-          int80(102, SYS_SENDTO, at(args, sizeof args));
-        }
-      }) == std::vector{EMSGSIZE, 0});
+              const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM);
+              const Address to = local_of(s);
+              const auto at = [](const void* bytes, std::size_t size) {
+                return static_cast<unsigned>(reinterpret_cast<unsigned long>(low(bytes, size)));
+              };
+              const std::string bytes(65520, 'x');
+              for (const unsigned size : {65520u, 1u, 1u}) {
+                const unsigned args[6] = {
+                    static_cast<unsigned>(fd), at(bytes.data(), bytes.size()), size, 0, at(&to.storage, to.size), to.size};
+                int80(102, SYS_SENDTO, at(args, sizeof args));
+              }
+            }) == std::vector{EMSGSIZE, 0});
   }
 }
 TEST_CASE("18: a sendmmsg whose first message fails, and a later one that arrives") {
@@ -593,7 +690,8 @@ TEST_CASE("18: a sendmmsg whose first message fails, and a later one that arrive
       std::vector<char> bytes(65520, 'x');
       iovec big{bytes.data(), bytes.size()}, small{bytes.data(), 1};
       mmsghdr m[2]{};
-      for (int i = 0; i < 2; i++) m[i].msg_hdr.msg_name = to.get(), m[i].msg_hdr.msg_namelen = to.size, m[i].msg_hdr.msg_iovlen = 1;
+      for (int i = 0; i < 2; i++)
+        m[i].msg_hdr.msg_name = to.get(), m[i].msg_hdr.msg_namelen = to.size, m[i].msg_hdr.msg_iovlen = 1;
       m[0].msg_hdr.msg_iov = &big, m[1].msg_hdr.msg_iov = &small;
       if (sendmmsg(fd, m, 2, 0) != -1) throw std::runtime_error("a failure expected");
       m[0].msg_hdr.msg_iov = &small;
@@ -606,27 +704,33 @@ TEST_CASE("18: a sendmmsg whose first message fails, and a later one that arrive
   }
 }
 TEST_CASE("19: who sends or connects to no address goes to the host itself, for --dest too") {
-  struct Way { const char* to; const char* at; };
+  struct Way {
+    const char* to;
+    const char* at;
+  };
   for (const std::string& tier : tiers("connectsnoop")) {
     INFO(tier);
     for (const Way& way : {Way{"0.0.0.0", "127.0.0.1"}, {"::", "::1"}, {"::ffff:0.0.0.0", "127.0.0.1"}, {"0.0.0.0", "127.0.0.5"}})
       for (const bool connects : {false, true}) {
         INFO(way.to << " " << way.at << " " << connects);
         Json truth;
-        const auto events = trace("connectsnoop", {"--hook", tier, "--dest", way.at}, [&](Json& t) {
-          const int s = server(ip_address(way.at, 0), SOCK_DGRAM);
-          const Address to = ip_address(way.to, local_of(s).port());
-          const int fd = new_socket(to.storage.ss_family, SOCK_DGRAM);
-          if (way.at == std::string("127.0.0.5")) {
-            const Address from = ip_address(way.at, 0);
-            check(bind(fd, from.get(), from.size), "bind");
-          }
-          if (connects) check(connect(fd, to.get(), to.size), "connect");
-          else if (try_send(fd, to)) throw std::runtime_error("sendto");
-          char byte;
-          if (!connects) check(recv(s, &byte, 1, MSG_DONTWAIT), "recv");  // there it is
-          t = {{"raddr", way.at}, {"rport", to.port()}, {"requested", to.ip()}, {"requested_port", to.port()}, {"errno", 0}};
-        }, &truth);
+        const auto events = trace(
+            "connectsnoop", {"--hook", tier, "--dest", way.at},
+            [&](Json& t) {
+              const int s = server(ip_address(way.at, 0), SOCK_DGRAM);
+              const Address to = ip_address(way.to, local_of(s).port());
+              const int fd = new_socket(to.storage.ss_family, SOCK_DGRAM);
+              if (way.at == std::string("127.0.0.5")) {
+                const Address from = ip_address(way.at, 0);
+                check(bind(fd, from.get(), from.size), "bind");
+              }
+              if (connects) check(connect(fd, to.get(), to.size), "connect");
+              else if (try_send(fd, to)) throw std::runtime_error("sendto");
+              char byte;
+              if (!connects) check(recv(s, &byte, 1, MSG_DONTWAIT), "recv");  // there it is
+              t = {{"raddr", way.at}, {"rport", to.port()}, {"requested", to.ip()}, {"requested_port", to.port()}, {"errno", 0}};
+            },
+            &truth);
         INFO(Json(events).dump());
         REQUIRE(events.size() == 1);
         compare(events[0], truth);
@@ -696,7 +800,8 @@ TEST_CASE("J: TCP to a service, with filters by the backend's address, what is f
         const int fd = new_socket(AF_INET, SOCK_STREAM);
         if ((try_connect(fd, from) != 0) != fails) throw std::runtime_error("connect");
       });
-      Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-p", actor.id(), "--dest", "127.0.0.1", "--port", std::to_string(fails ? shut.port() : to.port())});
+      Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-p", actor.id(), "--dest", "127.0.0.1", "--port",
+                                     std::to_string(fails ? shut.port() : to.port())});
       Rewriter rewriter(BPF_CGROUP_INET4_CONNECT, from, fails ? shut : to);
       const auto events = trace(tracer, actor);
       REQUIRE(events.size() == 1);
@@ -794,18 +899,30 @@ TEST_CASE("20: without the hooks of cgroups it says what is missing, and shows d
 }
 TEST_CASE("UDP: what fails before the hooks of cgroups see it has its line, whoever has sent before") {
   const std::vector<Failure> all{
-      {"sendto", EINVAL, "127.0.0.2", 0},          {"sendmsg", EINVAL, "127.0.0.3", 0},        {"sendmmsg", EINVAL, "127.0.0.4", 0},
-      {"sendto", EINVAL, "::2", 0},                {"sendto", ENETUNREACH, "127.0.0.5", 50},   {"sendto", ENETUNREACH, "127.0.0.6", 60},
-      {"sendto", EMSGSIZE, "127.0.0.7", 70},       {"sendto", EOPNOTSUPP, "127.0.0.8", 80},    {"sendto", EAFNOSUPPORT, "::9", 90},
-      {"sendto", EAFNOSUPPORT, "", 0},             {"sendto", EFAULT, "", 0},                  {"sendto", EINVAL, "", 0},
-      {"sendto", EINVAL, "127.0.0.10", 100},       {"sendmsg", EFAULT, "127.0.0.11", 110},     {"sendmsg", EINVAL, "127.0.0.12", 120},
+      {"sendto", EINVAL, "127.0.0.2", 0},
+      {"sendmsg", EINVAL, "127.0.0.3", 0},
+      {"sendmmsg", EINVAL, "127.0.0.4", 0},
+      {"sendto", EINVAL, "::2", 0},
+      {"sendto", ENETUNREACH, "127.0.0.5", 50},
+      {"sendto", ENETUNREACH, "127.0.0.6", 60},
+      {"sendto", EMSGSIZE, "127.0.0.7", 70},
+      {"sendto", EOPNOTSUPP, "127.0.0.8", 80},
+      {"sendto", EAFNOSUPPORT, "::9", 90},
+      {"sendto", EAFNOSUPPORT, "", 0},
+      {"sendto", EFAULT, "", 0},
+      {"sendto", EINVAL, "", 0},
+      {"sendto", EINVAL, "127.0.0.10", 100},
+      {"sendmsg", EFAULT, "127.0.0.11", 110},
+      {"sendmsg", EINVAL, "127.0.0.12", 120},
   };
   const auto deed = [&](Json&) {
-    const int peer = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM), only6 = new_socket(AF_INET6, SOCK_DGRAM), on = 1;
+    const int peer = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM),
+              only6 = new_socket(AF_INET6, SOCK_DGRAM), on = 1;
     check(setsockopt(only6, SOL_IPV6, IPV6_V6ONLY, &on, sizeof on), "V6ONLY");
     if (try_send(fd, local_of(peer))) throw std::runtime_error("sendto");
     const auto expect = [](std::size_t i, const std::vector<Failure>& of, long result) {
-      if (result >= 0 || errno != of[i].error) throw std::runtime_error("failure " + std::to_string(i) + " is another: " + std::strerror(errno));
+      if (result >= 0 || errno != of[i].error)
+        throw std::runtime_error("failure " + std::to_string(i) + " is another: " + std::strerror(errno));
     };
     const auto to = [&](std::size_t i) { return ip_address(all[i].ip, all[i].port); };
     const auto message = [](Address& a, iovec* data) {
@@ -894,7 +1011,8 @@ TEST_CASE("UDP: a sendmmsg that ends by a message which fails early, behind othe
         });
         INFO(Json(events).dump());
         REQUIRE(events.size() == 3);  // with the connect of way 1
-        for (std::size_t i = 0; i < 3; i++) CHECK(events[i]["errno"] == (i < 2 ? Json(0) : way < 2 && each ? Json(EINVAL) : Json()));
+        for (std::size_t i = 0; i < 3; i++)
+          CHECK(events[i]["errno"] == (i < 2 ? Json(0) : way < 2 && each ? Json(EINVAL) : Json()));
         CHECK(events[2]["raddr"] == (way == 2 ? Json() : Json("127.0.0.9")));
         CHECK(events[2]["via"] == "sendmmsg");
       }
@@ -906,26 +1024,35 @@ TEST_CASE("UDP: data for a corked datagram goes where that goes, not to an addre
         for (const int way : {0, 1, 2, 3}) {
           INFO(tier << (hooks ? "" : " without the hooks of cgroups") << ", family " << family << ", way " << way);
           Json truth;
-          const auto events = trace_hooked(tier, hooks, {}, [&](Json& t) {
-            const char* const ip = family == AF_INET ? "127.0.0.1" : "::1";
-            const int a = server(ip_address(ip, 0), SOCK_DGRAM), b = server(ip_address(ip, 0), SOCK_DGRAM), fd = new_socket(family, SOCK_DGRAM);
-            const Address to = local_of(a), ignored = local_of(b);
-            t = {{"to", to.port()}, {"ignored", ignored.port()}};
-            const auto send = [&](const Address& where, std::size_t size, int flags) { check(sendto(fd, "three", size, flags, where.get(), where.size), "sendto"); };
-            const auto cork = [&](int on) { check(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &on, sizeof on), "UDP_CORK"); };
-            if (way == 0) send(to, 3, MSG_MORE), send(ignored, 3, 0);
-            if (way == 1) send(to, 0, MSG_MORE), send(ignored, 5, MSG_MORE), send(ignored, 0, 0);
-            if (way == 2) cork(1), send(to, 1, 0), send(ignored, 1, 0), cork(0);
-            if (way == 3) check(connect(fd, to.get(), to.size), "connect"), cork(1), check(write(fd, "x", 1), "write"), send(ignored, 2, 0), cork(0);
-            char bytes[16];
-            check(recv(a, bytes, sizeof bytes, MSG_DONTWAIT), "recv");
-            if (recv(b, bytes, sizeof bytes, MSG_DONTWAIT) >= 0) throw std::runtime_error("it is not ignored");
-          }, &truth);
+          const auto events = trace_hooked(
+              tier, hooks, {},
+              [&](Json& t) {
+                const char* const ip = family == AF_INET ? "127.0.0.1" : "::1";
+                const int a = server(ip_address(ip, 0), SOCK_DGRAM), b = server(ip_address(ip, 0), SOCK_DGRAM),
+                          fd = new_socket(family, SOCK_DGRAM);
+                const Address to = local_of(a), ignored = local_of(b);
+                t = {{"to", to.port()}, {"ignored", ignored.port()}};
+                const auto send = [&](const Address& where, std::size_t size, int flags) {
+                  check(sendto(fd, "three", size, flags, where.get(), where.size), "sendto");
+                };
+                const auto cork = [&](int on) { check(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &on, sizeof on), "UDP_CORK"); };
+                if (way == 0) send(to, 3, MSG_MORE), send(ignored, 3, 0);
+                if (way == 1) send(to, 0, MSG_MORE), send(ignored, 5, MSG_MORE), send(ignored, 0, 0);
+                if (way == 2) cork(1), send(to, 1, 0), send(ignored, 1, 0), cork(0);
+                if (way == 3)
+                  check(connect(fd, to.get(), to.size), "connect"), cork(1), check(write(fd, "x", 1), "write"),
+                      send(ignored, 2, 0), cork(0);
+                char bytes[16];
+                check(recv(a, bytes, sizeof bytes, MSG_DONTWAIT), "recv");
+                if (recv(b, bytes, sizeof bytes, MSG_DONTWAIT) >= 0) throw std::runtime_error("it is not ignored");
+              },
+              &truth);
           INFO(Json(events).dump());
           REQUIRE(!events.empty());
           CHECK(events[0]["rport"] == truth["to"]);
           if (hooks || tier == "fentry") CHECK(events.size() == 1);
-          for (std::size_t i = 1; i < events.size(); i++) CHECK((events[i]["rport"].is_null() && events[i]["raddr"].is_null() && events[i]["src"] == "user"));
+          for (std::size_t i = 1; i < events.size(); i++)
+            CHECK((events[i]["rport"].is_null() && events[i]["raddr"].is_null() && events[i]["src"] == "user"));
         }
 }
 TEST_CASE("UDP: a socket that has corked sends what is behind that where it says") {
@@ -954,7 +1081,8 @@ TEST_CASE("UDP: a message with more than data, for the connected peer, has no ad
       INFO(tier << (hooks ? "" : " without the hooks of cgroups"));
       const auto events = trace_hooked(tier, hooks, {"--udp-all"}, [&](Json&) {
         for (const int family : {AF_INET, AF_INET6}) {
-          const int s = server(ip_address(family == AF_INET ? "127.0.0.1" : "::1", 0), SOCK_DGRAM), fd = new_socket(family, SOCK_DGRAM);
+          const int s = server(ip_address(family == AF_INET ? "127.0.0.1" : "::1", 0), SOCK_DGRAM),
+                    fd = new_socket(family, SOCK_DGRAM);
           const Address to = local_of(s);
           check(connect(fd, to.get(), to.size), "connect");
           char byte = 'x';
@@ -963,7 +1091,8 @@ TEST_CASE("UDP: a message with more than data, for the connected peer, has no ad
           msghdr m{};
           m.msg_iov = &data, m.msg_iovlen = 1, m.msg_control = control, m.msg_controllen = sizeof control;
           cmsghdr* const more = CMSG_FIRSTHDR(&m);
-          more->cmsg_level = family == AF_INET ? SOL_IP : SOL_IPV6, more->cmsg_type = family == AF_INET ? IP_TTL : IPV6_HOPLIMIT, more->cmsg_len = CMSG_LEN(sizeof(int));
+          more->cmsg_level = family == AF_INET ? SOL_IP : SOL_IPV6, more->cmsg_type = family == AF_INET ? IP_TTL : IPV6_HOPLIMIT,
+          more->cmsg_len = CMSG_LEN(sizeof(int));
           *reinterpret_cast<int*>(CMSG_DATA(more)) = 9;
           check(sendmsg(fd, &m, 0), "sendmsg");
         }
@@ -978,13 +1107,13 @@ TEST_CASE("UDP: sockets that come one after the other are not taken for each oth
     for (const bool hooks : {true, false}) {
       INFO(tier << (hooks ? "" : " without the hooks of cgroups"));
       CHECK(trace_hooked(tier, hooks, {"--buffer", "16M"}, [](Json&) {
-        for (int i = 0; i < 500; i++) {
-          const int fd = new_socket(AF_INET, SOCK_DGRAM);
-          if (try_send(fd, ip_address("127.0.0.1", 40001))) throw std::runtime_error("sendto");
-          close(fd);
-          if (i % 100 == 0) usleep(10'000);  // so that the kernel gets to use their memory again
-        }
-      }).size() == 500);
+              for (int i = 0; i < 500; i++) {
+                const int fd = new_socket(AF_INET, SOCK_DGRAM);
+                if (try_send(fd, ip_address("127.0.0.1", 40001))) throw std::runtime_error("sendto");
+                close(fd);
+                if (i % 100 == 0) usleep(10'000);  // so that the kernel gets to use their memory again
+              }
+            }).size() == 500);
     }
 }
 TEST_CASE("M: a connect that signals interrupt is one line, with EINTR only if it is not made again") {
@@ -1072,66 +1201,86 @@ TEST_CASE("many attempts under way: a few KiB each, and those without room are t
 }
 TEST_CASE("UNIX sockets: real paths, abstract names, and who listens") {
   TempDir dir;
-  one_line([&](Json& t) {  // by a relative name, through a symlink
-    const std::string path = dir / "a socket";
-    unlink(path.c_str());
-    unlink((dir / "link").c_str());
-    const int l = server(unix_address(path));
-    check(symlink("a socket", (dir / "link").c_str()), "symlink");
-    check(chdir(dir.path().c_str()), "chdir");
-    const int fd = new_socket(AF_UNIX, SOCK_STREAM);
-    check(connect(fd, unix_address("link").get(), unix_address("link").size), "connect");
-    t = {{"errno", 0}, {"raddr", path}, {"proto", "unix"}, {"family", "unix"}, {"type", "stream"}, {"fd", fd}, {"laddr", nullptr},
-         {"rport", nullptr}, {"lport", nullptr}, {"peer_pid", getpid()}, {"net_ns", net_ns()}, {"mapped", nullptr}, {"ms", nullptr}};
-    close(l);
-  }, "fd", "kernel");
-  one_line([](Json& t) {
-    const std::string name = std::string("\0needle-test", 12) + std::to_string(getpid());
-    const int s = server(unix_address(name), SOCK_DGRAM);
-    const int fd = server(unix_address(name + "-client"), SOCK_DGRAM);
-    check(connect(fd, unix_address(name).get(), unix_address(name).size), "connect");
-    t = {{"errno", 0}, {"raddr", "@" + name.substr(1)}, {"laddr", "@" + name.substr(1) + "-client"}, {"type", "dgram"}, {"peer_pid", nullptr}};
-    close(s);
-  }, "fd", "kernel");
-  one_line([&](Json& t) {
-    check(chdir(dir.path().c_str()), "chdir");
-    const int fd = new_socket(AF_UNIX, SOCK_SEQPACKET);
-    t = {{"errno", try_connect(fd, unix_address("absent"))}, {"error", "ENOENT"}, {"raddr", dir / "absent"}, {"type", "seqpacket"}};
-  }, "user", "kernel");
+  one_line(
+      [&](Json& t) {  // by a relative name, through a symlink
+        const std::string path = dir / "a socket";
+        unlink(path.c_str());
+        unlink((dir / "link").c_str());
+        const int l = server(unix_address(path));
+        check(symlink("a socket", (dir / "link").c_str()), "symlink");
+        check(chdir(dir.path().c_str()), "chdir");
+        const int fd = new_socket(AF_UNIX, SOCK_STREAM);
+        check(connect(fd, unix_address("link").get(), unix_address("link").size), "connect");
+        t = {{"errno", 0},         {"raddr", path},     {"proto", "unix"},  {"family", "unix"}, {"type", "stream"},
+             {"fd", fd},           {"laddr", nullptr},  {"rport", nullptr}, {"lport", nullptr}, {"peer_pid", getpid()},
+             {"net_ns", net_ns()}, {"mapped", nullptr}, {"ms", nullptr}};
+        close(l);
+      },
+      "fd", "kernel");
+  one_line(
+      [](Json& t) {
+        const std::string name = std::string("\0needle-test", 12) + std::to_string(getpid());
+        const int s = server(unix_address(name), SOCK_DGRAM);
+        const int fd = server(unix_address(name + "-client"), SOCK_DGRAM);
+        check(connect(fd, unix_address(name).get(), unix_address(name).size), "connect");
+        t = {{"errno", 0},
+             {"raddr", "@" + name.substr(1)},
+             {"laddr", "@" + name.substr(1) + "-client"},
+             {"type", "dgram"},
+             {"peer_pid", nullptr}};
+        close(s);
+      },
+      "fd", "kernel");
+  one_line(
+      [&](Json& t) {
+        check(chdir(dir.path().c_str()), "chdir");
+        const int fd = new_socket(AF_UNIX, SOCK_SEQPACKET);
+        t = {{"errno", try_connect(fd, unix_address("absent"))},
+             {"error", "ENOENT"},
+             {"raddr", dir / "absent"},
+             {"type", "seqpacket"}};
+      },
+      "user", "kernel");
 }
 TEST_CASE("netlink, packet, vsock") {
-  one_line([](Json& t) {
-    const int fd = new_socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
-    sockaddr_nl to{};
-    to.nl_family = AF_NETLINK;
-    check(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), "connect");
-    sockaddr_nl local{};
-    socklen_t size = sizeof local;
-    getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size);
-    t = {{"errno", 0}, {"proto", "netlink"}, {"rport", 0}, {"lport", local.nl_pid}, {"raddr", nullptr}};
-  }, "fd", "kernel");
-  one_line([](Json& t) {
-    const int fd = new_socket(AF_PACKET, SOCK_RAW);
-    sockaddr_ll to{};
-    to.sll_family = AF_PACKET;
-    connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to);
-    t = {{"errno", errno}, {"error", "EOPNOTSUPP"}, {"proto", "packet"}};
-  }, "user", "kernel");
+  one_line(
+      [](Json& t) {
+        const int fd = new_socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+        sockaddr_nl to{};
+        to.nl_family = AF_NETLINK;
+        check(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), "connect");
+        sockaddr_nl local{};
+        socklen_t size = sizeof local;
+        getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size);
+        t = {{"errno", 0}, {"proto", "netlink"}, {"rport", 0}, {"lport", local.nl_pid}, {"raddr", nullptr}};
+      },
+      "fd", "kernel");
+  one_line(
+      [](Json& t) {
+        const int fd = new_socket(AF_PACKET, SOCK_RAW);
+        sockaddr_ll to{};
+        to.sll_family = AF_PACKET;
+        connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to);
+        t = {{"errno", errno}, {"error", "EOPNOTSUPP"}, {"proto", "packet"}};
+      },
+      "user", "kernel");
   const int v = socket(AF_VSOCK, SOCK_STREAM, 0);
   if (v < 0) {
     WARN("this kernel has no vsock: not tested");
     return;
   }
   close(v);
-  one_line([](Json& t) {
-    const int fd = new_socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK);
-    sockaddr_vm to{};
-    to.svm_family = AF_VSOCK;
-    to.svm_cid = VMADDR_CID_LOCAL;
-    to.svm_port = 70000;
-    connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to);
-    t = {{"errno", errno}, {"proto", "vsock"}, {"raddr", "1"}, {"rport", 70000}};
-  }, "user", "kernel");
+  one_line(
+      [](Json& t) {
+        const int fd = new_socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK);
+        sockaddr_vm to{};
+        to.svm_family = AF_VSOCK;
+        to.svm_cid = VMADDR_CID_LOCAL;
+        to.svm_port = 70000;
+        connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to);
+        t = {{"errno", errno}, {"proto", "vsock"}, {"raddr", "1"}, {"rport", 70000}};
+      },
+      "user", "kernel");
 }
 TEST_CASE("filters") {
   const int l = server(ip_address("127.0.0.1", 0)), l6 = server(ip_address("::1", 0));
@@ -1164,9 +1313,17 @@ TEST_CASE("filters") {
   CHECK(seen({"-x"}) == "/absent");
 }
 TEST_CASE("bad values are refused with one line") {
-  for (const auto& [option, value] : std::vector<std::pair<std::string, std::string>>{
-           {"--dest", "10.0.0.0/33"}, {"--dest", "::/129"}, {"--dest", "abc"}, {"--dest", "10.0.0.0/"}, {"--dest", "10.0.0.0/8x"},
-           {"--dest", ""}, {"--port", "65536"}, {"--port", "80,"}, {"--port", "http"}, {"--port", "-1"}, {"--proto", "tcp,foo"}}) {
+  for (const auto& [option, value] : std::vector<std::pair<std::string, std::string>>{{"--dest", "10.0.0.0/33"},
+                                                                                      {"--dest", "::/129"},
+                                                                                      {"--dest", "abc"},
+                                                                                      {"--dest", "10.0.0.0/"},
+                                                                                      {"--dest", "10.0.0.0/8x"},
+                                                                                      {"--dest", ""},
+                                                                                      {"--port", "65536"},
+                                                                                      {"--port", "80,"},
+                                                                                      {"--port", "http"},
+                                                                                      {"--port", "-1"},
+                                                                                      {"--proto", "tcp,foo"}}) {
     INFO(option << " " << value);
     const Result r = run_tool("connectsnoop", {option + "=" + value});
     CHECK(r.status == 2);
@@ -1180,7 +1337,11 @@ TEST_CASE("the table: one field a column, 80 characters for IPv4, the longest IP
   Actor actor([&](Json& t) {
     own_network(true);
     prctl(PR_SET_NAME, "client");
-    struct { in6_addr addr; unsigned prefix; int index; } r{};
+    struct {
+      in6_addr addr;
+      unsigned prefix;
+      int index;
+    } r{};
     inet_pton(AF_INET6, longest.c_str(), &r.addr);
     r.prefix = 128, r.index = 1;
     check(ioctl(new_socket(AF_INET6, SOCK_DGRAM), SIOCSIFADDR, &r), "SIOCSIFADDR");

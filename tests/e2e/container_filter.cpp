@@ -76,7 +76,10 @@ TEST_CASE("by id, of every tool, in each tier: also what starts later") {
       for (const auto& [filter, in_a, in_b, outside, says] : std::vector<std::tuple<Args, bool, bool, bool, std::string>>{
                {{"--container", a.id}, true, false, false, missing + "'" + a.id + "' yet\n"},
                {{"--container", a.id.substr(0, 12)}, true, false, false, missing + "'" + a.id.substr(0, 12) + "' yet\n"},
-               {{"--container", "nosuch," + a.id, "--container", b.id}, true, true, false,
+               {{"--container", "nosuch," + a.id, "--container", b.id},
+                true,
+                true,
+                false,
                 missing + "'nosuch' yet\n" + missing + "'" + a.id + "' yet\n" + missing + "'" + b.id + "' yet\n"},
                {{"--exclude-container", a.id}, false, true, true, ""},
                {{"--exclude-container", a.id + "," + b.id}, false, false, true, ""},
@@ -129,8 +132,20 @@ TEST_CASE("what is not wanted does not come to the buffer once it is known") {
     Actor before([&](Json&) { deed_for(tool, path); }), after([&](Json&) { deed_for(tool, path); });
     const Pids wanted{std::min(before.pid(), after.pid()), std::max(before.pid(), after.pid())};
     const std::string out = dir / tool, ids = before.id() + "," + after.id() + "," + stranger.id() + "," + flood.id();
-    Args args{"sh", "-c", "exec \"$@\" > " + out, "sh", tool_path(tool), "-j", "-o", "pid", "--buffer", "4K",
-              "--exclude-container", box.id, "-p", ids};
+    Args args{"sh",
+              "-c",
+              "exec \"$@\" > " + out,
+              "sh",
+              tool_path(tool),
+              "-j",
+              "-o",
+              "pid",
+              "--buffer",
+              "4K",
+              "--exclude-container",
+              box.id,
+              "-p",
+              ids};
     if (tool == "opensnoop") args.insert(args.end(), {"--path", path});
     Tracer tracer(args);
     stranger.act();
@@ -166,7 +181,8 @@ TEST_CASE("a count is of what is shown") {
     for (int i = 0; i < 5; i++) close(open(path.c_str(), O_RDONLY));
   });
   const pid_t pid = outside.pid();
-  Tracer tracer("opensnoop", {"-j", "-o", "pid", "--path", path, "--host", "--count", "2", "-p", inside.id() + "," + outside.id()});
+  Tracer tracer("opensnoop",
+                {"-j", "-o", "pid", "--path", path, "--host", "--count", "2", "-p", inside.id() + "," + outside.id()});
   inside.act();
   outside.act();
   tracer.wait();
@@ -176,10 +192,14 @@ TEST_CASE("a count is of what is shown") {
 TEST_CASE("Docker: by name, whenever it starts") {
   Docker docker;
   docker.start("needle-one");
-  for (const Args& filter : std::vector<Args>{{"--container", "needle-one"}, {"--container", docker.id("needle-one").substr(0, 12)},
-                                              {"--container", "needle-late"}, {"--exclude-container", "needle-one"}, {"--host"}}) {
+  for (const Args& filter : std::vector<Args>{{"--container", "needle-one"},
+                                              {"--container", docker.id("needle-one").substr(0, 12)},
+                                              {"--container", "needle-late"},
+                                              {"--exclude-container", "needle-one"},
+                                              {"--host"}}) {
     INFO(Json(filter).dump());
-    const bool late = filter[1 % filter.size()] == "needle-late", excluded = filter[0] == "--exclude-container", host = filter[0] == "--host";
+    const bool late = filter[1 % filter.size()] == "needle-late", excluded = filter[0] == "--exclude-container",
+               host = filter[0] == "--host";
     Tracer tracer("opensnoop", [&] {
       Args args{"-j", "-o", "comm,container_name,requested", "-n", "cat"};
       args.insert(args.end(), filter.begin(), filter.end());
@@ -198,8 +218,10 @@ TEST_CASE("Docker: by name, whenever it starts") {
           if (shown.back() == "/one") CHECK(e["container_name"] == "needle-one");
           if (shown.back() == "/outside") CHECK(e["container_name"].is_null());
         }
-    CHECK(shown == (host ? std::vector<std::string>{"/outside"} : excluded ? std::vector<std::string>{"/late", "/outside"}
-                    : late ? std::vector<std::string>{"/late"} : std::vector<std::string>{"/one"}));
+    CHECK(shown == (host       ? std::vector<std::string>{"/outside"}
+                    : excluded ? std::vector<std::string>{"/late", "/outside"}
+                    : late     ? std::vector<std::string>{"/late"}
+                               : std::vector<std::string>{"/one"}));
     CHECK((tracer.err().find("no container is") != std::string::npos) == late);
   }
 }
@@ -241,10 +263,11 @@ TEST_CASE("O: Docker's data root on the command line alone, and in the network o
   TempDir dir;
   for (const bool state : {true, false}) {
     INFO("containerd's state " << (state ? "is where it is looked for" : "is not there"));
-    Docker docker({}, {"--data-root", dir / ("data" + std::to_string(state)), "--exec-root", dir / ("exec" + std::to_string(state))});
+    Docker docker({},
+                  {"--data-root", dir / ("data" + std::to_string(state)), "--exec-root", dir / ("exec" + std::to_string(state))});
     docker.start("needle-one");
-    const Result two = docker.docker({"run", "--detach", "--network", "container:needle-one", "--security-opt", "apparmor=unconfined", "--name", "needle-two",
-                                      Docker::kImage, "/bin/sleep", "1000"});
+    const Result two = docker.docker({"run", "--detach", "--network", "container:needle-one", "--security-opt",
+                                      "apparmor=unconfined", "--name", "needle-two", Docker::kImage, "/bin/sleep", "1000"});
     if (two.status != 0) FAIL(two.err);
     if (!state) check(mount("none", "/run/containerd", "tmpfs", 0, nullptr), "mount");
     Tracer tracer("opensnoop", {"-j", "-o", "container_name,requested", "-n", "cat", "--container", "needle-two"});
@@ -307,10 +330,10 @@ TEST_CASE("Kubernetes: by pod and namespace") {
   const std::string id(64, 'e');
   containerd.start(id);
   for (const auto& [filter, shows] : std::vector<std::pair<Args, bool>>{{{"--container", "pod/web-5d9c"}, true},
-                                                                       {{"--container", "ns/shop"}, true},
-                                                                       {{"--container", "nginx"}, true},
-                                                                       {{"--container", "pod/web,ns/sho"}, false},
-                                                                       {{"--exclude-container", "ns/shop"}, false}}) {
+                                                                        {{"--container", "ns/shop"}, true},
+                                                                        {{"--container", "nginx"}, true},
+                                                                        {{"--container", "pod/web,ns/sho"}, false},
+                                                                        {{"--exclude-container", "ns/shop"}, false}}) {
     INFO(Json(filter).dump());
     Args args{"-j", "-o", "pod,requested", "-n", "cat"};
     args.insert(args.end(), filter.begin(), filter.end());
@@ -325,7 +348,8 @@ TEST_CASE("Kubernetes: by pod and namespace") {
   }
 }
 
-TEST_CASE("options: --cgroup: a directory that is removed and made again, as by a service that starts anew, or that comes later") {
+TEST_CASE(
+    "options: --cgroup: a directory that is removed and made again, as by a service that starts anew, or that comes later") {
   TempDir dir;
   const std::string path = dir.file("f"), mount = unified_mount(), group = mount + "/needle-again-" + std::to_string(getpid());
   for (const std::string& tool : all_tools())

@@ -21,7 +21,8 @@ std::string shown(Runtime& runtime, const std::string& name) {
     check(syscall(SYS_capset, &header, none), "capset");
     needle::Containers containers;
     const needle::Container* c = containers.of(path);
-    truth = c ? "id=" + c->id + " runtime=" + c->runtime + " name=" + c->name + " image=" + c->image + " pod=" + c->pod + " ns=" + c->ns + " uid=" + c->pod_uid
+    truth = c ? "id=" + c->id + " runtime=" + c->runtime + " name=" + c->name + " image=" + c->image + " pod=" + c->pod +
+                    " ns=" + c->ns + " uid=" + c->pod_uid
               : "none";
   });
   return actor.act();
@@ -30,18 +31,21 @@ std::string shown(Runtime& runtime, const std::string& name) {
 // What the event says of the container.
 Json told(const Json& event) {
   Json said;
-  for (const char* key : {"container", "runtime", "container_name", "image", "pod", "namespace", "pod_uid"}) said[key] = event[key];
+  for (const char* key : {"container", "runtime", "container_name", "image", "pod", "namespace", "pod_uid"})
+    said[key] = event[key];
   return said;
 }
-Json told(const Json& container, const Json& runtime, const Json& name, const Json& image = {}, const Json& pod = {}, const Json& ns = {}, const Json& uid = {}) {
-  return {{"container", container}, {"runtime", runtime}, {"container_name", name}, {"image", image}, {"pod", pod}, {"namespace", ns}, {"pod_uid", uid}};
+Json told(const Json& container, const Json& runtime, const Json& name, const Json& image = {}, const Json& pod = {},
+          const Json& ns = {}, const Json& uid = {}) {
+  return {{"container", container}, {"runtime", runtime}, {"container_name", name}, {"image", image}, {"pod", pod},
+          {"namespace", ns},        {"pod_uid", uid}};
 }
 
 // Deeds in a container that is there for long, and in some that live for 20 ms, as a tracer outside
 // sees them: `lasting` and named(NAME) is what it is to say. Of those, all but one may end before
 // the scheduler lets the tracer read their names: then it is nameless(NAME).
-void check_lines(Runtime& runtime, const std::string& name, const Json& lasting, const std::function<Json(const std::string&)>& named,
-                 const std::function<Json(const std::string&)>& nameless) {
+void check_lines(Runtime& runtime, const std::string& name, const Json& lasting,
+                 const std::function<Json(const std::string&)>& named, const std::function<Json(const std::string&)>& nameless) {
   constexpr std::size_t kBrief = 5;
   const std::string deed = "/needle-deed-" + std::to_string(getpid());
   std::size_t made = 0;
@@ -65,10 +69,8 @@ void check_lines(Runtime& runtime, const std::string& name, const Json& lasting,
     for (std::size_t i = 0; i < kBrief; i++) {
       const Json& event = events[i + 1];
       INFO(event.dump());
-      if (event == named(names[i]))
-        count++;
-      else
-        CHECK(event == nameless(names[i]));
+      if (event == named(names[i])) count++;
+      else CHECK(event == nameless(names[i]));
     }
     CHECK(count > 0);
   }
@@ -102,7 +104,8 @@ TEST_CASE("containerd, as Kubernetes uses it") {
                                    {"io.kubernetes.cri.container-name", "nginx"},
                                    {"io.kubernetes.cri.image-name", image}});
   works(containerd, id);
-  CHECK(shown(containerd, id) == "id=" + id + " runtime=containerd name=nginx image=" + image + " pod=web-5d9c ns=shop uid=" + uid);
+  CHECK(shown(containerd, id) ==
+        "id=" + id + " runtime=containerd name=nginx image=" + image + " pod=web-5d9c ns=shop uid=" + uid);
   const auto named = [&](const std::string& name) { return told(name, "containerd", "nginx", image, "web-5d9c", "shop", uid); };
   check_lines(containerd, id, named(id), named, [](const std::string& name) { return told(name, "containerd", {}); });
 }
@@ -120,8 +123,10 @@ TEST_CASE("Docker") {
   works(docker, "needle-docker");
   const std::string id = docker.id("needle-docker");
   REQUIRE(id.size() == 64);
-  CHECK(shown(docker, "needle-docker") == "id=" + id + " runtime=docker name=needle-docker image=" + Docker::kImage + " pod= ns= uid=");
-  check_lines(docker, "needle-docker", told(id, "docker", "needle-docker", Docker::kImage),
-              [&](const std::string& name) { return told(docker.id(name), "docker", name, Docker::kImage); },
-              [&](const std::string& name) { return told(docker.id(name), "docker", {}); });
+  CHECK(shown(docker, "needle-docker") ==
+        "id=" + id + " runtime=docker name=needle-docker image=" + Docker::kImage + " pod= ns= uid=");
+  check_lines(
+      docker, "needle-docker", told(id, "docker", "needle-docker", Docker::kImage),
+      [&](const std::string& name) { return told(docker.id(name), "docker", name, Docker::kImage); },
+      [&](const std::string& name) { return told(docker.id(name), "docker", {}); });
 }

@@ -42,16 +42,16 @@ std::vector<Kind> kinds(const TempDir& dir) {
       // Seen when it begins, sent by another hook when it ends.
       {"connectsnoop", "a connect of TCP", [] { connect(new_socket(AF_INET, SOCK_STREAM), closed.get(), closed.size); }},
       {"connectsnoop", "a datagram", [] { sendto(new_socket(AF_INET, SOCK_DGRAM), "x", 1, 0, closed.get(), closed.size); }},
-      {"connectsnoop", "a connect of a UNIX socket", [=] {
+      {"connectsnoop", "a connect of a UNIX socket",
+       [=] {
          const Address absent = unix_address(file + "/absent");
          connect(new_socket(AF_UNIX, SOCK_STREAM), absent.get(), absent.size);
        }},
   };
   all.insert(all.end(), more.begin(), more.end());
   if (have_io_uring())
-    all.push_back({"connectsnoop", "a connect of a UNIX socket by io_uring", [=] {
-                     ring_connect(new_socket(AF_UNIX, SOCK_STREAM), unix_address(file + "/absent"));
-                   }});
+    all.push_back({"connectsnoop", "a connect of a UNIX socket by io_uring",
+                   [=] { ring_connect(new_socket(AF_UNIX, SOCK_STREAM), unix_address(file + "/absent")); }});
   return all;
 }
 
@@ -79,7 +79,8 @@ pid_t status_of(pid_t pid, const std::string& key) {
   for (std::string line; std::getline(in, line);)
     if (line.starts_with(key + ":")) {
       std::istringstream words(line.substr(key.size() + 1));
-      while (words >> last) {}
+      while (words >> last) {
+      }
     }
   return last;
 }
@@ -122,9 +123,9 @@ std::string own_name(const char* what) {
   return std::string(what) + std::to_string(getpid() % 100000) + "." + std::to_string(n++ % 100);
 }
 
-const std::vector<std::string> kColumns = {"user", "nspid", "pcomm", "session", "login_uid", "audit_session", "tty",
-                                           "container", "runtime", "container_name", "image", "pod", "namespace", "pod_uid",
-                                           "exe", "pexe", "cwd", "lineage"};
+const std::vector<std::string> kColumns = {"user",      "nspid",     "pcomm",   "session",        "login_uid", "audit_session",
+                                           "tty",       "container", "runtime", "container_name", "image",     "pod",
+                                           "namespace", "pod_uid",   "exe",     "pexe",           "cwd",       "lineage"};
 
 // The lines of one deed of a process of this name, by -e.
 std::vector<Json> traced(const Kind& k, const std::string& tier, const std::string& comm, const std::function<void(Json&)>& deed,
@@ -161,7 +162,8 @@ std::string cgroup_mount(const std::string& controller = {}) {
     std::istringstream in(line);
     std::string what, where, type, options;
     in >> what >> where >> type >> options;
-    if (controller.empty() ? type == "cgroup2" : type == "cgroup" && ("," + options + ",").find("," + controller + ",") != std::string::npos)
+    if (controller.empty() ? type == "cgroup2"
+                           : type == "cgroup" && ("," + options + ",").find("," + controller + ",") != std::string::npos)
       return where;
   }
   return {};
@@ -207,20 +209,30 @@ TEST_CASE("every column: what the process says of itself") {
       check(openpty(&master, &slave, name, nullptr, nullptr), "openpty");
       const std::string comm = own_name("all");
       Json truth;
-      const auto events = traced(k, tier, comm, [&](Json& t) {
-        check(setsid(), "setsid");
-        check(ioctl(slave, TIOCSCTTY, 0), "TIOCSCTTY");
-        check(chdir(hostile.c_str()), "chdir");
-        std::ofstream("/proc/self/loginuid") << 4711 << std::flush;  // where there is one that may be set
-        t = {{"exe", link_of("/proc/self/exe")}, {"pexe", link_of("/proc/" + std::to_string(getppid()) + "/exe")},
-             {"pcomm", comm_of(getppid())}, {"session", getsid(0)}, {"login_uid", audit_id("loginuid")},
-             {"audit_session", audit_id("sessionid")}, {"tty", std::string(name).substr(5)}, {"cwd_hex", hex(hostile)},
-             {"nspid", status_of(getpid(), "NSpid")}, {"lineage", lineage_of(getpid())}, {"pid", getpid()}};
-        t["lineage"].back()["comm"] = comm;
-        check(setresuid(65534, 65534, 65534), "setresuid");
-        set_name(comm);
-        k.deed();
-      }, &truth);
+      const auto events = traced(
+          k, tier, comm,
+          [&](Json& t) {
+            check(setsid(), "setsid");
+            check(ioctl(slave, TIOCSCTTY, 0), "TIOCSCTTY");
+            check(chdir(hostile.c_str()), "chdir");
+            std::ofstream("/proc/self/loginuid") << 4711 << std::flush;  // where there is one that may be set
+            t = {{"exe", link_of("/proc/self/exe")},
+                 {"pexe", link_of("/proc/" + std::to_string(getppid()) + "/exe")},
+                 {"pcomm", comm_of(getppid())},
+                 {"session", getsid(0)},
+                 {"login_uid", audit_id("loginuid")},
+                 {"audit_session", audit_id("sessionid")},
+                 {"tty", std::string(name).substr(5)},
+                 {"cwd_hex", hex(hostile)},
+                 {"nspid", status_of(getpid(), "NSpid")},
+                 {"lineage", lineage_of(getpid())},
+                 {"pid", getpid()}};
+            t["lineage"].back()["comm"] = comm;
+            check(setresuid(65534, 65534, 65534), "setresuid");
+            set_name(comm);
+            k.deed();
+          },
+          &truth);
       close(master), close(slave);
       REQUIRE(events.size() == 1);
       if (k.tool == "execsnoop") truth.erase("exe");  // which is what is to be executed there
@@ -286,8 +298,13 @@ TEST_CASE("a program and a directory that have been removed") {
     Tracer table("opensnoop", {"-o", "cwd,exe", "--path", file, "--hook", tier});
     actor.act();
     json.stop(), table.stop();
-    CHECK(json.events() == std::vector<Json>{{{"exe", shell}, {"exe_deleted", true}, {"cwd", home}, {"cwd_deleted", true},
-                                              {"errno", 0}, {"error", nullptr}, {"path", file}}});
+    CHECK(json.events() == std::vector<Json>{{{"exe", shell},
+                                              {"exe_deleted", true},
+                                              {"cwd", home},
+                                              {"cwd_deleted", true},
+                                              {"errno", 0},
+                                              {"error", nullptr},
+                                              {"path", file}}});
     REQUIRE(table.lines().size() == 2);  // with the heading
     CHECK(table.lines()[1].starts_with("\\deleted:" + home + " "));
     CHECK(table.lines()[1].ends_with(" \\deleted:" + shell));  // single blanks: it is the last
@@ -312,34 +329,38 @@ TEST_CASE("lineage: five levels whose middle dies") {
       INFO(k.tool << ", " << k.name << ", " << tier);
       const std::string leaf = own_name("leaf");
       Json truth;
-      const auto events = traced(k, tier, leaf, [&](Json& t) {
-        int said[2];
-        check(pipe(said), "pipe");
-        Json above = lineage_of(getpid());
-        reap(child_named("one", [&] {  // ends when all have ended
-          const pid_t one = getpid();
-          check(prctl(PR_SET_CHILD_SUBREAPER, 1), "PR_SET_CHILD_SUBREAPER");
-          reap(child_named("two", [&] {
-            const pid_t two = getpid();
-            child_named("three", [&] {
-              while (getppid() == two) sched_yield();
-              const pid_t three = getpid();
-              reap(child_named("four", [&] {
-                const pid_t four = getpid();
-                reap(child_named("five", [&] {
-                  const std::string text = Json{one, two, three, four, getpid()}.dump();
-                  check(write(said[1], text.data(), text.size()), "write");
-                  as(leaf, k.deed);
-                }));
+      const auto events = traced(
+          k, tier, leaf,
+          [&](Json& t) {
+            int said[2];
+            check(pipe(said), "pipe");
+            Json above = lineage_of(getpid());
+            reap(child_named("one", [&] {  // ends when all have ended
+              const pid_t one = getpid();
+              check(prctl(PR_SET_CHILD_SUBREAPER, 1), "PR_SET_CHILD_SUBREAPER");
+              reap(child_named("two", [&] {
+                const pid_t two = getpid();
+                child_named("three", [&] {
+                  while (getppid() == two) sched_yield();
+                  const pid_t three = getpid();
+                  reap(child_named("four", [&] {
+                    const pid_t four = getpid();
+                    reap(child_named("five", [&] {
+                      const std::string text = Json{one, two, three, four, getpid()}.dump();
+                      check(write(said[1], text.data(), text.size()), "write");
+                      as(leaf, k.deed);
+                    }));
+                  }));
+                });
               }));
-            });
-          }));
-          while (waitpid(-1, nullptr, 0) > 0) {}
-        }));
-        char text[256];
-        const long n = check(read(said[0], text, sizeof text), "read");
-        t = {{"above", above}, {"pids", Json::parse(std::string(text, static_cast<std::size_t>(n)))}};
-      }, &truth);
+              while (waitpid(-1, nullptr, 0) > 0) {
+              }
+            }));
+            char text[256];
+            const long n = check(read(said[0], text, sizeof text), "read");
+            t = {{"above", above}, {"pids", Json::parse(std::string(text, static_cast<std::size_t>(n)))}};
+          },
+          &truth);
       REQUIRE(events.size() == 1);
       const Json &lineage = events[0]["lineage"], &pids = truth["pids"];
       Json expected = truth["above"];
@@ -369,7 +390,8 @@ TEST_CASE("lineage: the parent died, then an exec") {
           _exit(1);
         });
       });
-      while (waitpid(-1, nullptr, 0) > 0) {}
+      while (waitpid(-1, nullptr, 0) > 0) {
+      }
     });
     Tracer tracer("opensnoop", {"-j", "-o", "ppid,pcomm,lineage", "--path", file, "--hook", tier});
     const pid_t reaper = actor.pid();
@@ -404,35 +426,41 @@ TEST_CASE("lineage: a process with the id of one that died") {
     INFO(tier);
     const std::string comm = own_name("same");
     Json truth;
-    const auto events = traced(k, tier, comm, [&](Json& t) {
-      // The first is a child of "old", and so is an orphan whose parent's id is used again as well.
-      int go[2];
-      check(pipe(go), "pipe");
-      check(prctl(PR_SET_CHILD_SUBREAPER, 1), "PR_SET_CHILD_SUBREAPER");
-      const pid_t old = child_named("old", [&] {
-        reap(child_named(comm, k.deed));
-        const int pipe_out = go[1];
-        child_named(comm, [&] {
-          close(pipe_out);
-          char c;
-          check(read(go[0], &c, 1), "read");
-          k.deed();
-        });
-        _exit(0);
-      });
-      reap(old);
-      // Now "old" is gone, and its id belongs to "new", whose child does the same deed.
-      const pid_t again = child_with_id(old, [&] {
-        set_name("new");
-        reap(child_named(comm, k.deed));
-      });
-      reap(again);
-      close(go[1]);
-      while (waitpid(-1, nullptr, 0) > 0) {}
-      t = {{"old", old}};
-    }, &truth);
+    const auto events = traced(
+        k, tier, comm,
+        [&](Json& t) {
+          // The first is a child of "old", and so is an orphan whose parent's id is used again as well.
+          int go[2];
+          check(pipe(go), "pipe");
+          check(prctl(PR_SET_CHILD_SUBREAPER, 1), "PR_SET_CHILD_SUBREAPER");
+          const pid_t old = child_named("old", [&] {
+            reap(child_named(comm, k.deed));
+            const int pipe_out = go[1];
+            child_named(comm, [&] {
+              close(pipe_out);
+              char c;
+              check(read(go[0], &c, 1), "read");
+              k.deed();
+            });
+            _exit(0);
+          });
+          reap(old);
+          // Now "old" is gone, and its id belongs to "new", whose child does the same deed.
+          const pid_t again = child_with_id(old, [&] {
+            set_name("new");
+            reap(child_named(comm, k.deed));
+          });
+          reap(again);
+          close(go[1]);
+          while (waitpid(-1, nullptr, 0) > 0) {
+          }
+          t = {{"old", old}};
+        },
+        &truth);
     REQUIRE(events.size() == 3);
-    const auto parent = [&](int i) { return events[static_cast<std::size_t>(i)]["lineage"][events[static_cast<std::size_t>(i)]["lineage"].size() - 2]; };
+    const auto parent = [&](int i) {
+      return events[static_cast<std::size_t>(i)]["lineage"][events[static_cast<std::size_t>(i)]["lineage"].size() - 2];
+    };
     CHECK(parent(0) == Json{{"pid", truth["old"]}, {"comm", "old"}});
     CHECK(parent(1) == Json{{"pid", truth["old"]}, {"comm", "new"}});
     CHECK(parent(2) == Json{{"pid", truth["old"]}, {"comm", "old"}});
@@ -483,7 +511,8 @@ TEST_CASE("datagrams where the cgroup hooks are refused") {
       }
     });
     Args command{"setpriv", "--bounding-set", "-net_admin,-sys_admin", "--inh-caps", "-net_admin,-sys_admin"};
-    for (const std::string& word : command_of("connectsnoop", {"-j", "--hook", tier, "-o", "src,lineage,exe,cwd,raddr,err", "-p", actor.id()}))
+    for (const std::string& word :
+         command_of("connectsnoop", {"-j", "--hook", tier, "-o", "src,lineage,exe,cwd,raddr,err", "-p", actor.id()}))
       command.push_back(word);
     Tracer tracer(command);
     const Json t = actor.act();
@@ -511,22 +540,26 @@ TEST_CASE("P: a parent whose first thread has ended still has a program") {
         INFO(k.tool << ", " << k.name << ", " << tier << ", " << more);
         const std::string comm = own_name("orphan");
         Json truth;
-        const auto events = traced(k, tier, comm, [&](Json& t) {
-          t["exe"] = link_of("/proc/self/exe");
-          const pid_t parent = static_cast<pid_t>(check(fork(), "fork"));
-          if (parent == 0) {
-            std::vector<std::thread> others;
-            for (int i = 0; i < more; i++) others.emplace_back([] { pause(); });
-            std::thread([&] {
-              while (slurp("/proc/self/task/" + std::to_string(getpid()) + "/stat").find(") Z ") == std::string::npos) sched_yield();
-              int status = 1;
-              waitpid(child_named(comm, k.deed), &status, 0);
-              _exit(status);
-            }).detach();
-            syscall(SYS_exit, 0);  // this thread alone
-          }
-          reap(parent);
-        }, &truth);
+        const auto events = traced(
+            k, tier, comm,
+            [&](Json& t) {
+              t["exe"] = link_of("/proc/self/exe");
+              const pid_t parent = static_cast<pid_t>(check(fork(), "fork"));
+              if (parent == 0) {
+                std::vector<std::thread> others;
+                for (int i = 0; i < more; i++) others.emplace_back([] { pause(); });
+                std::thread([&] {
+                  while (slurp("/proc/self/task/" + std::to_string(getpid()) + "/stat").find(") Z ") == std::string::npos)
+                    sched_yield();
+                  int status = 1;
+                  waitpid(child_named(comm, k.deed), &status, 0);
+                  _exit(status);
+                }).detach();
+                syscall(SYS_exit, 0);  // this thread alone
+              }
+              reap(parent);
+            },
+            &truth);
         REQUIRE(events.size() == 1);
         CHECK(events[0]["pexe"] == truth["exe"]);
         CHECK(events[0]["comm"] == comm);
@@ -540,12 +573,15 @@ TEST_CASE("nspid: in a pid namespace of its own") {
       INFO(k.tool << ", " << k.name << ", " << tier);
       const std::string comm = own_name("inner");
       Json truth;
-      const auto events = traced(k, tier, comm, [&](Json& t) {
-        check(unshare(CLONE_NEWPID), "unshare");
-        const pid_t child = child_named(comm, k.deed);
-        reap(child);
-        t["pid"] = child;
-      }, &truth);
+      const auto events = traced(
+          k, tier, comm,
+          [&](Json& t) {
+            check(unshare(CLONE_NEWPID), "unshare");
+            const pid_t child = child_named(comm, k.deed);
+            reap(child);
+            t["pid"] = child;
+          },
+          &truth);
       REQUIRE(events.size() == 1);
       CHECK(events[0]["pid"] == truth["pid"]);
       CHECK(events[0]["nspid"] == 1);
@@ -612,7 +648,8 @@ void shown(Runtime& runtime, const std::string& name, Json expected) {
     if (value == "ID") expected[key] = runtime.id(name);
   for (const std::string& tier : tiers("opensnoop")) {
     INFO(tier);
-    Tracer tracer("opensnoop", {"-j", "-o", "container,runtime,container_name,image,pod,namespace,pod_uid,nspid,path", "--hook", tier, "--path", file});
+    Tracer tracer("opensnoop", {"-j", "-o", "container,runtime,container_name,image,pod,namespace,pod_uid,nspid,path", "--hook",
+                                tier, "--path", file});
     Tracer table("opensnoop", {"-C", "--hook", tier, "--path", file});
     runtime.exec(name, {"/bin/cat", file});
     tracer.stop(), table.stop();
@@ -621,14 +658,19 @@ void shown(Runtime& runtime, const std::string& name, Json expected) {
     for (Json e : events) {
       CHECK(e["nspid"] > 0);
       e.erase("nspid");
-      CHECK(e == [&] { Json all = expected; all["path"] = file; return all; }());
+      CHECK(e == [&] {
+        Json all = expected;
+        all["path"] = file;
+        return all;
+      }());
     }
     REQUIRE(table.lines().size() == events.size());
     std::istringstream in(table.lines()[0]);
     std::string pid, comm, container, container_name, pod;
     in >> pid >> comm >> container >> container_name >> pod;
     CHECK(container == expected["container"].get<std::string>().substr(0, 12));
-    CHECK(unescape(container_name) == (expected["container_name"].is_null() ? "" : expected["container_name"].get<std::string>()));
+    CHECK(unescape(container_name) ==
+          (expected["container_name"].is_null() ? "" : expected["container_name"].get<std::string>()));
     CHECK(unescape(pod) == (expected["pod"].is_null() ? "" : expected["pod"].get<std::string>()));
   }
   runtime.remove(name);
@@ -638,8 +680,14 @@ void shown(Runtime& runtime, const std::string& name, Json expected) {
 
 TEST_CASE("real containers: runc") {
   Runc runc;
-  shown(runc, "needle-context", {{"container", "needle-context"}, {"runtime", "runc"}, {"container_name", "needle-context"}, {"image", nullptr},
-                                 {"pod", nullptr}, {"namespace", nullptr}, {"pod_uid", nullptr}});
+  shown(runc, "needle-context",
+        {{"container", "needle-context"},
+         {"runtime", "runc"},
+         {"container_name", "needle-context"},
+         {"image", nullptr},
+         {"pod", nullptr},
+         {"namespace", nullptr},
+         {"pod_uid", nullptr}});
 }
 
 TEST_CASE("real containers: containerd, as Kubernetes uses it") {
@@ -650,8 +698,14 @@ TEST_CASE("real containers: containerd, as Kubernetes uses it") {
                                    {"io.kubernetes.cri.container-name", "nginx"},
                                    {"io.kubernetes.cri.image-name", "docker.io/library/nginx:1.25"}});
   const std::string id = new_id();
-  shown(containerd, id, {{"container", id}, {"runtime", "containerd"}, {"container_name", "nginx"}, {"image", "docker.io/library/nginx:1.25"},
-                         {"pod", "web-5d9c"}, {"namespace", "shop"}, {"pod_uid", "eb052b63-ea96-4728-ab4a-64ab3babccd7"}});
+  shown(containerd, id,
+        {{"container", id},
+         {"runtime", "containerd"},
+         {"container_name", "nginx"},
+         {"image", "docker.io/library/nginx:1.25"},
+         {"pod", "web-5d9c"},
+         {"namespace", "shop"},
+         {"pod_uid", "eb052b63-ea96-4728-ab4a-64ab3babccd7"}});
   // One that is there for one command.
   const std::string file = "/etc/" + own_name("needle");
   for (const std::string& tier : tiers("opensnoop")) {
@@ -668,6 +722,12 @@ TEST_CASE("real containers: containerd, as Kubernetes uses it") {
 
 TEST_CASE("real containers: Docker") {
   Docker docker;
-  shown(docker, "needle-context", {{"container", "ID"}, {"runtime", "docker"}, {"container_name", "needle-context"}, {"image", Docker::kImage},
-                                   {"pod", nullptr}, {"namespace", nullptr}, {"pod_uid", nullptr}});
+  shown(docker, "needle-context",
+        {{"container", "ID"},
+         {"runtime", "docker"},
+         {"container_name", "needle-context"},
+         {"image", Docker::kImage},
+         {"pod", nullptr},
+         {"namespace", nullptr},
+         {"pod_uid", nullptr}});
 }

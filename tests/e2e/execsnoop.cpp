@@ -70,9 +70,9 @@ std::string printed(mode_t perm) {
 
 // What the line of a program that ran says about its file.
 void check_file(const Json& e, const std::string& path) {
-  struct stat st{};
+  struct stat st {};
   check(stat(path.c_str(), &st), path.c_str());
-  struct statfs fs{};
+  struct statfs fs {};
   check(statfs(path.c_str(), &fs), path.c_str());
   CHECK(e["dev"] == std::to_string(major(st.st_dev)) + ":" + std::to_string(minor(st.st_dev)));
   CHECK(e["inode"] == std::to_string(st.st_ino));
@@ -113,8 +113,8 @@ void check_failure(const Json& e, const Executed& run, int error) {
   CHECK(e["old_uid"] == getuid());
   CHECK(e["old_caps"] == e["caps"]);
   CHECK(e["old_comm"] == e["comm"]);
-  for (const char* key : {"setuid", "setgid", "memory", "deleted", "upper", "perm", "owner", "group", "dev", "inode", "mtime", "ctime",
-                          "script", "interpreter"})
+  for (const char* key : {"setuid", "setgid", "memory", "deleted", "upper", "perm", "owner", "group", "dev", "inode", "mtime",
+                          "ctime", "script", "interpreter"})
     CHECK(e[key].is_null());
 }
 
@@ -175,7 +175,7 @@ TEST_CASE("times of a program's file that ns in 64 bits do not reach") {
       INFO(tier << " " << sec);
       const timespec times[2] = {{sec, 123'456'789}, {sec, 123'456'789}};
       check(utimensat(AT_FDCWD, path.c_str(), times, 0), "utimensat");
-      struct stat st{};
+      struct stat st {};
       check(stat(path.c_str(), &st), "stat");
       const Executed run = executed(tier, [&] {
         execl(path.c_str(), path.c_str(), nullptr);
@@ -269,7 +269,8 @@ TEST_CASE("execve and execveat through the 32-bit entry") {
   for (const std::string& tier : tiers("execsnoop")) {
     INFO(tier);
     Executed run = executed(tier, [&] {
-      int80(11, reinterpret_cast<long>(low(path)), reinterpret_cast<long>(low_words({"p", "32"})), reinterpret_cast<long>(low_words({})));
+      int80(11, reinterpret_cast<long>(low(path)), reinterpret_cast<long>(low_words({"p", "32"})),
+            reinterpret_cast<long>(low_words({})));
     });
     check_success(run.only(), run, path);
     CHECK(run.only()["via"] == "compat:execve");
@@ -320,7 +321,7 @@ TEST_CASE("setuid and setgid: credentials before and after") {
   TempDir dir;
   check(chmod(dir.path().c_str(), 0755), "chmod");
   const std::string path = argv_program(dir / "program", 06755);
-  struct statvfs fs{};
+  struct statvfs fs {};
   check(statvfs(path.c_str(), &fs), "statvfs");
   const bool works = !(fs.f_flag & ST_NOSUID);
   if (!works) WARN("NOT FULLY TESTED: " << path << " is mounted nosuid; set TMPDIR");
@@ -358,13 +359,13 @@ TEST_CASE("failed execs") {
         execv(name.c_str(), argv.data());
       });
     };
-    for (const auto& [name, exe, error] : std::vector<std::tuple<std::string, std::string, int>>{
-             {"no such", dir / "no such", ENOENT},
-             {"./plain/x", dir / "plain/x", ENOTDIR},
-             {plain, plain, EACCES},
-             {"noexec", noexec, ENOEXEC},
-             {"../../../../..", dir / "../../../../..", EACCES},
-             {"/nonexistent", "/nonexistent", ENOENT}}) {
+    for (const auto& [name, exe, error] :
+         std::vector<std::tuple<std::string, std::string, int>>{{"no such", dir / "no such", ENOENT},
+                                                                {"./plain/x", dir / "plain/x", ENOTDIR},
+                                                                {plain, plain, EACCES},
+                                                                {"noexec", noexec, ENOEXEC},
+                                                                {"../../../../..", dir / "../../../../..", EACCES},
+                                                                {"/nonexistent", "/nonexistent", ENOENT}}) {
       INFO(name);
       const Executed run = exec_of(name);
       const Json& e = run.only();
@@ -450,7 +451,12 @@ TEST_CASE("kinds of standard input") {
   TempDir dir;
   const std::string path = argv_program(dir / "program");
   const std::vector<std::pair<Json, std::function<int()>>> kinds{
-      {"pipe", [] { int p[2]; check(pipe(p), "pipe"); return p[0]; }},
+      {"pipe",
+       [] {
+         int p[2];
+         check(pipe(p), "pipe");
+         return p[0];
+       }},
       {"file", [&] { return open(path.c_str(), O_RDONLY); }},
       {"directory", [] { return open("/", O_RDONLY); }},
       {nullptr, [] { return -1; }},
@@ -547,8 +553,9 @@ TEST_CASE("options: --path matches a script, by its own name and through a symbo
   check(symlink("scripts", (dir / "link").c_str()), "symlink");
   dir.file("scripts/s", "#!" + dir.path() + "/program\n", 0755);
   const std::vector<std::tuple<std::string, std::string, bool>> cases{
-      {dir / "scripts/", "scripts//./s", true}, {dir / "link/", "link/s", true}, {dir / "link/", "./scripts/s", true},
-      {dir / "program", "./scripts/s", true},   {dir / "other/", "./scripts/s", false}, {dir / "scripts/", "link/s", false}};  // the link is not followed
+      {dir / "scripts/", "scripts//./s", true}, {dir / "link/", "link/s", true},
+      {dir / "link/", "./scripts/s", true},     {dir / "program", "./scripts/s", true},
+      {dir / "other/", "./scripts/s", false},   {dir / "scripts/", "link/s", false}};  // the link is not followed
   for (const std::string& tier : tiers("execsnoop"))
     for (const auto& [prefix, name, shown] : cases) {
       INFO(tier << " " << prefix << " " << name);
@@ -591,9 +598,13 @@ TEST_CASE("marked as found: a script without its interpreter, and a program with
   dir.file("by-script", "#!" + dir / "none" + "\n", 0755);
   dir.file("by-elf", "#!" + dir / "elf" + "\n", 0755);
   for (const std::string& tier : tiers("execsnoop")) {
-    for (const auto& [name, file, error, missing] : std::vector<std::tuple<std::string, std::string, int, std::string>>{
-             {"none", "none", ENOENT, "/nonexistent/interpreter"}, {"./cr", "cr", ENOENT, "/bin/sh\r"}, {"below", "below", ENOTDIR, "/dev/null/x"},
-             {"refused", "refused", EACCES, secret}, {"link", "none", ENOENT, "/nonexistent/interpreter"}, {"elf", "elf", ENOENT, loader}}) {
+    for (const auto& [name, file, error, missing] :
+         std::vector<std::tuple<std::string, std::string, int, std::string>>{{"none", "none", ENOENT, "/nonexistent/interpreter"},
+                                                                             {"./cr", "cr", ENOENT, "/bin/sh\r"},
+                                                                             {"below", "below", ENOTDIR, "/dev/null/x"},
+                                                                             {"refused", "refused", EACCES, secret},
+                                                                             {"link", "none", ENOENT, "/nonexistent/interpreter"},
+                                                                             {"elf", "elf", ENOENT, loader}}) {
       INFO(tier << " " << name);
       const Executed run = traced(tier, name);
       const Json& e = run.only();
@@ -602,13 +613,14 @@ TEST_CASE("marked as found: a script without its interpreter, and a program with
       CHECK(e["exe"] == dir / file);
       CHECK(e.value("exe_found", false));
       CHECK(e["requested"] == name);
-      struct stat st{};
+      struct stat st {};
       check(stat((dir / file).c_str(), &st), "stat");
       CHECK(e["inode"] == std::to_string(st.st_ino));
       CHECK(e["interpreter"] == (tier == "tp" ? Json() : Json(missing)));
     }
     // What an interpreter needs, in turn.
-    for (const auto& [name, missing] : {std::pair<std::string, std::string>{"by-script", "/nonexistent/interpreter"}, {"by-elf", loader}}) {
+    for (const auto& [name, missing] :
+         {std::pair<std::string, std::string>{"by-script", "/nonexistent/interpreter"}, {"by-elf", loader}}) {
       INFO(tier << " " << name);
       const Executed run = traced(tier, name);
       CHECK(run.only()["errno"] == ENOENT);

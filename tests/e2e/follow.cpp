@@ -90,7 +90,7 @@ class Puppets {
   pid_t make(int me) {
     const pid_t made = ::fork();
     if (made != 0) return static_cast<pid_t>(check(made, "fork"));
-    signal(SIGCHLD, SIG_IGN);  // no zombies
+    signal(SIGCHLD, SIG_IGN);                                                            // no zombies
     const auto forgotten = std::chrono::steady_clock::now() + std::chrono::minutes(10);  // no alarm(), which wakes others' hooks
     for (; std::chrono::steady_clock::now() < forgotten; usleep(200)) {
       const int order = strings_->order[me];
@@ -235,7 +235,8 @@ TEST_CASE("whatever thread of a tree forks, and whoever it says is the parent, t
       }
       truth["by_thread"] = pid;
       close(ready[1]);
-    }).join();
+    })
+        .join();
     const pid_t sibling = static_cast<pid_t>(check(syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0), "clone"));
     if (sibling == 0) {
       close(open(path.c_str(), O_RDONLY));
@@ -296,7 +297,8 @@ TEST_CASE("no process is missed that is forked while the tracer starts") {
       shared->births = i + 1;
       usleep(300);
     }
-    while (wait(nullptr) > 0) {}
+    while (wait(nullptr) > 0) {
+    }
   });
   const std::string root = storm.id();
   storm.start();
@@ -394,13 +396,17 @@ TEST_CASE("each filter on what a process is") {
   only_first(tool, nothing, nothing, [](const Actor&, const Actor& b) { return Args{"--exclude-pid", b.id() + ",1"}; });
   only_first(tool, nothing, nothing, [](const Actor& a, const Actor&) { return Args{"--tree", a.id()}; });
   only_first(tool, own_session, nothing, [](const Actor& a, const Actor&) { return Args{"--session", a.id()}; });
-  only_first(tool, own_session, own_session, [](const Actor& a, const Actor&) { return Args{"--session", "0", "--session", a.id()}; });
+  only_first(tool, own_session, own_session, [](const Actor& a, const Actor&) {
+    return Args{"--session", "0", "--session", a.id()};
+  });
   only_first(tool, other_user, nothing, [](const Actor&, const Actor&) { return Args{"-u", "65534"}; });
   only_first(tool, other_user, nothing, [](const Actor&, const Actor&) { return Args{"-u", "4242,nobody"}; });
   only_first(tool, nothing, other_user, [](const Actor&, const Actor&) { return Args{"--exclude-uid", "nobody"}; });
   only_first(tool, nothing, other_user, [](const Actor&, const Actor&) { return Args{"--exclude-uid", "4242,65534"}; });
   only_first(tool, rename, nothing, [&](const Actor&, const Actor&) { return Args{"-n", "no such", "-n", name.substr(1)}; });
-  only_first(tool, nothing, rename, [&](const Actor&, const Actor&) { return Args{"--exclude-comm", "no such", "--exclude-comm", name.substr(1)}; });
+  only_first(tool, nothing, rename, [&](const Actor&, const Actor&) {
+    return Args{"--exclude-comm", "no such", "--exclude-comm", name.substr(1)};
+  });
   only_first(tool, nothing, rename, [&](const Actor&, const Actor&) { return Args{"--exclude-comm", name}; });
 }
 
@@ -423,7 +429,7 @@ TEST_CASE("namespaces: mount and pid, by number or process, lists") {
   tree.unshare(1, CLONE_NEWNS);
   tree.unshare(2, CLONE_NEWPID);  // for its children
   tree.fork(2, 3);
-  struct stat st{};
+  struct stat st {};
   check(stat(("/proc/" + tree.id(3) + "/ns/pid").c_str(), &st), "stat");
   for (const auto& [filter, who] : std::vector<std::pair<Args, Pids>>{
            {{"--mnt-ns", tree.id(1)}, {tree.pid(1)}},
@@ -450,11 +456,37 @@ TEST_CASE("filters combine, in every tool: of a list any, of several kinds all")
     named.fork(0, 1);
     for (int i = 2; i < 5; i++) named.fork(1, i);
     named.unshare(3, CLONE_NEWNS);
-    Tracer tracer(tool, {"-j", "-o", "pid", "--tree", tree.id(1), "--tree", named.id(1), "-n", "nosuch", "-n", name,
-                         "-p", tree.id(1) + "," + named.id(0) + "," + named.id(1) + "," + named.id(2) + "," + named.id(3),
-                         "-t", named.id(1) + "," + named.id(2) + "," + named.id(3) + "," + named.id(4),
-                         "--exclude-pid", named.id(2) + ",1", "-u", "0,nobody", "--exclude-uid", "nobody", "--exclude-uid", "4242",
-                         "--exclude-comm", "nosuch", "--session", "1," + session, "--mnt-ns", named.id(1), "--pid-ns", "4026532999," + named.id(0)});
+    Tracer tracer(tool, {"-j",
+                         "-o",
+                         "pid",
+                         "--tree",
+                         tree.id(1),
+                         "--tree",
+                         named.id(1),
+                         "-n",
+                         "nosuch",
+                         "-n",
+                         name,
+                         "-p",
+                         tree.id(1) + "," + named.id(0) + "," + named.id(1) + "," + named.id(2) + "," + named.id(3),
+                         "-t",
+                         named.id(1) + "," + named.id(2) + "," + named.id(3) + "," + named.id(4),
+                         "--exclude-pid",
+                         named.id(2) + ",1",
+                         "-u",
+                         "0,nobody",
+                         "--exclude-uid",
+                         "nobody",
+                         "--exclude-uid",
+                         "4242",
+                         "--exclude-comm",
+                         "nosuch",
+                         "--session",
+                         "1," + session,
+                         "--mnt-ns",
+                         named.id(1),
+                         "--pid-ns",
+                         "4026532999," + named.id(0)});
     for (int i = 0; i < 2; i++) tree.act(i);
     for (int i = 0; i < 5; i++) named.act(i);
     tracer.stop();
@@ -519,8 +551,8 @@ TEST_CASE("a command is traced from its first deed to its last") {
       std::set<pid_t> who;
       for (const Json& e : tracer.events()) {
         const bool wanted = tool == "opensnoop" || tool == "chmodsnoop" ? e["path"] == path
-                            : tool == "execsnoop"                         ? e["exe"] == path + "-none"
-                                                                          : e["rport"] == 9;
+                            : tool == "execsnoop"                       ? e["exe"] == path + "-none"
+                                                                        : e["rport"] == 9;
         if (wanted) who.insert(e["pid"].get<pid_t>());
       }
       CHECK(who.size() == 3);
@@ -582,7 +614,8 @@ TEST_CASE("with --count or a reader that goes the command still runs to its end"
 
 TEST_CASE("a command that cannot be run: one line, and the status of a shell") {
   TempDir dir;
-  const std::string file = dir.file("file"), script = dir.file("script", "exit 4\n", 0755), bad = dir.file("bad", "#!/nonexistent\n", 0755);
+  const std::string file = dir.file("file"), script = dir.file("script", "exit 4\n", 0755),
+                    bad = dir.file("bad", "#!/nonexistent\n", 0755);
   for (const auto& [command, status, says] : std::vector<std::tuple<std::string, int, std::string>>{
            {"nosuchcommand", 127, "cannot run nosuchcommand: there is no such command in $PATH\n"},
            {dir / "none", 127, "cannot run " + dir / "none" + ": No such file or directory\n"},
@@ -604,14 +637,18 @@ TEST_CASE("a command that cannot be run: one line, and the status of a shell") {
 TEST_CASE("a command has nothing of the tool's, and all of the caller's") {
   TempDir dir;
   const std::string out = dir / "out";
-  const std::string script = "{ id -u; id -g; id -G; ls /proc/self/fd | tr '\\n' ' '; echo; grep -E '^(Cap(Inh|Prm|Eff|Amb)|Sig(Blk|Ign)|NoNewPrivs)' "
-                             "/proc/self/status | tr -s '\\n\\t' ' '; echo; echo \"$HOME $OWN\"; ps -o ppid= -p $$ | tr -d ' '; } > " + out;
+  const std::string script =
+      "{ id -u; id -g; id -G; ls /proc/self/fd | tr '\\n' ' '; echo; grep -E '^(Cap(Inh|Prm|Eff|Amb)|Sig(Blk|Ign)|NoNewPrivs)' "
+      "/proc/self/status | tr -s '\\n\\t' ' '; echo; echo \"$HOME $OWN\"; ps -o ppid= -p $$ | tr -d ' '; } > " +
+      out;
   dir.file("out", "", 0666);
   check(chmod(dir.path().c_str(), 0777), "chmod");
-  const std::string caps = std::regex_replace([] {
-    const Result r = run({"grep", "CapEff", "/proc/self/status"});
-    return r.out.substr(r.out.find('\t') + 1, 16);
-  }(), std::regex("\n"), "");
+  const std::string caps = std::regex_replace(
+      [] {
+        const Result r = run({"grep", "CapEff", "/proc/self/status"});
+        return r.out.substr(r.out.find('\t') + 1, 16);
+      }(),
+      std::regex("\n"), "");
   const std::string descriptors = run({"sh", "-c", "ls /proc/self/fd | tr '\\n' ' '"}).out;
   const auto lines = [&](const Args& env, const Args& options) {
     Args command{"env", "HOME=/of/sudo", "OWN=too"};
@@ -672,7 +709,8 @@ TEST_CASE("signals sent to the tool are passed on to the command, whoever runs i
       check(chmod(fifo.c_str(), 0666), "chmod");
       check(chmod(dir.path().c_str(), 0755), "chmod");
       Tracer tracer("opensnoop", {"-j", "--run-as", user, "--", "bash", "-c",
-                                  "trap ': < /nonexistent/trap; exit 9' " + n + "; echo > " + fifo + "; while :; do read -t 0.05 < /dev/null; done"});
+                                  "trap ': < /nonexistent/trap; exit 9' " + n + "; echo > " + fifo +
+                                      "; while :; do read -t 0.05 < /dev/null; done"});
       slurp(fifo);  // it has set its trap
       kill(tracer.pid(), signal);
       tracer.wait();
@@ -687,7 +725,9 @@ TEST_CASE("when the command has ended, Ctrl-C ends the wait for what it left, wi
   const std::string fifo = dir / "fifo";
   check(mkfifo(fifo.c_str(), 0666), "mkfifo");
   // What it leaves tells its id, and waits for ever.
-  Tracer tracer("opensnoop", {"--", "bash", "-c", "trap '' INT; { while kill -0 $$ 2>&-; do :; done; echo $BASHPID > " + fifo + "; exec sleep 1000; } >&- 2>&- & exit 3"});
+  Tracer tracer("opensnoop", {"--", "bash", "-c",
+                              "trap '' INT; { while kill -0 $$ 2>&-; do :; done; echo $BASHPID > " + fifo +
+                                  "; exec sleep 1000; } >&- 2>&- & exit 3"});
   const std::string left = slurp(fifo);
   tracer.stop(SIGINT);
   CHECK(tracer.status() == 3);
@@ -703,8 +743,8 @@ TEST_CASE("Ctrl-C on a terminal is the command's: the tool prints on until that 
     const pid_t pid = forkpty(&master, nullptr, nullptr, nullptr);
     REQUIRE(pid >= 0);
     if (pid == 0) {
-      const std::string script = std::string(caught ? "trap 'echo caught; : < " + after + "; exit 7' INT; " : "") + ": < " + ready +
-                                 "; while :; do read -t 0.05 < /dev/null; done";
+      const std::string script = std::string(caught ? "trap 'echo caught; : < " + after + "; exit 7' INT; " : "") + ": < " +
+                                 ready + "; while :; do read -t 0.05 < /dev/null; done";
       execl(tool_path("opensnoop").c_str(), "opensnoop", "--", "bash", "-c", script.c_str(), nullptr);
       _exit(1);
     }
@@ -755,7 +795,8 @@ TEST_CASE("a command's own tree and others are one list") {
   const std::string path = dir.file("f"), fifo = dir / "pipe";
   check(mkfifo(fifo.c_str(), 0666), "mkfifo");
   Puppets tree([&] { close(open(path.c_str(), O_RDONLY)); });
-  Tracer tracer("opensnoop", {"-j", "--path", path, "--tree", tree.id(0), "--", "bash", "-c", ": < " + path + "; echo > " + fifo});
+  Tracer tracer("opensnoop",
+                {"-j", "--path", path, "--tree", tree.id(0), "--", "bash", "-c", ": < " + path + "; echo > " + fifo});
   slurp(fifo);
   tree.act(0);
   const pid_t pid = tree.pid(0);
@@ -778,7 +819,9 @@ Result by_script(const std::string& tool, const std::string& path, const Args& u
 TEST_CASE("start is the same number whoever asks, how often, and in what time namespace") {
   TempDir dir;
   const std::string path = dir.file("f");
-  Puppets one([&] { for (const std::string& tool : all_tools()) deed_for(tool, path); });
+  Puppets one([&] {
+    for (const std::string& tool : all_tools()) deed_for(tool, path);
+  });
   std::istringstream stat(slurp("/proc/" + one.id(0) + "/stat"));
   std::string word;
   for (int i = 0; i < 22; i++) stat >> word;  // its name has no blank
@@ -829,18 +872,22 @@ TEST_CASE("in a pid namespace filters take its ids: processes, threads, trees, s
   for (const std::string& tool : all_tools()) {
     INFO(tool);
     // Two that do the same; the second is in a session of its own. Lines say which by nspid.
-    const std::string two = "loop() { for ((;;)); do read -t 0.1 < <(exec sleep 0.1); DEED; done; }; export -f loop; loop & one=$!; "
-                            "setsid bash -c loop & two=$!; ";
-    for (const char* filter : {"--tree $one", "--tree $one,$two --exclude-comm none", "--session $two", "--tree $$ --tree $two"}) {
+    const std::string two =
+        "loop() { for ((;;)); do read -t 0.1 < <(exec sleep 0.1); DEED; done; }; export -f loop; loop & one=$!; "
+        "setsid bash -c loop & two=$!; ";
+    for (const char* filter :
+         {"--tree $one", "--tree $one,$two --exclude-comm none", "--session $two", "--tree $$ --tree $two"}) {
       INFO(filter);
-      const Result r = by_script(tool, path, unshare, two + "timeout -s INT 2 TOOL -o nspid " + std::string(filter) + "; kill -9 $one $two; true");
+      const Result r = by_script(tool, path, unshare,
+                                 two + "timeout -s INT 2 TOOL -o nspid " + std::string(filter) + "; kill -9 $one $two; true");
       CHECK(r.out != "");
       CHECK(r.err.find("in a pid namespace") != std::string::npos);
     }
     if (tool != "opensnoop") continue;
     const auto ids = [&](const std::string& filter) {
-      const Result r = by_script(tool, path, unshare, two + "timeout -s INT 2 TOOL --path " + path + " -o nspid " + filter +
-                                                          " | sort -u | sed \"s/^ *$one\\$/one/; s/^ *$two\\$/two/\"; kill -9 $one $two; true");
+      const Result r = by_script(tool, path, unshare,
+                                 two + "timeout -s INT 2 TOOL --path " + path + " -o nspid " + filter +
+                                     " | sort -u | sed \"s/^ *$one\\$/one/; s/^ *$two\\$/two/\"; kill -9 $one $two; true");
       return r.out;
     };
     CHECK(ids("-p $one") == "one\n");
@@ -889,7 +936,8 @@ TEST_CASE("options: -p, -t and --exclude-pid mean the process that had the id, n
   Puppets old([&] { close(open(path.c_str(), O_RDONLY)); }), other([&] { close(open(path.c_str(), O_RDONLY)); });
   const pid_t id = old.pid(0);
   const std::string both = old.id(0) + "," + other.id(0);
-  Tracer by_pid("opensnoop", {"-j", "-o", "pid", "--path", path, "-p", both}), by_tid("opensnoop", {"-j", "-o", "pid", "--path", path, "-t", both}),
+  Tracer by_pid("opensnoop", {"-j", "-o", "pid", "--path", path, "-p", both}),
+      by_tid("opensnoop", {"-j", "-o", "pid", "--path", path, "-t", both}),
       but("opensnoop", {"-j", "-o", "pid", "--path", path, "--exclude-pid", both});
   old.act(0);
   old.end(0);
@@ -913,7 +961,9 @@ TEST_CASE("options: -p needs no /proc") {
   const std::string path = dir.file("f");
   for (const std::string& tool : all_tools()) {
     Puppets one([&] { deed_for(tool, path); });
-    Tracer tracer({"unshare", "-m", "bash", "-c", "mount --make-rprivate / && mount -t tmpfs none /proc && exec " + tool_path(tool) + " -j -o pid -p " + one.id(0)});
+    Tracer tracer(
+        {"unshare", "-m", "bash", "-c",
+         "mount --make-rprivate / && mount -t tmpfs none /proc && exec " + tool_path(tool) + " -j -o pid -p " + one.id(0)});
     one.act(0);
     const Pids wanted{one.pid(0)};
     tracer.stop();

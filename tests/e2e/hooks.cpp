@@ -120,7 +120,8 @@ TEST_CASE("all tools at work in one process, each with a ring of its own") {
   REQUIRE(waitpid(actor, nullptr, 0) == actor);
   for (const auto& tracer : tracers) {
     tracer->detach();
-    while (!tracer->consume()) {}
+    while (!tracer->consume()) {
+    }
   }
   for (const Tool* tool : kTools) {
     INFO(tool->name);

@@ -53,15 +53,24 @@ long opened(Json& t, long fd) {
     for (const char* key : {"type", "perm", "owner", "group", "created", "deleted", "dev", "inode"}) t[key] = nullptr;
     return fd;
   }
-  struct stat st{};
+  struct stat st {};
   check(fstat(static_cast<int>(fd), &st), "fstat");
   char link[8192];
   const long n = check(readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), link, sizeof link), "readlink");
   std::string path(link, static_cast<std::size_t>(n));
   if (st.st_nlink == 0 && path.ends_with(" (deleted)")) path.resize(path.size() - strlen(" (deleted)"));
-  t.update({{"fd", fd}, {"errno", 0}, {"error", nullptr}, {"tid", gettid()}, {"inode", std::to_string(st.st_ino)},
-            {"dev", std::to_string(major(st.st_dev)) + ":" + std::to_string(minor(st.st_dev))}, {"type", type_name(st.st_mode)},
-            {"perm", octal(st.st_mode)}, {"owner", st.st_uid}, {"group", st.st_gid}, {"created", false}, {"deleted", st.st_nlink == 0},
+  t.update({{"fd", fd},
+            {"errno", 0},
+            {"error", nullptr},
+            {"tid", gettid()},
+            {"inode", std::to_string(st.st_ino)},
+            {"dev", std::to_string(major(st.st_dev)) + ":" + std::to_string(minor(st.st_dev))},
+            {"type", type_name(st.st_mode)},
+            {"perm", octal(st.st_mode)},
+            {"owner", st.st_uid},
+            {"group", st.st_gid},
+            {"created", false},
+            {"deleted", st.st_nlink == 0},
             {"path", path}});
   return fd;
 }
@@ -135,7 +144,9 @@ void Opens::compare(Json all, const std::vector<Json>& events, const Expected& e
   CHECK(e["start"].is_number_unsigned());
 }
 
-int dir_of(const TempDir& dir) { return static_cast<int>(check(open(dir.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open")); }
+int dir_of(const TempDir& dir) {
+  return static_cast<int>(check(open(dir.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open"));
+}
 
 Json with(Json a, const Json& b) {
   a.update(b);
@@ -204,21 +215,28 @@ TEST_CASE("open, openat, openat2, creat: every field") {
   for (const std::string& tier : tiers("opensnoop")) {
     Opens opens(tier);
     opens.expect([&](Json& t) { opened(t, openat(AT_FDCWD, path.c_str(), O_RDWR | O_APPEND)); },
-                 {{"via", "openat"}, {"requested", path}, {"path", path}, {"flags", "O_RDWR|O_APPEND"}, {"perm", "0640"}}, "openat, absolute");
+                 {{"via", "openat"}, {"requested", path}, {"path", path}, {"flags", "O_RDWR|O_APPEND"}, {"perm", "0640"}},
+                 "openat, absolute");
     opens.expect([&](Json& t) { opened(t, openat(dfd, "a file", O_RDONLY | O_CLOEXEC)); },
-                 {{"via", "openat"}, {"requested", "a file"}, {"path", path}, {"flags", "O_RDONLY|O_CLOEXEC"}}, "openat, by a directory descriptor");
+                 {{"via", "openat"}, {"requested", "a file"}, {"path", path}, {"flags", "O_RDONLY|O_CLOEXEC"}},
+                 "openat, by a directory descriptor");
     opens.expect([&](Json& t) { check(fchdir(dfd), "fchdir"), opened(t, openat(AT_FDCWD, "./a file", 0)); },
                  {{"via", "openat"}, {"requested", "./a file"}, {"path", path}}, "openat, by the working directory");
 #ifdef SYS_open
     opens.expect([&](Json& t) { opened(t, syscall(SYS_open, path.c_str(), O_WRONLY)); },
                  {{"via", "open"}, {"requested", path}, {"path", path}, {"flags", "O_WRONLY"}}, "open");
     opens.expect([&](Json& t) { opened(t, syscall(SYS_creat, path.c_str(), 0600)); },
-                 {{"via", "creat"}, {"requested", path}, {"path", path}, {"flags", "O_WRONLY|O_CREAT|O_TRUNC"}, {"mode", "0600"}}, "creat");
+                 {{"via", "creat"}, {"requested", path}, {"path", path}, {"flags", "O_WRONLY|O_CREAT|O_TRUNC"}, {"mode", "0600"}},
+                 "creat");
 #endif
     const open_how how{.flags = O_RDONLY | O_NOFOLLOW, .mode = 0, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
     opens.expect([&](Json& t) { opened(t, syscall(SYS_openat2, dfd, "a file", &how, sizeof how)); },
-                 {{"via", "openat2"}, {"requested", "a file"}, {"path", path}, {"flags", "O_RDONLY|O_NOFOLLOW"}, {"resolve", "NO_SYMLINKS|BENEATH"}},
-           "openat2");
+                 {{"via", "openat2"},
+                  {"requested", "a file"},
+                  {"path", path},
+                  {"flags", "O_RDONLY|O_NOFOLLOW"},
+                  {"resolve", "NO_SYMLINKS|BENEATH"}},
+                 "openat2");
     opens.compare();
   }
   close(dfd);
@@ -255,12 +273,25 @@ TEST_CASE("files that are made: created, mode, O_TMPFILE") {
     };
     opens.expect([&](Json& t) { make(fresh, O_RDWR | O_CREAT, 04764)(t), t["created"] = true; },
                  with(creat, {{"requested", fresh}, {"path", fresh}, {"perm", "4764"}}), "new");
-    opens.expect(make(old, O_RDWR | O_CREAT, 04764), with(creat, {{"requested", old}, {"path", old}, {"perm", "0640"}}), "existing");
+    opens.expect(make(old, O_RDWR | O_CREAT, 04764), with(creat, {{"requested", old}, {"path", old}, {"perm", "0640"}}),
+                 "existing");
     opens.expect(make(old, O_RDWR | O_CREAT | O_EXCL, 0600),
-                 {{"via", "openat"}, {"flags", "O_RDWR|O_CREAT|O_EXCL"}, {"mode", "0600"}, {"requested", old}, {"path", old}, {"error", "EEXIST"}}, "O_EXCL");
+                 {{"via", "openat"},
+                  {"flags", "O_RDWR|O_CREAT|O_EXCL"},
+                  {"mode", "0600"},
+                  {"requested", old},
+                  {"path", old},
+                  {"error", "EEXIST"}},
+                 "O_EXCL");
     opens.expect(make(dir.path(), O_RDWR | O_TMPFILE, 0644),
-                 {{"via", "openat"}, {"flags", "O_RDWR|O_TMPFILE"}, {"mode", "0644"}, {"requested", dir.path()}, {"deleted", true}, {"perm", "0644"},
-            {"created", true}}, "O_TMPFILE");
+                 {{"via", "openat"},
+                  {"flags", "O_RDWR|O_TMPFILE"},
+                  {"mode", "0644"},
+                  {"requested", dir.path()},
+                  {"deleted", true},
+                  {"perm", "0644"},
+                  {"created", true}},
+                 "O_TMPFILE");
     opens.compare();
   }
 }
@@ -274,13 +305,15 @@ TEST_CASE("files of all kinds, by all kinds of names") {
   check(::link(path.c_str(), (dir / "hard").c_str()), "link");
   const int fd = static_cast<int>(check(open(path.c_str(), O_RDONLY | O_CLOEXEC), "open"));
   const int mem = static_cast<int>(check(memfd_create("in memory", MFD_CLOEXEC), "memfd_create"));
-  const std::string link = dir / "link", self = "/proc/self/fd/" + std::to_string(fd), self_mem = "/proc/self/fd/" + std::to_string(mem);
+  const std::string link = dir / "link", self = "/proc/self/fd/" + std::to_string(fd),
+                    self_mem = "/proc/self/fd/" + std::to_string(mem);
   const std::string gone = dir.file("gone"), moved = dir.file("moved");
   const int gone_fd = static_cast<int>(check(open(gone.c_str(), O_RDONLY | O_CLOEXEC), "open"));
   const int moved_fd = static_cast<int>(check(open(moved.c_str(), O_RDONLY | O_CLOEXEC), "open"));
   check(unlink(gone.c_str()), "unlink");
   check(rename(moved.c_str(), (dir / "here").c_str()), "rename");
-  const std::string self_gone = "/proc/self/fd/" + std::to_string(gone_fd), self_moved = "/proc/self/fd/" + std::to_string(moved_fd);
+  const std::string self_gone = "/proc/self/fd/" + std::to_string(gone_fd),
+                    self_moved = "/proc/self/fd/" + std::to_string(moved_fd);
 
   const auto just_open = [](const std::string& name, int flags = O_RDONLY) {
     return [=](Json& t) { opened(t, openat(AT_FDCWD, name.c_str(), flags)); };
@@ -290,17 +323,20 @@ TEST_CASE("files of all kinds, by all kinds of names") {
   };
   for (const std::string& tier : tiers("opensnoop")) {
     Opens opens(tier);
-    opens.expect(just_open(dir / "sub", O_DIRECTORY), with(expected(dir / "sub", dir / "sub"), {{"flags", "O_RDONLY|O_DIRECTORY"}, {"type", "directory"}}),
+    opens.expect(just_open(dir / "sub", O_DIRECTORY),
+                 with(expected(dir / "sub", dir / "sub"), {{"flags", "O_RDONLY|O_DIRECTORY"}, {"type", "directory"}}),
                  "directory");
     opens.expect(just_open("/"), with(expected("/", "/"), {{"type", "directory"}}), "root");
     opens.expect(just_open("/dev/null"), with(expected("/dev/null", "/dev/null"), {{"type", "char"}}), "device");
     opens.expect(just_open(link), expected(link, path), "symlink");
     opens.expect(just_open(link, O_PATH | O_NOFOLLOW),
-                 with(expected(link, link), {{"flags", "O_RDONLY|O_NOFOLLOW|O_PATH"}, {"type", "symlink"}}), "the symlink itself");
+                 with(expected(link, link), {{"flags", "O_RDONLY|O_NOFOLLOW|O_PATH"}, {"type", "symlink"}}),
+                 "the symlink itself");
     opens.expect(just_open(dir / "hard"), expected(dir / "hard", dir / "hard"), "hard link");
     opens.expect(just_open(dir / "sub/../sub//.././f"), expected(dir / "sub/../sub//.././f", path), "detours");
     opens.expect(just_open(self), expected(self, path), "/proc/self/fd/N");
-    opens.expect(just_open(self_mem, O_RDWR), with(expected(self_mem, "memfd:in memory"), {{"flags", "O_RDWR"}, {"deleted", true}}), "memfd");
+    opens.expect(just_open(self_mem, O_RDWR),
+                 with(expected(self_mem, "memfd:in memory"), {{"flags", "O_RDWR"}, {"deleted", true}}), "memfd");
     opens.expect(just_open(self_gone), with(expected(self_gone, gone), {{"deleted", true}}), "deleted");
     opens.expect(just_open(self_moved), expected(self_moved, dir / "here"), "renamed");
     opens.expect(just_open(dir / "fifo", O_RDWR | O_NONBLOCK),
@@ -325,42 +361,57 @@ TEST_CASE("chroot, bind mount, private mount namespace: the path from the root o
         opened(t, fd);
         return;
       }
-      struct stat st{};
+      struct stat st {};
       check(fstat(static_cast<int>(fd), &st), "fstat");  // there is no /proc here
-      t = {{"fd", fd}, {"errno", 0}, {"error", nullptr}, {"tid", gettid()}, {"inode", std::to_string(st.st_ino)},
-           {"dev", std::to_string(major(st.st_dev)) + ":" + std::to_string(minor(st.st_dev))}, {"type", "file"}, {"perm", octal(st.st_mode)},
-           {"owner", st.st_uid}, {"group", st.st_gid}, {"created", false}, {"deleted", false}};
+      t = {{"fd", fd},
+           {"errno", 0},
+           {"error", nullptr},
+           {"tid", gettid()},
+           {"inode", std::to_string(st.st_ino)},
+           {"dev", std::to_string(major(st.st_dev)) + ":" + std::to_string(minor(st.st_dev))},
+           {"type", "file"},
+           {"perm", octal(st.st_mode)},
+           {"owner", st.st_uid},
+           {"group", st.st_gid},
+           {"created", false},
+           {"deleted", false}};
     };
   };
   for (const std::string& tier : tiers("opensnoop")) {
     Opens opens(tier);
     opens.expect(jailed("/f"), {{"via", "openat"}, {"requested", "/f"}, {"path", path}}, "chroot");
     opens.expect(jailed("f"), {{"via", "openat"}, {"requested", "f"}, {"path", path}}, "chroot, relative");
-    opens.expect(jailed("/none"), {{"via", "openat"}, {"requested", "/none"}, {"path", dir / "jail/none"}, {"error", "ENOENT"}}, "chroot, failed");
+    opens.expect(jailed("/none"), {{"via", "openat"}, {"requested", "/none"}, {"path", dir / "jail/none"}, {"error", "ENOENT"}},
+                 "chroot, failed");
     opens.expect(jailed("none"), {{"via", "openat"}, {"requested", "none"}, {"path", dir / "jail/none"}, {"error", "ENOENT"}},
                  "chroot, failed, relative");
     const std::string bound = dir / "other/f";
-    opens.expect([&](Json& t) {
-      check(unshare(CLONE_NEWNS), "unshare");
-      check(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount");
-      check(mount((dir / "jail").c_str(), (dir / "other").c_str(), nullptr, MS_BIND, nullptr), "mount");
-      opened(t, openat(AT_FDCWD, bound.c_str(), O_RDONLY));
-      struct stat st{};
-      check(stat("/proc/self/ns/mnt", &st), "stat");
-      t["mnt_ns"] = st.st_ino;
-    }, {{"via", "openat"}, {"requested", bound}, {"path", bound}}, "bind mount in a namespace of its own");
-    opens.expect([&](Json& t) {
-      check(unshare(CLONE_NEWNS), "unshare");
-      check(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount");
-      check(mount((dir / "jail").c_str(), (dir / "other").c_str(), nullptr, MS_BIND, nullptr), "mount");
-      const int fd = static_cast<int>(check(syscall(SYS_open_tree, AT_FDCWD, (dir / "jail").c_str(), 1 /* OPEN_TREE_CLONE */), "open_tree"));
-      opened(t, openat(fd, "f", O_RDONLY));
-      struct stat st{};
-      check(stat("/proc/self/ns/mnt", &st), "stat");
-      t["mnt_ns"] = st.st_ino;
-      t["path_detached"] = true;
-      t["path"] = "/f";  // from the root of a mount that is nowhere
-    }, {{"via", "openat"}, {"requested", "f"}}, "a mount that is in no namespace");
+    opens.expect(
+        [&](Json& t) {
+          check(unshare(CLONE_NEWNS), "unshare");
+          check(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount");
+          check(mount((dir / "jail").c_str(), (dir / "other").c_str(), nullptr, MS_BIND, nullptr), "mount");
+          opened(t, openat(AT_FDCWD, bound.c_str(), O_RDONLY));
+          struct stat st {};
+          check(stat("/proc/self/ns/mnt", &st), "stat");
+          t["mnt_ns"] = st.st_ino;
+        },
+        {{"via", "openat"}, {"requested", bound}, {"path", bound}}, "bind mount in a namespace of its own");
+    opens.expect(
+        [&](Json& t) {
+          check(unshare(CLONE_NEWNS), "unshare");
+          check(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount");
+          check(mount((dir / "jail").c_str(), (dir / "other").c_str(), nullptr, MS_BIND, nullptr), "mount");
+          const int fd = static_cast<int>(
+              check(syscall(SYS_open_tree, AT_FDCWD, (dir / "jail").c_str(), 1 /* OPEN_TREE_CLONE */), "open_tree"));
+          opened(t, openat(fd, "f", O_RDONLY));
+          struct stat st {};
+          check(stat("/proc/self/ns/mnt", &st), "stat");
+          t["mnt_ns"] = st.st_ino;
+          t["path_detached"] = true;
+          t["path"] = "/f";  // from the root of a mount that is nowhere
+        },
+        {{"via", "openat"}, {"requested", "f"}}, "a mount that is in no namespace");
     opens.compare();
   }
 }
@@ -381,36 +432,46 @@ TEST_CASE("opens that fail: errno, and the path made absolute") {
     Opens opens(tier);
     opens.expect(fails(AT_FDCWD, dir / "none"), expected("ENOENT", dir / "none", dir / "none"), "ENOENT");
     opens.expect(fails(dfd, "no ne"), expected("ENOENT", "no ne", dir / "no ne"), "ENOENT by descriptor");
-    opens.expect([&](Json& t) { check(fchdir(dfd), "fchdir"), fails(AT_FDCWD, "none")(t); }, expected("ENOENT", "none", dir / "none"),
-                 "ENOENT by the working directory");
-    opens.expect([&](Json& t) { check(chdir("/"), "chdir"), fails(AT_FDCWD, "none")(t); }, expected("ENOENT", "none", "/none"), "ENOENT in /");
+    opens.expect([&](Json& t) { check(fchdir(dfd), "fchdir"), fails(AT_FDCWD, "none")(t); },
+                 expected("ENOENT", "none", dir / "none"), "ENOENT by the working directory");
+    opens.expect([&](Json& t) { check(chdir("/"), "chdir"), fails(AT_FDCWD, "none")(t); }, expected("ENOENT", "none", "/none"),
+                 "ENOENT in /");
     opens.expect(fails(AT_FDCWD, dir / "loop"), expected("ELOOP", dir / "loop", dir / "loop"), "ELOOP");
     opens.expect(fails(AT_FDCWD, path + "/x"), expected("ENOTDIR", path + "/x", path + "/x"), "ENOTDIR");
-    opens.expect(fails(AT_FDCWD, dir.path(), O_WRONLY), with(expected("EISDIR", dir.path(), dir.path()), {{"flags", "O_WRONLY"}}), "EISDIR");
+    opens.expect(fails(AT_FDCWD, dir.path(), O_WRONLY), with(expected("EISDIR", dir.path(), dir.path()), {{"flags", "O_WRONLY"}}),
+                 "EISDIR");
     opens.expect(fails(9999, "x"), expected("EBADF", "x", "x"), "EBADF");
-    opens.expect([&](Json& t) {
-      check(setresgid(65534, 65534, 65534), "setresgid"), check(setresuid(65534, 65534, 65534), "setresuid");
-      fails(AT_FDCWD, path)(t);
-      t.update({{"uid", 65534}, {"euid", 65534}, {"gid", 65534}});
-    }, expected("EACCES", path, path), "EACCES");
-    opens.expect([&](Json& t) {
-      check(setresuid(0, 65534, 0), "setresuid");
-      fails(AT_FDCWD, path)(t);
-      t.update({{"uid", 0}, {"euid", 65534}});
-    }, expected("EACCES", path, path), "EACCES, by the effective user id");
+    opens.expect(
+        [&](Json& t) {
+          check(setresgid(65534, 65534, 65534), "setresgid"), check(setresuid(65534, 65534, 65534), "setresuid");
+          fails(AT_FDCWD, path)(t);
+          t.update({{"uid", 65534}, {"euid", 65534}, {"gid", 65534}});
+        },
+        expected("EACCES", path, path), "EACCES");
+    opens.expect(
+        [&](Json& t) {
+          check(setresuid(0, 65534, 0), "setresuid");
+          fails(AT_FDCWD, path)(t);
+          t.update({{"uid", 0}, {"euid", 65534}});
+        },
+        expected("EACCES", path, path), "EACCES, by the effective user id");
     opens.expect([&](Json& t) { opened(t, openat(AT_FDCWD, reinterpret_cast<const char*>(8), O_RDONLY)); },
                  with(expected("EFAULT", "", nullptr), {{"src", "user"}}), "EFAULT");
-    opens.expect([&](Json& t) {
-      const rlimit none{0, 0};
-      check(setrlimit(RLIMIT_NOFILE, &none), "setrlimit");
-      fails(AT_FDCWD, path)(t);
-    }, with(expected("EMFILE", path, path), {{"src", "user"}}), "EMFILE");
+    opens.expect(
+        [&](Json& t) {
+          const rlimit none{0, 0};
+          check(setrlimit(RLIMIT_NOFILE, &none), "setrlimit");
+          fails(AT_FDCWD, path)(t);
+        },
+        with(expected("EMFILE", path, path), {{"src", "user"}}), "EMFILE");
     const std::string longest = "/" + std::string(5000, 'a'), kept = longest.substr(0, 4095);
     opens.expect(fails(AT_FDCWD, longest),
-                 with(expected("ENAMETOOLONG", kept, kept), {{"requested_missing", 1}, {"path_missing", 1}, {"src", "user"}}), "ENAMETOOLONG");
+                 with(expected("ENAMETOOLONG", kept, kept), {{"requested_missing", 1}, {"path_missing", 1}, {"src", "user"}}),
+                 "ENAMETOOLONG");
     const open_how bad{.flags = O_RDONLY, .mode = 0, .resolve = 1ull << 20};
     opens.expect([&](Json& t) { opened(t, syscall(SYS_openat2, AT_FDCWD, path.c_str(), &bad, sizeof bad)); },
-                 {{"via", "openat2"}, {"requested", path}, {"path", path}, {"resolve", "0x100000"}, {"src", "user"}}, "openat2, EINVAL");
+                 {{"via", "openat2"}, {"requested", path}, {"path", path}, {"resolve", "0x100000"}, {"src", "user"}},
+                 "openat2, EINVAL");
     opens.compare();
   }
   close(dfd);
@@ -472,7 +533,8 @@ TEST_CASE("32-bit entry: every call, every field") {
   if (!have_int80()) CANNOT_TEST("this kernel or machine has no int $0x80");
   TempDir dir;
   const std::string path = dir.file("f");
-  const int dfd = dir_of(dir), mount = static_cast<int>(check(open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open"));
+  const int dfd = dir_of(dir),
+            mount = static_cast<int>(check(open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open"));
   const Json expected{{"requested", path}, {"path", path}};
   for (const std::string& tier : tiers("opensnoop")) {
     Opens opens(tier);
@@ -485,19 +547,23 @@ TEST_CASE("32-bit entry: every call, every field") {
     opens.expect([&](Json& t) { opened80(t, int80(295, AT_FDCWD, reinterpret_cast<long>(low(path)), O_RDONLY)); },
                  with(expected, {{"via", "compat:openat"}}), "openat, absolute");
     opens.expect([&](Json& t) { opened80(t, int80(5, reinterpret_cast<long>(low(dir / "none")), O_RDONLY)); },
-                 {{"via", "compat:open"}, {"requested", dir / "none"}, {"path", dir / "none"}, {"error", "ENOENT"}}, "open, failed");
+                 {{"via", "compat:open"}, {"requested", dir / "none"}, {"path", dir / "none"}, {"error", "ENOENT"}},
+                 "open, failed");
     opens.expect([&](Json& t) { opened80(t, int80(295, dfd, reinterpret_cast<long>(low("none")), O_RDONLY)); },
-                 {{"via", "compat:openat"}, {"requested", "none"}, {"path", dir / "none"}, {"error", "ENOENT"}}, "openat, failed");
+                 {{"via", "compat:openat"}, {"requested", "none"}, {"path", dir / "none"}, {"error", "ENOENT"}},
+                 "openat, failed");
     const open_how how{.flags = O_RDONLY, .mode = 0, .resolve = RESOLVE_NO_XDEV};
-    opens.expect([&](Json& t) {
-      opened80(t, int80(437, dfd, reinterpret_cast<long>(low("f")), reinterpret_cast<long>(low(&how, sizeof how)), sizeof how));
-    }, with(expected, {{"via", "compat:openat2"}, {"requested", "f"}, {"resolve", "NO_XDEV"}}), "openat2");
+    opens.expect(
+        [&](Json& t) {
+          opened80(t,
+                   int80(437, dfd, reinterpret_cast<long>(low("f")), reinterpret_cast<long>(low(&how, sizeof how)), sizeof how));
+        },
+        with(expected, {{"via", "compat:openat2"}, {"requested", "f"}, {"resolve", "NO_XDEV"}}), "openat2");
     Handle h;
     if (handle_of(path, h))
       opens.expect([&](Json& t) { opened80(t, int80(342, mount, reinterpret_cast<long>(low(&h, sizeof h)), O_RDONLY)); },
                    with(expected, {{"via", "compat:open_by_handle_at"}, {"requested", nullptr}}), "open_by_handle_at");
-    else
-      WARN("NOT TESTED: the file system of " << dir.path() << " has no file handles");
+    else WARN("NOT TESTED: the file system of " << dir.path() << " has no file handles");
     opens.compare();
   }
   close(dfd), close(mount);
@@ -512,7 +578,9 @@ TEST_CASE("io_uring: opens, done at once or by a worker, and failed ones") {
   for (const std::string& tier : tiers("opensnoop")) {
     Opens opens(tier);
     // In the kernel tier, known where io_uring's own functions can be hooked.
-    const bool known = tier == "tp" || run_tool("opensnoop", {"-v", "--hook", tier, "-d", "0.001"}).err.find("opt_uring_openat2_begin: taken") != std::string::npos;
+    const bool known =
+        tier == "tp" || run_tool("opensnoop", {"-v", "--hook", tier, "-d", "0.001"}).err.find("opt_uring_openat2_begin: taken") !=
+                            std::string::npos;
     const Json resolve = known ? Json("BENEATH") : Json();
     const Json ok{{"via", "io_uring"}, {"requested", path}, {"path", path}};
     const Json bad{{"via", "io_uring"}, {"requested", none}, {"path", none}, {"error", "ENOENT"}, {"src", "kernel"}};
@@ -523,18 +591,22 @@ TEST_CASE("io_uring: opens, done at once or by a worker, and failed ones") {
     opens.expect(deed(openat_bad), bad, "OPENAT, failed");
     opens.expect(deed([&](io_uring_sqe* s) { io_uring_prep_openat(s, dfd, "f", O_RDONLY, 0); }), with(ok, {{"requested", "f"}}),
                  "OPENAT by a descriptor");
-    opens.expect(deed([&](io_uring_sqe* s) { io_uring_prep_openat(s, dfd, "none", O_RDONLY, 0); }), with(bad, {{"requested", "none"}}),
-                 "OPENAT by a descriptor, failed");
+    opens.expect(deed([&](io_uring_sqe* s) { io_uring_prep_openat(s, dfd, "none", O_RDONLY, 0); }),
+                 with(bad, {{"requested", "none"}}), "OPENAT by a descriptor, failed");
     opens.expect(deed([&](io_uring_sqe* s) { io_uring_prep_openat2(s, dfd, "f", &how); }),
                  with(ok, {{"requested", "f"}, {"resolve", resolve}}), "OPENAT2");
     opens.expect(deed([&](io_uring_sqe* s) { io_uring_prep_openat2(s, dfd, "none", &how); }),
                  with(bad, {{"requested", "none"}, {"resolve", resolve}}), "OPENAT2, failed");
-    opens.expect([&](Json& t) {
-      const std::string fresh = dir / ("new-" + tier);
-      const long res = uring([&](io_uring_sqe* s) { io_uring_prep_openat(s, AT_FDCWD, fresh.c_str(), O_RDWR | O_CREAT, 0600); });
-      opened80(t, res);
-      t["created"] = true;
-    }, {{"via", "io_uring"}, {"flags", "O_RDWR|O_CREAT"}, {"mode", "0600"}, {"requested", dir / ("new-" + tier)}}, "OPENAT, O_CREAT");
+    opens.expect(
+        [&](Json& t) {
+          const std::string fresh = dir / ("new-" + tier);
+          const long res =
+              uring([&](io_uring_sqe* s) { io_uring_prep_openat(s, AT_FDCWD, fresh.c_str(), O_RDWR | O_CREAT, 0600); });
+          opened80(t, res);
+          t["created"] = true;
+        },
+        {{"via", "io_uring"}, {"flags", "O_RDWR|O_CREAT"}, {"mode", "0600"}, {"requested", dir / ("new-" + tier)}},
+        "OPENAT, O_CREAT");
     opens.compare();
   }
   close(dfd);
@@ -550,7 +622,8 @@ TEST_CASE("io_uring: by worker threads, a polling thread, into fixed slots, with
     unsigned sqe_flags, setup, slots;
     Json expected;
   };
-  const Json ok{{"errno", 0}, {"error", nullptr}}, bad{{"errno", ENOENT}, {"error", "ENOENT"}, {"fd", nullptr}, {"src", "kernel"}};
+  const Json ok{{"errno", 0}, {"error", nullptr}},
+      bad{{"errno", ENOENT}, {"error", "ENOENT"}, {"fd", nullptr}, {"src", "kernel"}};
   const std::vector<Case> cases{
       {"IOSQE_ASYNC", path, IOSQE_ASYNC, 0, 0, ok},
       {"IOSQE_ASYNC, failed", none, IOSQE_ASYNC, 0, 0, bad},
@@ -563,13 +636,18 @@ TEST_CASE("io_uring: by worker threads, a polling thread, into fixed slots, with
     for (const Case& c : cases) {
       INFO(c.what << " (" << tier << ")");
       Json truth;
-      const auto events = trace("opensnoop", {"--hook", tier}, [&](Json& t) {
-        t["res"] = uring([&](io_uring_sqe* s) {
-          if (c.slots) io_uring_prep_openat_direct(s, AT_FDCWD, c.path.c_str(), O_RDONLY, 0, 1);
-          else io_uring_prep_openat(s, AT_FDCWD, c.path.c_str(), O_RDONLY, 0);
-          s->flags |= static_cast<__u8>(c.sqe_flags);
-        }, c.setup, c.slots);
-      }, &truth);
+      const auto events = trace(
+          "opensnoop", {"--hook", tier},
+          [&](Json& t) {
+            t["res"] = uring(
+                [&](io_uring_sqe* s) {
+                  if (c.slots) io_uring_prep_openat_direct(s, AT_FDCWD, c.path.c_str(), O_RDONLY, 0, 1);
+                  else io_uring_prep_openat(s, AT_FDCWD, c.path.c_str(), O_RDONLY, 0);
+                  s->flags |= static_cast<__u8>(c.sqe_flags);
+                },
+                c.setup, c.slots);
+          },
+          &truth);
       INFO(Json(events));
       REQUIRE(events.size() == 1);
       const Json& e = events[0];
@@ -611,20 +689,24 @@ TEST_CASE("who: a thread, a child of vfork, a process under another name") {
   const std::string path = dir.file("f");
   for (const std::string& tier : tiers("opensnoop")) {
     Opens opens(tier);
-    opens.expect([&](Json& t) {
-      std::thread([&] {
-        prctl(PR_SET_NAME, "a worker");
-        opened(t, openat(AT_FDCWD, path.c_str(), O_RDONLY));
-        t["thread"] = "a worker";
-      }).join();
-      CHECK(t["tid"] != getpid());
-    }, {{"via", "openat"}, {"requested", path}, {"path", path}}, "thread");
-    opens.expect([&](Json& t) {
-      prctl(PR_SET_NAME, "x\n\x1b[2J\xff");
-      opened(t, openat(AT_FDCWD, path.c_str(), O_RDONLY));
-      t["comm"] = t["thread"] = "x\n\x1b[2J\xef\xbf\xbd";
-      t["comm_hex"] = t["thread_hex"] = "780a1b5b324aff";
-    }, {{"via", "openat"}, {"requested", path}, {"path", path}}, "renamed");
+    opens.expect(
+        [&](Json& t) {
+          std::thread([&] {
+            prctl(PR_SET_NAME, "a worker");
+            opened(t, openat(AT_FDCWD, path.c_str(), O_RDONLY));
+            t["thread"] = "a worker";
+          }).join();
+          CHECK(t["tid"] != getpid());
+        },
+        {{"via", "openat"}, {"requested", path}, {"path", path}}, "thread");
+    opens.expect(
+        [&](Json& t) {
+          prctl(PR_SET_NAME, "x\n\x1b[2J\xff");
+          opened(t, openat(AT_FDCWD, path.c_str(), O_RDONLY));
+          t["comm"] = t["thread"] = "x\n\x1b[2J\xef\xbf\xbd";
+          t["comm_hex"] = t["thread_hex"] = "780a1b5b324aff";
+        },
+        {{"via", "openat"}, {"requested", path}, {"path", path}}, "renamed");
 
     INFO("vfork (" << tier << ")");
     const std::string name = "vf" + std::to_string(getpid());
@@ -668,7 +750,7 @@ TEST_CASE("options: -p, -t and -n choose processes and threads") {
   for (const std::string& tier : tiers("opensnoop")) {
     INFO(tier);
     const auto traced = [&](auto args_of) {
-      Actor a(opens("a")), b(opens("b")), c([&](Json& t) {
+      Actor a(opens("a")), b(opens("b")), c([&](Json&t) {
         prctl(PR_SET_NAME, (base + "-c").c_str());
         opens("c")(t);
       });
@@ -681,16 +763,20 @@ TEST_CASE("options: -p, -t and -n choose processes and threads") {
       return paths(tracer.events());
     };
     CHECK(traced([](auto& a, auto&, auto&) { return Args{"-p", a.id()}; }) == Paths{dir / "a", dir / "a-thread"});
-    CHECK(traced([](auto& a, auto&, auto& c) { return Args{"-p", a.id() + "," + c.id()}; }) ==
-          Paths{dir / "a", dir / "a-thread", dir / "c", dir / "c-thread"});
-    CHECK(traced([](auto& a, auto& b, auto&) { return Args{"-p", a.id(), "-p", b.id()}; }) ==
-          Paths{dir / "a", dir / "a-thread", dir / "b", dir / "b-thread"});
+    CHECK(traced([](auto& a, auto&, auto& c) {
+            return Args{"-p", a.id() + "," + c.id()};
+          }) == Paths{dir / "a", dir / "a-thread", dir / "c", dir / "c-thread"});
+    CHECK(traced([](auto& a, auto& b, auto&) {
+            return Args{"-p", a.id(), "-p", b.id()};
+          }) == Paths{dir / "a", dir / "a-thread", dir / "b", dir / "b-thread"});
     CHECK(traced([](auto& a, auto&, auto&) { return Args{"-t", a.id()}; }) == Paths{dir / "a"});
     CHECK(traced([](auto& a, auto& b, auto&) { return Args{"--tid", b.id() + "," + a.id()}; }) == Paths{dir / "a", dir / "b"});
     CHECK(traced([](auto& a, auto& b, auto&) { return Args{"-p", a.id(), "-t", b.id()}; }).empty());
     // By a part of the name: the thread's own, or its process's.
     CHECK(traced([&](auto&, auto&, auto&) { return Args{"-n", base.substr(1) + "-"}; }) == Paths{dir / "c", dir / "c-thread"});
-    CHECK(traced([&](auto&, auto&, auto&) { return Args{"-n", "edle-si"}; }) == Paths{dir / "a-thread", dir / "b-thread", dir / "c-thread"});
+    CHECK(traced([&](auto&, auto&, auto&) {
+            return Args{"-n", "edle-si"};
+          }) == Paths{dir / "a-thread", dir / "b-thread", dir / "c-thread"});
     CHECK(traced([&](auto&, auto&, auto&) { return Args{"-n", base + "-cx"}; }).empty());
   }
 }
@@ -740,7 +826,8 @@ TEST_CASE("options: -x, -w, -f, --path choose opens") {
   };
   const auto names = [&](const Args& args) {
     std::string all;
-    for (const std::string& p : paths(trace("opensnoop", args, opens))) all += (all.empty() ? "" : " ") + p.substr(dir.path().size() + 1);
+    for (const std::string& p : paths(trace("opensnoop", args, opens)))
+      all += (all.empty() ? "" : " ") + p.substr(dir.path().size() + 1);
     return all;
   };
   for (const std::string& tier : tiers("opensnoop")) {
@@ -797,7 +884,8 @@ TEST_CASE("options: --path of short components, through a mount, deep, and in no
       }
       return all;
     };
-    const std::string below_a = "/mnt/a/b /mnt/a/bc /mnt/a/bc/d", all = "/mnt /mnt/a " + below_a + " /mnt/abcdef /mnt/abcdef/x deep";
+    const std::string below_a = "/mnt/a/b /mnt/a/bc /mnt/a/bc/d",
+                      all = "/mnt /mnt/a " + below_a + " /mnt/abcdef /mnt/abcdef/x deep";
     CHECK(shown("/") == all);
     CHECK(shown("/m") == all);
     CHECK(shown("/mnt") == all);
@@ -855,9 +943,10 @@ TEST_CASE("options: --cgroup, and what is below it") {
   };
   for (const std::string& tier : tiers("opensnoop")) {
     INFO(tier);
-    Actor in([&](Json&) { touch(dir / "in"); }), deeper([&](Json&) { touch(dir / "deeper"); }), out([&](Json&) { touch(dir / "out"); });
+    Actor in([&](Json&) { touch(dir / "in"); }), deeper([&](Json&) { touch(dir / "deeper"); }),
+        out([&](Json&) { touch(dir / "out"); });
     move(in, group), move(deeper, below);
-    struct stat st{};
+    struct stat st {};
     check(stat(below.c_str(), &st), "stat");
     Tracer all("opensnoop", {"-j", "--hook", tier, "--path", dir / "", "--cgroup", group});
     Tracer some("opensnoop", {"-j", "--hook", tier, "--path", dir / "", "--cgroup", below});
@@ -889,10 +978,11 @@ TEST_CASE("options: --mnt-ns, by process and by number") {
       }
       char c;
       REQUIRE(read(ready[0], &c, 1) == 1);
-      struct stat st{};
+      struct stat st {};
       check(stat(("/proc/" + std::to_string(inside) + "/ns/mnt").c_str(), &st), "stat");
       {
-        Tracer tracer("opensnoop", {"-j", "--hook", tier, "--path", dir / "", "--mnt-ns", by_number ? std::to_string(st.st_ino) : std::to_string(inside)});
+        Tracer tracer("opensnoop", {"-j", "--hook", tier, "--path", dir / "", "--mnt-ns",
+                                    by_number ? std::to_string(st.st_ino) : std::to_string(inside)});
         Actor outside([&](Json&) { touch(dir / "outside"); });
         outside.act();
         REQUIRE(write(go[1], "g", 1) == 1);
@@ -998,12 +1088,14 @@ TEST_CASE("options together narrow") {
       touch(dir / "no/w2", O_WRONLY | O_CREAT);
       touch(dir / "no/r2", O_RDONLY);
     });
-    Tracer tracer("opensnoop", {"-j", "--hook", tier, "-p", actor.id(), "-t", actor.id(), "-u", "nobody", "-n", "e2e_open", "-x", "-w", "-f", "O_CREAT",
-                                "--path", dir / "", "--path", "/else/", "--mnt-ns", actor.id(), "-o", "path,uid,err"});
+    Tracer tracer("opensnoop", {"-j",     "--hook", tier,       "-p",       actor.id(), "-t", actor.id(),    "-u",
+                                "nobody", "-n",     "e2e_open", "-x",       "-w",       "-f", "O_CREAT",     "--path",
+                                dir / "", "--path", "/else/",   "--mnt-ns", actor.id(), "-o", "path,uid,err"});
     actor.act();
     tracer.stop();
     CHECK(tracer.status() == 0);
-    CHECK(tracer.events() == std::vector<Json>{{{"path", dir / "no/w2"}, {"uid", 65534}, {"errno", EACCES}, {"error", "EACCES"}}});
+    CHECK(tracer.events() ==
+          std::vector<Json>{{{"path", dir / "no/w2"}, {"uid", 65534}, {"errno", EACCES}, {"error", "EACCES"}}});
   }
 }
 
@@ -1045,7 +1137,8 @@ TEST_CASE("what has no path, such as a pipe, reads as /proc/PID/fd shows it") {
     CHECK(shown == truth["links"]);
     CHECK(paths(trace("opensnoop", {"--hook", tier, "--path", "/"}, deed)).empty());
     CHECK(paths(trace("opensnoop", {"--hook", tier, "--path", "pipe:["}, deed)).size() == 2);
-    CHECK(paths(trace("opensnoop", {"--hook", tier, "--path", "/dev/null"}, [](Json&) { touch("/dev/null"); })) == Paths{"/dev/null"});
+    CHECK(paths(trace("opensnoop", {"--hook", tier, "--path", "/dev/null"}, [](Json&) { touch("/dev/null"); })) ==
+          Paths{"/dev/null"});
   }
 }
 
@@ -1064,7 +1157,7 @@ TEST_CASE("marked as detached: a file above the root of its mount, by a handle, 
     check(mount(shown.c_str(), "/mnt/f", nullptr, MS_BIND, nullptr), "mount");
     const int at = static_cast<int>(check(open("/mnt/f", O_RDONLY), "open"));
     close(static_cast<int>(check(open_by_handle_at(at, h.get(), O_RDONLY), "open_by_handle_at")));
-    struct stat st{};
+    struct stat st {};
     check(stat(hidden.c_str(), &st), "stat");
     t["inode"] = std::to_string(st.st_ino);
   };
@@ -1113,8 +1206,13 @@ TEST_CASE("marked as foreign: a path of another mount namespace is told from an 
 TEST_CASE("options: --path: needless slashes and dots in the name of what failed are folded, and given back as requested") {
   TempDir dir;
   const std::string path = dir / "none", slashes(3000, '/');
-  const std::vector<std::string> names{dir / "/none", "/" + dir.path() + "//none", dir / "./none", "/." + dir.path() + "/.//./none", "none", "./none", ".//./none",
-                                       dir / "none/", dir / "none/.", dir / "none//.//", slashes + path, dir / "none/./x", dir / ".none"};
+  const std::vector<std::string> names{dir / "/none",  "/" + dir.path() + "//none",
+                                       dir / "./none", "/." + dir.path() + "/.//./none",
+                                       "none",         "./none",
+                                       ".//./none",    dir / "none/",
+                                       dir / "none/.", dir / "none//.//",
+                                       slashes + path, dir / "none/./x",
+                                       dir / ".none"};
   const auto deed = [&](Json&) {
     check(chdir(dir.path().c_str()), "chdir");
     for (const std::string& name : names) touch(name);
@@ -1128,7 +1226,9 @@ TEST_CASE("options: --path: needless slashes and dots in the name of what failed
       CHECK(events[i]["path"] == (i == 11 ? path + "/x" : path));
     }
     CHECK(paths(trace("opensnoop", {"--hook", tier, "-x"}, deed)).back() == dir / ".none");
-    const auto roots = [&](Json&) { check(chdir("/"), "chdir"), touch("/", O_WRONLY), touch("//", O_WRONLY), touch(".", O_WRONLY), touch("/./", O_WRONLY); };
+    const auto roots = [&](Json&) {
+      check(chdir("/"), "chdir"), touch("/", O_WRONLY), touch("//", O_WRONLY), touch(".", O_WRONLY), touch("/./", O_WRONLY);
+    };
     CHECK(paths(trace("opensnoop", {"--hook", tier}, roots)) == Paths(4, "/"));
   }
 }
@@ -1138,7 +1238,9 @@ TEST_CASE("options: --path below a symbolic link: both names, and a line that sa
   check(mkdir((dir / "real").c_str(), 0755), "mkdir");
   check(symlink("real", (dir / "link").c_str()), "symlink");
   const std::string path = dir.file("real/f");
-  const auto deed = [&](Json&) { touch(dir / "link/f"), touch(dir / "link/none"), touch(dir / "real/none"), touch("/usr/bin/none"), touch("/bin/none"); };
+  const auto deed = [&](Json&) {
+    touch(dir / "link/f"), touch(dir / "link/none"), touch(dir / "real/none"), touch("/usr/bin/none"), touch("/bin/none");
+  };
   const auto traced = [&](const std::string& tier, const std::string& prefix, std::string& said) {
     Actor actor(deed);
     Tracer tracer("opensnoop", {"-j", "--hook", tier, "-p", actor.id(), "--path", prefix});
@@ -1161,7 +1263,7 @@ TEST_CASE("options: --path below a symbolic link: both names, and a line that sa
     CHECK(std::count(said.begin(), said.end(), '\n') == 2);  // and that it is tracing
     CHECK(traced(tier, dir / "real/", said) == Paths{path, dir / "real/none"});
     CHECK(std::count(said.begin(), said.end(), '\n') == 1);
-    struct stat st{};
+    struct stat st {};
     if (lstat("/bin", &st) == 0 && S_ISLNK(st.st_mode)) {
       CHECK(traced(tier, "/usr/bin/none", said) == Paths{"/usr/bin/none", "/bin/none"});
       CHECK(traced(tier, "/bin/none", said) == Paths{"/usr/bin/none", "/bin/none"});
@@ -1176,9 +1278,12 @@ TEST_CASE("EINTR once, or nothing: a waiting open that a signal interrupts") {
     int flags, signal;
     bool handled, ends;
   };
-  const std::vector<Case> cases{{"SA_RESTART", SA_RESTART, SIGUSR1, true, false}, {"no SA_RESTART", 0, SIGUSR1, true, true},
-                                {"stopped", 0, SIGSTOP, false, false},           {"killed", 0, SIGKILL, false, true},
-                                {"SIGTERM", 0, SIGTERM, false, true},            {"SIGCHLD", 0, SIGCHLD, false, false}};
+  const std::vector<Case> cases{{"SA_RESTART", SA_RESTART, SIGUSR1, true, false},
+                                {"no SA_RESTART", 0, SIGUSR1, true, true},
+                                {"stopped", 0, SIGSTOP, false, false},
+                                {"killed", 0, SIGKILL, false, true},
+                                {"SIGTERM", 0, SIGTERM, false, true},
+                                {"SIGCHLD", 0, SIGCHLD, false, false}};
   for (const bool compat : {false, true})
     for (const std::string& tier : tiers("opensnoop"))
       for (const Case& c : cases) {

@@ -16,7 +16,8 @@ std::vector<std::string> seeds() {
           "/system.slice/docker-" + id + ".scope",
           "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod0123_4567.slice/cri-containerd-" + id + ".scope",
           "/user.slice/user-1000.slice/user@1000.service/libpod-" + id + ".scope/container",
-          "/lxc.payload.web/init.scope", "/machine.slice/machine-web.scope/payload"};
+          "/lxc.payload.web/init.scope",
+          "/machine.slice/machine-web.scope/payload"};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -38,7 +38,8 @@ std::string undone(std::string_view text) {
 }  // namespace
 
 std::vector<std::string> seeds() {
-  return {"plain", "two words", "tab\tnewline\n", "\x1b[31m", "\xc3\xa9\xe2\x80\xae\xf0\x9f\x90\x8d", "\xff\xc3", "back\\slash 'quote'"};
+  return {"plain",    "two words",          "tab\tnewline\n", "\x1b[31m", "\xc3\xa9\xe2\x80\xae\xf0\x9f\x90\x8d",
+          "\xff\xc3", "back\\slash 'quote'"};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -53,7 +54,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   Buffer word;
   put_shell_word(word, name);
-  for (const char c : word) expect(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f, "a control byte in a word of a shell", word);
+  for (const char c : word)
+    expect(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f, "a control byte in a word of a shell", word);
   Buffer member = "{";
   put_json_member(member, "key", name);
   member += '}';

@@ -74,7 +74,8 @@ TEST_CASE("columns print a zeroed event and one of ones, in text and in JSON") {
       const Json::value_t type = value.is_number() ? Json::value_t::number_integer : value.type();
       CHECK(types.emplace(key, type).first->second == type);
     }
-    for (const Column& c : tool.columns) CHECK((c.name == "err" ? j.contains("errno") && j.contains("error") : j.contains(c.name)));
+    for (const Column& c : tool.columns)
+      CHECK((c.name == "err" ? j.contains("errno") && j.contains("error") : j.contains(c.name)));
   }
 }
 
@@ -85,7 +86,8 @@ TEST_CASE("no value prints an empty field, or more than one, or other JSON") {
       Buffer cell, json = "{";
       c.text(cell, {bytes}, Blanks::escaped);
       c.json(json, c.name, {bytes});
-      const bool one_word = !cell.empty() && std::ranges::none_of(cell, [](char ch) { return static_cast<unsigned char>(ch) <= ' '; });
+      const bool one_word =
+          !cell.empty() && std::ranges::none_of(cell, [](char ch) { return static_cast<unsigned char>(ch) <= ' '; });
       const Json members = Json::parse(json + "}", nullptr, false);
       if (!one_word || members.is_discarded() || members.empty()) FAIL(c.name << ": '" << cell << "' " << json);
       for (const auto& [key, value] : members.items()) {
@@ -147,7 +149,9 @@ TEST_CASE("help: what the tool is, its own options, every column, examples that 
   CHECK(text.find(tool.about) != std::string::npos);
   for (const Column& c : tool.columns) {
     std::string word(c.name);
-    if (c.shown) std::transform(word.begin(), word.end(), word.begin(), [](unsigned char ch) { return static_cast<char>(std::toupper(ch)); });
+    if (c.shown)
+      std::transform(word.begin(), word.end(), word.begin(),
+                     [](unsigned char ch) { return static_cast<char>(std::toupper(ch)); });
     INFO(word);
     CHECK(std::regex_search(text, std::regex("\n  " + word + "\\s")));
   }
@@ -216,8 +220,8 @@ TEST_CASE("a program name that is not of the grammar is refused with its reason"
   CHECK(parse_hook_name("chmod__fentry_opt_compat_alt_2_sys_exit").unit == "chmod__fentry_opt_compat");
   CHECK(parse_hook_name("chmod__tp_sys_exit").unit == "chmod__tp");
   CHECK_FALSE(parse_hook_name("self__run").is_hook());
-  for (const char* bad : {"chmod", "__tp", "chmod__", "chmod__kprobe", "chmod_tp_x", "x__tp_alt_first", "x__tp_alt_", "x__tp_alt_0", "x__tp_opt_",
-                          "x__tp_alt_2x", "x__tp_detail_alt_1", "x__tp_alt_1_opt_word"}) {
+  for (const char* bad : {"chmod", "__tp", "chmod__", "chmod__kprobe", "chmod_tp_x", "x__tp_alt_first", "x__tp_alt_",
+                          "x__tp_alt_0", "x__tp_opt_", "x__tp_alt_2x", "x__tp_detail_alt_1", "x__tp_alt_1_opt_word"}) {
     INFO(bad);
     CHECK_THROWS_AS(parse_hook_name(bad), Error);
   }

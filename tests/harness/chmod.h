@@ -13,7 +13,7 @@ namespace harness {
 inline bool tells_inode(const std::string& tier, const std::string& dir) {
   static const bool traces_ctime =
       run_tool("chmodsnoop", {"-v", "--hook", "tp", "-d", "0.001"}).err.find("ctime_ns_xchg") != std::string::npos;
-  struct statfs fs{};
+  struct statfs fs {};
   check(statfs(dir.c_str(), &fs), "statfs");
   return tier == "fentry" || fs.f_type != TMPFS_MAGIC || traces_ctime;
 }

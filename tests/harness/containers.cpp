@@ -77,7 +77,8 @@ void enter_private_runtimes() {
   if (std::exchange(entered, true)) return;
   check(unshare(CLONE_NEWNS), "unshare");
   check(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount / private");
-  for (const char* dir : {"/run/containerd", "/run/docker", "/run/runc", "/var/lib/containerd", "/var/lib/docker", "/etc/docker"}) {
+  for (const char* dir :
+       {"/run/containerd", "/run/docker", "/run/runc", "/var/lib/containerd", "/var/lib/docker", "/etc/docker"}) {
     fs::create_directories(dir);
     check(mount("needle-test", dir, "tmpfs", 0, "mode=711"), dir);
   }
@@ -88,7 +89,8 @@ Rootfs::Rootfs() {
   check(chmod(path().c_str(), 0755), "chmod");  // a container's user must get in
   const auto busybox = run({"sh", "-c", "command -v busybox"});
   fs::copy_file(line(busybox.out), dir_ / "bin/busybox");
-  for (const std::string name : {"sh", "cat", "ls", "sleep", "true", "touch", "chmod"}) fs::create_symlink("busybox", dir_ / ("bin/" + name));
+  for (const std::string name : {"sh", "cat", "ls", "sleep", "true", "touch", "chmod"})
+    fs::create_symlink("busybox", dir_ / ("bin/" + name));
 }
 
 Daemon::Daemon(const Args& command, std::function<bool()> ready) {
@@ -147,7 +149,9 @@ void Runc::start(const std::string& name) {
   started_.push_back(name);
 }
 
-Result Runc::run(const std::string& name, const Args& command) { return harness::run({"runc", "run", "--bundle", bundle(name, command), name}); }
+Result Runc::run(const std::string& name, const Args& command) {
+  return harness::run({"runc", "run", "--bundle", bundle(name, command), name});
+}
 
 Result Runc::exec(const std::string& name, const Args& command) { return harness::run(Args{"runc", "exec", name} + command); }
 
@@ -181,7 +185,9 @@ void Containerd::start(const std::string& name) {
   started_.push_back(name);
 }
 
-Result Containerd::run(const std::string& name, const Args& command) { return harness::run(new_container({"--rm"}, name, command)); }
+Result Containerd::run(const std::string& name, const Args& command) {
+  return harness::run(new_container({"--rm"}, name, command));
+}
 
 Result Containerd::exec(const std::string& name, const Args& command) {
   static int n = 0;
@@ -206,17 +212,21 @@ pid_t Containerd::pid(const std::string& name) {
 Docker::Docker(Args options, Args of_daemon) : options_(std::move(options)), containerd_(start_containerd()) {
   daemon_ = std::make_unique<Daemon>(
       Args{"dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "--containerd", kContainerdSocket, "--host",
-           std::string("unix://") + kDockerSocket, "--pidfile", "/run/docker/docker.pid"} + of_daemon,
+           std::string("unix://") + kDockerSocket, "--pidfile", "/run/docker/docker.pid"} +
+          of_daemon,
       [] { return serves(kDockerSocket); });
   const Rootfs rootfs;
-  must({"sh", "-c", "tar -C \"$0\" -c . | docker -H \"$1\" import - \"$2\"", rootfs.path(), std::string("unix://") + kDockerSocket, kImage});
+  must({"sh", "-c", "tar -C \"$0\" -c . | docker -H \"$1\" import - \"$2\"", rootfs.path(),
+        std::string("unix://") + kDockerSocket, kImage});
 }
 
 Docker::~Docker() {
   for (const std::string& name : started_) docker({"rm", "--force", name});
 }
 
-Result Docker::docker(const Args& args) const { return harness::run(Args{"docker", "-H", std::string("unix://") + kDockerSocket} + args); }
+Result Docker::docker(const Args& args) const {
+  return harness::run(Args{"docker", "-H", std::string("unix://") + kDockerSocket} + args);
+}
 
 std::string Docker::must_docker(const Args& args) const {
   const Result r = docker(args);
@@ -226,7 +236,8 @@ std::string Docker::must_docker(const Args& args) const {
 
 void Docker::create(const std::string& name, const Args& options, const Args& command) {
   // Unconfined: the default profile takes apparmor_parser, which need not be there.
-  ids_[name] = must_docker(Args{"create", "--network", "none", "--security-opt", "apparmor=unconfined", "--name", name} + options + options_ + Args{kImage} + command);
+  ids_[name] = must_docker(Args{"create", "--network", "none", "--security-opt", "apparmor=unconfined", "--name", name} +
+                           options + options_ + Args{kImage} + command);
 }
 
 void Docker::start(const std::string& name) {
@@ -247,7 +258,9 @@ void Docker::remove(const std::string& name) {
   std::erase(started_, name);
 }
 
-pid_t Docker::pid(const std::string& name) { return static_cast<pid_t>(std::stol(must_docker({"inspect", "--format", "{{.State.Pid}}", name}))); }
+pid_t Docker::pid(const std::string& name) {
+  return static_cast<pid_t>(std::stol(must_docker({"inspect", "--format", "{{.State.Pid}}", name})));
+}
 
 std::string Docker::id(const std::string& name) { return ids_.at(name); }
 

@@ -42,12 +42,12 @@ class Daemon {
 class Runtime {
  public:
   virtual ~Runtime() = default;
-  virtual void start(const std::string& name) = 0;                       // a container that sleeps
-  virtual Result run(const std::string& name, const Args& command) = 0;  // one that lives for this command
-  virtual Result exec(const std::string& name, const Args& command) = 0; // in one that was started
-  virtual void remove(const std::string& name) = 0;                      // one that was started
-  virtual pid_t pid(const std::string& name) = 0;                        // its init, as the host sees it
-  virtual std::string id(const std::string& name) { return name; }       // also once it is gone
+  virtual void start(const std::string& name) = 0;                        // a container that sleeps
+  virtual Result run(const std::string& name, const Args& command) = 0;   // one that lives for this command
+  virtual Result exec(const std::string& name, const Args& command) = 0;  // in one that was started
+  virtual void remove(const std::string& name) = 0;                       // one that was started
+  virtual pid_t pid(const std::string& name) = 0;                         // its init, as the host sees it
+  virtual std::string id(const std::string& name) { return name; }        // also once it is gone
 };
 
 class Runc : public Runtime {

@@ -11,8 +11,8 @@ namespace harness {
 
 struct Executed {
   pid_t pid = -1;
-  int status = -1;         // of the new program, or the errno of the exec that failed
-  std::string argv;        // what the new program found: NUL-terminated words
+  int status = -1;   // of the new program, or the errno of the exec that failed
+  std::string argv;  // what the new program found: NUL-terminated words
   std::vector<Json> events;
   std::vector<std::string> lines;  // instead of events, without "-j"
   const Json& only() const;        // FAILs unless there is exactly one event
@@ -22,7 +22,9 @@ struct Executed {
 // Runs `deed`, which is to exec, in a child of its own, traced with `args` by its id.
 Executed executed(const Args& args, std::function<void()> deed);
 // The same for the JSON output of one tier.
-inline Executed executed(const std::string& tier, std::function<void()> deed) { return executed(Args{"-j", "--hook", tier}, std::move(deed)); }
+inline Executed executed(const std::string& tier, std::function<void()> deed) {
+  return executed(Args{"-j", "--hook", tier}, std::move(deed));
+}
 
 // The program of tests/helpers/argv.c, copied to `path`.
 std::string argv_program(const std::string& path, mode_t mode = 0755);

@@ -45,7 +45,8 @@ void append_all(int fd, std::string& to) {
 
 int exit_status(pid_t pid) {
   int s = 0;
-  while (waitpid(pid, &s, 0) < 0 && errno == EINTR) {}
+  while (waitpid(pid, &s, 0) < 0 && errno == EINTR) {
+  }
   return WIFEXITED(s) ? WEXITSTATUS(s) : 128 + WTERMSIG(s);
 }
 
@@ -141,14 +142,17 @@ void Tracer::wait() {
 }
 
 Disturbed drop_disturbed(std::string& text) {
-  static const std::regex told(R"([a-z]+:\s+the\s+kernel\s+skipped\s+([0-9]+)\s+runs[^;]+;\s+some\s+of\s+them\s+may\s+have\s+been\s+events\n)"
-                               R"(|\{"skipped":([0-9]+),[^\n]*\n)"
-                               R"(|[a-z]+:\s+other\s+tracers\s+came\s+or\s+went\s+at\s+the\s+same\s+functions\s+([0-9]+)\s+times[^;]+;)"
-                               R"(\s+calls\s+that\s+were\s+under\s+way\s+may\s+be\s+missing\n)"
-                               R"(|\{"replaced":([0-9]+),[^\n]*\n)");
+  static const std::regex told(
+      R"([a-z]+:\s+the\s+kernel\s+skipped\s+([0-9]+)\s+runs[^;]+;\s+some\s+of\s+them\s+may\s+have\s+been\s+events\n)"
+      R"(|\{"skipped":([0-9]+),[^\n]*\n)"
+      R"(|[a-z]+:\s+other\s+tracers\s+came\s+or\s+went\s+at\s+the\s+same\s+functions\s+([0-9]+)\s+times[^;]+;)"
+      R"(\s+calls\s+that\s+were\s+under\s+way\s+may\s+be\s+missing\n)"
+      R"(|\{"replaced":([0-9]+),[^\n]*\n)");
   Disturbed sum;
   const auto number = [](const std::ssub_match& m) { return m.matched ? std::stoull(m) : 0; };
-  for (std::smatch m; (text.find("skipped") != text.npos || text.find("replaced") != text.npos || text.find("came") != text.npos) && std::regex_search(text, m, told);) {
+  for (std::smatch m;
+       (text.find("skipped") != text.npos || text.find("replaced") != text.npos || text.find("came") != text.npos) &&
+       std::regex_search(text, m, told);) {
     sum.skipped += number(m[1]) + number(m[2]);
     sum.replaced += number(m[3]) + number(m[4]);
     text = m.prefix().str() + m.suffix().str();
@@ -303,7 +307,7 @@ std::string slurp(const std::string& path) {
 }
 
 unsigned long long inode_of(const std::string& path) {
-  struct stat st{};
+  struct stat st {};
   check(stat(path.c_str(), &st), path.c_str());
   return st.st_ino;
 }
@@ -326,7 +330,10 @@ std::string cgroup_of(const std::string& proc) {
 
 Json who(pid_t pid) {
   const std::string proc = "/proc/" + std::to_string(pid);
-  Json j{{"pid", pid}, {"kthread", false}, {"mnt_ns", inode_of(proc + "/ns/mnt")}, {"pid_ns", inode_of(proc + "/ns/pid")},
+  Json j{{"pid", pid},
+         {"kthread", false},
+         {"mnt_ns", inode_of(proc + "/ns/mnt")},
+         {"pid_ns", inode_of(proc + "/ns/pid")},
          {"cgroup", inode_of(cgroup_of(proc))}};
   std::istringstream status(slurp(proc + "/status"));
   for (std::string line; std::getline(status, line);) {

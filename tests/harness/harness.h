@@ -67,14 +67,14 @@ class Tracer {
   // Ends it: what the kernel had delivered is drained first. All that is asked for below is
   // there afterwards.
   void stop(int signal = SIGINT);
-  void wait();                        // for it to end by itself
+  void wait();  // for it to end by itself
   pid_t pid() const { return pid_; }
   int status() const { return status_; }
   const std::string& out() const { return out_; }
   const std::string& err() const { return err_; }
   std::vector<std::string> lines() const;  // of standard output, without the heading
   std::vector<Json> events() const;        // JSON lines, without loss records; FAILs on what is no JSON
-  unsigned long long lost() const;                               // the sum of the loss records
+  unsigned long long lost() const;         // the sum of the loss records
   const Disturbed& disturbed() const { return disturbed_; }
 
  private:
@@ -99,8 +99,8 @@ class Actor {
 
   pid_t pid() const { return pid_; }
   std::string id() const { return std::to_string(pid_); }
-  Json act();   // lets it go, waits for its end, returns its truth
-  void start(); // only lets it go
+  Json act();    // lets it go, waits for its end, returns its truth
+  void start();  // only lets it go
   Json finish();
 
  private:
@@ -122,7 +122,8 @@ struct Traced {
   Json truth;
   std::vector<Json> events;
 };
-std::vector<Traced> trace_each(const std::string& tool, const Args& args, const std::vector<std::function<void(Json& truth)>>& deeds,
+std::vector<Traced> trace_each(const std::string& tool, const Args& args,
+                               const std::vector<std::function<void(Json& truth)>>& deeds,
                                const std::function<void(pid_t)>& before_each);
 
 // How often to do what takes volume: a tenth where the CPU is emulated (tests/vm).
@@ -137,9 +138,10 @@ long long time_of(const Json& rfc3339);
 // Another thread of an attacker: does meddle(0), meddle(1), ... for as long as it lives.
 class Meddler {
  public:
-  template <class F> explicit Meddler(F meddle) : thread_([this, meddle] {
-    for (; !stop_.load(std::memory_order_relaxed); turns_++) meddle(turns_.load(std::memory_order_relaxed));
-  }) {}
+  template <class F> explicit Meddler(F meddle)
+      : thread_([this, meddle] {
+          for (; !stop_.load(std::memory_order_relaxed); turns_++) meddle(turns_.load(std::memory_order_relaxed));
+        }) {}
   // Waits for it to get a processor, however busy the machine is.
   void wait() const {
     for (const long before = turns_; turns_ == before;) sched_yield();

@@ -96,7 +96,7 @@ inline Address closed_port() {
 }
 
 inline unsigned long long net_ns() {
-  struct stat st{};
+  struct stat st {};
   check(stat("/proc/self/ns/net", &st), "stat");
   return st.st_ino;
 }

@@ -22,7 +22,8 @@ struct Vector {
 
 // So that a vector that fails says what was found.
 std::string shown(const CgroupName& n) {
-  return "id=" + std::string(n.id) + " runtime=" + std::string(n.runtime) + " pod=" + std::string(n.pod_uid) + " path=" + std::string(n.path);
+  return "id=" + std::string(n.id) + " runtime=" + std::string(n.runtime) + " pod=" + std::string(n.pod_uid) +
+         " path=" + std::string(n.path);
 }
 
 void check(const std::vector<Vector>& vectors) {
@@ -43,7 +44,8 @@ TEST_CASE("cgroup paths of systemd's driver") {
       {pods + "/crio-" + a + ".scope", a, "cri-o", uid_, ""},
       {pods + "/crio-" + a + ".scope/container", a, "cri-o", uid_, pods + "/crio-" + a + ".scope"},
       {"/kubepods.slice/kubepods-pod" + static_uid + ".slice/crio-" + a + ".scope", a, "cri-o", static_uid, ""},
-      {"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + uid_ + ".slice/cri-containerd-" + a + ".scope", a, "containerd", uid_, ""},
+      {"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + uid_ + ".slice/cri-containerd-" + a + ".scope", a,
+       "containerd", uid_, ""},
       {"/machine.slice/libpod-" + a + ".scope", a, "podman", "", ""},
       {"/machine.slice/machine-libpod_pod_" + b + ".slice/libpod-" + a + ".scope", a, "podman", "", ""},
       {user + "/user.slice/libpod-" + a + ".scope/container", a, "podman", "", user + "/user.slice/libpod-" + a + ".scope"},
@@ -51,7 +53,8 @@ TEST_CASE("cgroup paths of systemd's driver") {
       {"/system.slice/nerdctl-" + a + ".scope", a, "containerd", "", ""},
       {"/system.slice/buildkit-" + build + ".scope", build, "buildkit", "", ""},
       {"/system.slice/runc-my-box.scope", "my-box", "runc", "", ""},
-      {"/podruntime.slice/containerd.service/kubepods-burstable-pod" + uid_ + ".slice:cri-containerd:" + a, a, "containerd", uid_, ""},
+      {"/podruntime.slice/containerd.service/kubepods-burstable-pod" + uid_ + ".slice:cri-containerd:" + a, a, "containerd", uid_,
+       ""},
       {"/system.slice:docker:" + a, a, "docker", "", ""},
   });
 }
@@ -79,14 +82,35 @@ TEST_CASE("cgroup paths of the cgroupfs driver") {
 }
 
 TEST_CASE("cgroup paths of no container") {
-  for (const std::string& path : {
-           std::string(), std::string("/"), std::string("//"), std::string("/init.scope"), user + "/session-3.scope",
-           std::string("/system.slice/docker.service"), std::string("/system.slice/containerd.service"), std::string("/docker"),
-           std::string("/k8s.io"), std::string("/k8s.io/"), std::string("/lxc.monitor.web"), std::string("/lxc.monitor/web"), std::string("/lxc.payload."),
-           pods, pods + "/crio-conmon-" + a + ".scope", "/machine.slice/libpod-conmon-" + a + ".scope", std::string("/libpod_parent/conmon"),
-           "/system.slice/docker-" + a + ".service", "/system.slice/docker-" + a.substr(1) + ".scope", "/docker/" + a + "0",
-           "/docker/" + std::string(64, 'g'), "/memory/" + a.substr(32), std::string("/system.slice/runc-.scope"), std::string("/runc-box"),
-           std::string("/system.slice:docker:"), std::string(":"), std::string("::"), std::string("/a:runc"), std::string("/machine.slice/machine-qemu\\x2d1.scope")}) {
+  for (const std::string& path : {std::string(),
+                                  std::string("/"),
+                                  std::string("//"),
+                                  std::string("/init.scope"),
+                                  user + "/session-3.scope",
+                                  std::string("/system.slice/docker.service"),
+                                  std::string("/system.slice/containerd.service"),
+                                  std::string("/docker"),
+                                  std::string("/k8s.io"),
+                                  std::string("/k8s.io/"),
+                                  std::string("/lxc.monitor.web"),
+                                  std::string("/lxc.monitor/web"),
+                                  std::string("/lxc.payload."),
+                                  pods,
+                                  pods + "/crio-conmon-" + a + ".scope",
+                                  "/machine.slice/libpod-conmon-" + a + ".scope",
+                                  std::string("/libpod_parent/conmon"),
+                                  "/system.slice/docker-" + a + ".service",
+                                  "/system.slice/docker-" + a.substr(1) + ".scope",
+                                  "/docker/" + a + "0",
+                                  "/docker/" + std::string(64, 'g'),
+                                  "/memory/" + a.substr(32),
+                                  std::string("/system.slice/runc-.scope"),
+                                  std::string("/runc-box"),
+                                  std::string("/system.slice:docker:"),
+                                  std::string(":"),
+                                  std::string("::"),
+                                  std::string("/a:runc"),
+                                  std::string("/machine.slice/machine-qemu\\x2d1.scope")}) {
     INFO(path);
     CHECK(shown(parse_cgroup(path)) == shown({}));
   }
@@ -97,7 +121,8 @@ TEST_CASE("nested containers: the outermost is the one that the host made") {
   const std::string pod = pods + "/cri-containerd-" + a + ".scope";
   check({
       {outer + "/kubelet/kubepods/burstable/pod" + uid + "/" + b, a, "docker", "", outer},  // kind
-      {outer + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + uid_ + ".slice/cri-containerd-" + b + ".scope", a, "docker", "", outer},
+      {outer + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + uid_ + ".slice/cri-containerd-" + b + ".scope", a,
+       "docker", "", outer},
       {"/docker/" + a + "/docker/" + b, a, "docker", "", "/docker/" + a},
       {pod + "/docker/" + b, a, "containerd", uid_, pod},
       {"/lxc.payload.host/lxc.payload.guest", "host", "lxc", "", "/lxc.payload.host"},
@@ -112,7 +137,8 @@ TEST_CASE("nested containers: the outermost is the one that the host made") {
   std::string all;
   for (const CgroupName& name : container_names(path))
     all += std::string(name.id) + (name.firm ? " firm " : " ") + std::string(name.path) + "\n";
-  CHECK(all == a + " firm /docker/" + a + "\ny /docker/" + a + "/x/lxc/y\n" + b + " firm /docker/" + a + "/x/lxc/y/docker-" + b + ".scope\n");
+  CHECK(all == a + " firm /docker/" + a + "\ny /docker/" + a + "/x/lxc/y\n" + b + " firm /docker/" + a + "/x/lxc/y/docker-" + b +
+                   ".scope\n");
 }
 
 TEST_CASE("a cgroup that is gone is named nonetheless") {
@@ -133,8 +159,29 @@ TEST_CASE("hostile cgroup names do not confuse") {
       {"/docker-" + a + ".scope.scope", "", "", "", ""},
   });
   std::mt19937 rng(7);
-  const std::vector<std::string> parts = {"/", "/", "docker", "-", ":", ".scope", a, b, "pod", uid, ".slice", "lxc", ".payload.", "crio", "conmon",
-                                          "garden", "buildkit", build, "k8s.io", " (deleted)", "runc", odd, std::string(255, 'x')};
+  const std::vector<std::string> parts = {"/",
+                                          "/",
+                                          "docker",
+                                          "-",
+                                          ":",
+                                          ".scope",
+                                          a,
+                                          b,
+                                          "pod",
+                                          uid,
+                                          ".slice",
+                                          "lxc",
+                                          ".payload.",
+                                          "crio",
+                                          "conmon",
+                                          "garden",
+                                          "buildkit",
+                                          build,
+                                          "k8s.io",
+                                          " (deleted)",
+                                          "runc",
+                                          odd,
+                                          std::string(255, 'x')};
   for (int i = 0; i < 20000; i++) {
     std::string path;
     for (auto n = rng() % 12; n > 0; n--) path += parts[rng() % parts.size()];

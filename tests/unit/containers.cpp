@@ -51,11 +51,14 @@ class Tree {
 
 std::string shown(const Container* c) {
   if (!c) return "none";
-  return "id=" + c->id + " runtime=" + c->runtime + " name=" + c->name + " image=" + c->image + " pod=" + c->pod + " ns=" + c->ns + " uid=" + c->pod_uid;
+  return "id=" + c->id + " runtime=" + c->runtime + " name=" + c->name + " image=" + c->image + " pod=" + c->pod +
+         " ns=" + c->ns + " uid=" + c->pod_uid;
 }
 std::string shown(const Tree& tree, const std::string& cgroup) { return shown(Containers(tree.path()).of(cgroup)); }
 
-Json annotated(const Json& annotations) { return {{"ociVersion", "1.0.2"}, {"annotations", annotations}, {"linux", {{"cgroupsPath", "/x"}}}}; }
+Json annotated(const Json& annotations) {
+  return {{"ociVersion", "1.0.2"}, {"annotations", annotations}, {"linux", {{"cgroupsPath", "/x"}}}};
+}
 
 const Json kKubernetes = annotated({{"io.kubernetes.cri.container-type", "container"},
                                     {"io.kubernetes.cri.container-name", "nginx"},
@@ -66,11 +69,18 @@ const Json kKubernetes = annotated({{"io.kubernetes.cri.container-type", "contai
 const std::string kKubernetesShown = " name=nginx image=docker.io/library/nginx:1.25 pod=web-5d9c ns=shop uid=" + uid;
 
 Json of_dockerd(const std::string& name, const Json& labels = Json::object()) {
-  return {{"ID", a}, {"Name", "/" + name}, {"Image", "sha256:" + b}, {"State", {{"Name", "no"}}}, {"Config", {{"Image", "debian:12"}, {"Labels", labels}}}};
+  return {{"ID", a},
+          {"Name", "/" + name},
+          {"Image", "sha256:" + b},
+          {"State", {{"Name", "no"}}},
+          {"Config", {{"Image", "debian:12"}, {"Labels", labels}}}};
 }
 
 Json in_storage(const std::string& id, const std::string& name, const std::string& image) {
-  return {{"id", id}, {"names", {name, "another"}}, {"image", b}, {"layer", b},
+  return {{"id", id},
+          {"names", {name, "another"}},
+          {"image", b},
+          {"layer", b},
           {"metadata", Json{{"image-name", image}, {"image-id", b}, {"name", name}, {"created-at", 1700000000}}.dump()}};
 }
 
@@ -82,21 +92,26 @@ TEST_CASE("containerd: a container of Kubernetes") {
   CHECK(shown(tree, pods + "/cri-containerd-" + a + ".scope") == "id=" + a + " runtime=containerd" + kKubernetesShown);
   CHECK(shown(tree, pods + "/cri-containerd-" + a + ".scope/init.scope") == "id=" + a + " runtime=containerd" + kKubernetesShown);
   CHECK(shown(tree, "/kubepods/besteffort/pod" + uid + "/" + a) == "id=" + a + " runtime=containerd" + kKubernetesShown);
-  CHECK(shown(tree, "/x.service/kubepods-besteffort-pod" + uid_ + ".slice:cri-containerd:" + a) == "id=" + a + " runtime=containerd" + kKubernetesShown);
-  CHECK(shown(tree, pods + "/cri-containerd-" + b + ".scope") == "id=" + b + " runtime=containerd name= image= pod= ns= uid=" + uid);
+  CHECK(shown(tree, "/x.service/kubepods-besteffort-pod" + uid_ + ".slice:cri-containerd:" + a) ==
+        "id=" + a + " runtime=containerd" + kKubernetesShown);
+  CHECK(shown(tree, pods + "/cri-containerd-" + b + ".scope") ==
+        "id=" + b + " runtime=containerd name= image= pod= ns= uid=" + uid);
 }
 
 TEST_CASE("containerd: the pause container of a pod has no name") {
   Tree tree;
   tree.put("/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/" + a + "/config.json",
-           annotated({{"io.kubernetes.cri.container-type", "sandbox"}, {"io.kubernetes.cri.sandbox-name", "web-5d9c"},
+           annotated({{"io.kubernetes.cri.container-type", "sandbox"},
+                      {"io.kubernetes.cri.sandbox-name", "web-5d9c"},
                       {"io.kubernetes.cri.sandbox-namespace", "shop"}}));
-  CHECK(shown(tree, pods + "/cri-containerd-" + a + ".scope") == "id=" + a + " runtime=containerd name= image= pod=web-5d9c ns=shop uid=" + uid);
+  CHECK(shown(tree, pods + "/cri-containerd-" + a + ".scope") ==
+        "id=" + a + " runtime=containerd name= image= pod=web-5d9c ns=shop uid=" + uid);
 }
 
 TEST_CASE("containerd: nerdctl's names, and no word of a pod outside Kubernetes") {
   Tree tree;
-  tree.put(tasks + "default/" + a + "/config.json", annotated({{"nerdctl/name", "web"}, {"io.kubernetes.cri.sandbox-name", "claimed"}}));
+  tree.put(tasks + "default/" + a + "/config.json",
+           annotated({{"nerdctl/name", "web"}, {"io.kubernetes.cri.sandbox-name", "claimed"}}));
   CHECK(shown(tree, "/system.slice/nerdctl-" + a + ".scope") == "id=" + a + " runtime=containerd name=web image= pod= ns= uid=");
 }
 
@@ -133,8 +148,9 @@ TEST_CASE("Docker: another data root") {
   }
   SECTION("by what dockerd has told containerd") {
     tree.put("/run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby/" + a + "/config.json",
-             {{"mounts", {{{"destination", "/proc"}, {"source", "proc"}},
-                          {{"destination", "/etc/hostname"}, {"source", "/srv/docker/containers/" + a + "/hostname"}}}}});
+             {{"mounts",
+               {{{"destination", "/proc"}, {"source", "proc"}},
+                {{"destination", "/etc/hostname"}, {"source", "/srv/docker/containers/" + a + "/hostname"}}}}});
     CHECK(shown(tree, "/docker/" + a) == web);
     CHECK(shown(tree, "/ecs/task/" + a) == web);
   }
@@ -144,7 +160,9 @@ TEST_CASE("Docker: another data root") {
   }
   const std::string bundle = "/run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby/" + a + "/config.json";
   const auto mounting = [&](const std::string& destination, const std::string& source) {
-    tree.put(bundle, {{"mounts", {{{"destination", "/proc"}, {"source", "proc"}}, {{"destination", destination}, {"type", "bind"}, {"source", source}}}}});
+    tree.put(bundle, {{"mounts",
+                       {{{"destination", "/proc"}, {"source", "proc"}},
+                        {{"destination", destination}, {"type", "bind"}, {"source", source}}}}});
   };
   SECTION("in the network of another, whose files it mounts, or by its shared memory") {
     mounting("/etc/resolv.conf", "/srv/docker/containers/" + b + "/resolv.conf");
@@ -167,7 +185,8 @@ TEST_CASE("Docker: another data root") {
   };
   const std::string root = "0\t0\t0\t0";
   SECTION("by the command line of the daemon") {
-    for (const char* command : {"dockerd --exec-root /x --data-root /srv/docker", "dockerd --data-root=/srv/docker -H fd://", "dockerd -g /srv/docker", "dockerd --graph=/srv/docker"}) {
+    for (const char* command : {"dockerd --exec-root /x --data-root /srv/docker", "dockerd --data-root=/srv/docker -H fd://",
+                                "dockerd -g /srv/docker", "dockerd --graph=/srv/docker"}) {
       daemon(command, root, "/system.slice/docker.service");
       CHECK(shown(tree, "/docker/" + a) == web);
     }
@@ -191,21 +210,29 @@ TEST_CASE("Docker: another data root") {
 TEST_CASE("Docker: labels of Kubernetes count in a pod's cgroup only") {
   Tree tree;
   tree.put(of_docker + "/containers/" + a + "/config.v2.json",
-           of_dockerd("k8s_nginx_web-5d9c_shop_0", {{"io.kubernetes.container.name", "nginx"}, {"io.kubernetes.pod.name", "web-5d9c"},
-                                                    {"io.kubernetes.pod.namespace", "shop"}, {"io.kubernetes.pod.uid", "claimed"}}));
+           of_dockerd("k8s_nginx_web-5d9c_shop_0", {{"io.kubernetes.container.name", "nginx"},
+                                                    {"io.kubernetes.pod.name", "web-5d9c"},
+                                                    {"io.kubernetes.pod.namespace", "shop"},
+                                                    {"io.kubernetes.pod.uid", "claimed"}}));
   const std::string pod = "id=" + a + " runtime=docker name=nginx image=debian:12 pod=web-5d9c ns=shop uid=" + uid;
   CHECK(shown(tree, pods + "/docker-" + a + ".scope") == pod);
   CHECK(shown(tree, "/kubepods/besteffort/pod" + uid + "/" + a) == pod);
-  CHECK(shown(tree, "/docker/" + a) == "id=" + a + " runtime=docker name=k8s_nginx_web-5d9c_shop_0 image=debian:12 pod= ns= uid=");
+  CHECK(shown(tree, "/docker/" + a) ==
+        "id=" + a + " runtime=docker name=k8s_nginx_web-5d9c_shop_0 image=debian:12 pod= ns= uid=");
 }
 
 TEST_CASE("CRI-O") {
   Tree tree;
   tree.put("/run/containers/storage/overlay-containers/" + a + "/userdata/config.json",
-           annotated({{"io.container.manager", "cri-o"}, {"io.kubernetes.cri-o.ContainerID", a}, {"io.kubernetes.cri-o.ContainerType", "container"},
-                      {"io.kubernetes.container.name", "nginx"}, {"io.kubernetes.cri-o.Image", b},
-                      {"io.kubernetes.cri-o.ImageName", "docker.io/library/nginx:1.25"}, {"io.kubernetes.pod.name", "web-5d9c"},
-                      {"io.kubernetes.pod.namespace", "shop"}, {"io.kubernetes.pod.uid", uid}}));
+           annotated({{"io.container.manager", "cri-o"},
+                      {"io.kubernetes.cri-o.ContainerID", a},
+                      {"io.kubernetes.cri-o.ContainerType", "container"},
+                      {"io.kubernetes.container.name", "nginx"},
+                      {"io.kubernetes.cri-o.Image", b},
+                      {"io.kubernetes.cri-o.ImageName", "docker.io/library/nginx:1.25"},
+                      {"io.kubernetes.pod.name", "web-5d9c"},
+                      {"io.kubernetes.pod.namespace", "shop"},
+                      {"io.kubernetes.pod.uid", uid}}));
   const std::string nginx = "id=" + a + " runtime=cri-o" + kKubernetesShown;
   CHECK(shown(tree, pods + "/crio-" + a + ".scope") == nginx);
   CHECK(shown(tree, pods + "/crio-" + a + ".scope/container") == nginx);
@@ -215,7 +242,8 @@ TEST_CASE("CRI-O") {
 
 TEST_CASE("Podman") {
   Tree tree;
-  tree.put(of_podman, Json::array({in_storage(b, "first", "x:1"), in_storage(a, "web", "docker.io/library/debian:12"), in_storage(std::string(64, '0'), "last", "z:1")}));
+  tree.put(of_podman, Json::array({in_storage(b, "first", "x:1"), in_storage(a, "web", "docker.io/library/debian:12"),
+                                   in_storage(std::string(64, '0'), "last", "z:1")}));
   const std::string web = "id=" + a + " runtime=podman name=web image=docker.io/library/debian:12 pod= ns= uid=";
   CHECK(shown(tree, "/machine.slice/libpod-" + a + ".scope") == web);
   CHECK(shown(tree, "/machine.slice/libpod-" + a + ".scope/container") == web);
@@ -229,21 +257,29 @@ TEST_CASE("Podman") {
 TEST_CASE("Podman: --rm, and another storage driver") {
   Tree tree;
   tree.put(of_podman, Json::array());
-  tree.put("/var/lib/containers/storage/vfs-containers/volatile-containers.json", Json::array({in_storage(a, "brief", "debian:12")}));
-  CHECK(shown(tree, "/machine.slice/libpod-" + a + ".scope") == "id=" + a + " runtime=podman name=brief image=debian:12 pod= ns= uid=");
+  tree.put("/var/lib/containers/storage/vfs-containers/volatile-containers.json",
+           Json::array({in_storage(a, "brief", "debian:12")}));
+  CHECK(shown(tree, "/machine.slice/libpod-" + a + ".scope") ==
+        "id=" + a + " runtime=podman name=brief image=debian:12 pod= ns= uid=");
 }
 
 TEST_CASE("rootless: a user's containers are named by the user's files, and by no other's") {
   Tree tree;
-  tree.put("/etc/passwd", std::string("root:x:0:0:root:/root:/bin/bash\nann:x:1000:1000:Ann,,,:/home/ann:/bin/bash\nbob:x:1001:1001::/home/bob:/bin/sh\n"));
+  tree.put(
+      "/etc/passwd",
+      std::string(
+          "root:x:0:0:root:/root:/bin/bash\nann:x:1000:1000:Ann,,,:/home/ann:/bin/bash\nbob:x:1001:1001::/home/bob:/bin/sh\n"));
   const std::string storage = "/.local/share/containers/storage/overlay-containers/containers.json";
   tree.put("/home/ann" + storage, Json::array({in_storage(a, "anns", "debian:12")}));
   tree.put("/home/bob/.local/share/docker/containers/" + a + "/config.v2.json", of_dockerd("bobs"));
   tree.put(of_podman, Json::array({in_storage(b, "roots", "debian:12")}));
   tree.put(of_docker + "/containers/" + b + "/config.v2.json", of_dockerd("roots"));
-  const auto in = [](const std::string& n, const std::string& scope) { return "/user.slice/user-" + n + ".slice/user@" + n + ".service/user.slice/" + scope + ".scope"; };
+  const auto in = [](const std::string& n, const std::string& scope) {
+    return "/user.slice/user-" + n + ".slice/user@" + n + ".service/user.slice/" + scope + ".scope";
+  };
   const auto named = [&](const std::string& id, const std::string& runtime, const std::string& name) {
-    return "id=" + id + " runtime=" + runtime + " name=" + name + " image=" + (name.empty() ? "" : "debian:12") + " pod= ns= uid=";
+    return "id=" + id + " runtime=" + runtime + " name=" + name + " image=" + (name.empty() ? "" : "debian:12") +
+           " pod= ns= uid=";
   };
   CHECK(shown(tree, in("1000", "libpod-" + a) + "/container") == named(a, "podman", "anns"));
   CHECK(shown(tree, in("1001", "docker-" + a)) == named(a, "docker", "bobs"));
@@ -269,7 +305,9 @@ TEST_CASE("LXC, LXD and Incus") {
   tree.put("/var/lib/lxc/my_web/config", std::string("lxc.uts.name = my_web\n"));
   tree.put("/var/snap/lxd/common/lxd/logs/shop_db/lxc.conf", std::string("lxc.log.level = 4\n"));
   tree.put("/var/log/incus/db/lxc.conf", std::string("lxc.log.level = 4\n"));
-  const auto named = [](const std::string& id, const std::string& name) { return "id=" + id + " runtime=lxc name=" + name + " image= pod= ns= uid="; };
+  const auto named = [](const std::string& id, const std::string& name) {
+    return "id=" + id + " runtime=lxc name=" + name + " image= pod= ns= uid=";
+  };
   CHECK(shown(tree, "/lxc/my_web") == named("my_web", "my_web"));
   CHECK(shown(tree, "/lxc.payload.my_web/system.slice/ssh.service") == named("my_web", "my_web"));
   CHECK(shown(tree, "/lxc.payload.shop_db") == named("shop_db", "db"));  // of the project shop
@@ -280,11 +318,17 @@ TEST_CASE("LXC, LXD and Incus") {
 
 TEST_CASE("runc: the cgroup must be the one in its state") {
   Tree tree;
-  const auto state = [&](const std::string& name, const Json& cgroups) { tree.put("/run/runc/" + name + "/state.json", {{"id", name}, {"cgroup_paths", cgroups}}); };
+  const auto state = [&](const std::string& name, const Json& cgroups) {
+    tree.put("/run/runc/" + name + "/state.json", {{"id", name}, {"cgroup_paths", cgroups}});
+  };
   state("box", {{"", "/sys/fs/cgroup/box"}});
-  state("hybrid", {{"cpu", "/sys/fs/cgroup/cpu/hybrid"}, {"memory", "/sys/fs/cgroup/memory/sub/hybrid"}, {"", "/sys/fs/cgroup/unified/hybrid"}});
+  state("hybrid", {{"cpu", "/sys/fs/cgroup/cpu/hybrid"},
+                   {"memory", "/sys/fs/cgroup/memory/sub/hybrid"},
+                   {"", "/sys/fs/cgroup/unified/hybrid"}});
   state("scoped", {{"", "/sys/fs/cgroup/system.slice/runc-scoped.scope"}});
-  const auto named = [](const std::string& name) { return "id=" + name + " runtime=runc name=" + name + " image= pod= ns= uid="; };
+  const auto named = [](const std::string& name) {
+    return "id=" + name + " runtime=runc name=" + name + " image= pod= ns= uid=";
+  };
   CHECK(shown(tree, "/box") == named("box"));
   CHECK(shown(tree, "/box/below/it") == named("box"));
   CHECK(shown(tree, "/elsewhere/box") == "none");
@@ -324,7 +368,8 @@ TEST_CASE("a cgroup of a user's has no name of the system's containers, wherever
   const auto of = [&](const std::string& path, Delegated d) {
     Containers containers(tree.path());
     const Container* c = containers.of(path, d);
-    return (c ? c->id + " " + c->name : std::string("none")) + (c && c->claimed ? " claimed" : "") + (c && c->described ? " described" : "");
+    return (c ? c->id + " " + c->name : std::string("none")) + (c && c->claimed ? " claimed" : "") +
+           (c && c->described ? " described" : "");
   };
   const std::string victim = "/x.service/docker-" + b + ".scope", own = "/x.service/docker-" + a + ".scope";
   CHECK(of(victim, {}) == b + " victim described");
@@ -346,11 +391,14 @@ TEST_CASE("what one user's files cost is bounded, and costs nobody else a name")
     return "/user.slice/user-" + user + ".slice/user@" + user + ".service/libpod-" + id + ".scope";
   };
   Json large = Json::array();
-  while (large.size() < 2400) large.push_back(in_storage(std::string(59, 'f') + std::to_string(10000 + large.size()), "x", "debian:12"));
-  for (const char* file : {"containers.json", "volatile-containers.json"}) tree.put(std::string("/run/user/4242/containers/overlay-containers/") + file, large);
+  while (large.size() < 2400)
+    large.push_back(in_storage(std::string(59, 'f') + std::to_string(10000 + large.size()), "x", "debian:12"));
+  for (const char* file : {"containers.json", "volatile-containers.json"})
+    tree.put(std::string("/run/user/4242/containers/overlay-containers/") + file, large);
   CHECK(fs::file_size(tree.at("/run/user/4242/containers/overlay-containers/containers.json")) > 900'000);
   CHECK(fs::file_size(tree.at("/run/user/4242/containers/overlay-containers/containers.json")) < 1 << 20);
-  tree.put("/home/ann/.local/share/containers/storage/overlay-containers/containers.json", Json::array({in_storage(a, "anns", "debian:12")}));
+  tree.put("/home/ann/.local/share/containers/storage/overlay-containers/containers.json",
+           Json::array({in_storage(a, "anns", "debian:12")}));
   tree.put(of_docker + "/containers/" + b + "/config.v2.json", of_dockerd("web"));
   const std::string file = tree.at("/run/user/4242/containers/overlay-containers/containers.json");
   Containers containers(tree.path());
@@ -387,7 +435,8 @@ TEST_CASE("what one user's files cost is bounded, and costs nobody else a name")
 TEST_CASE("a name that has changed is shown soon") {
   Tree tree;
   tree.put("/etc/passwd", std::string("ann:x:1000:1000::/home/ann:/bin/bash\n"));
-  const std::string config = of_docker + "/containers/" + a + "/config.v2.json", annals = "/home/ann/.local/share/containers/storage/overlay-containers/containers.json";
+  const std::string config = of_docker + "/containers/" + a + "/config.v2.json",
+                    annals = "/home/ann/.local/share/containers/storage/overlay-containers/containers.json";
   tree.put(config, of_dockerd("old"));
   tree.put(annals, Json::array({in_storage(b, "annold", "debian:12")}));
   tree.put("/run/runc/box/state.json", {{"cgroup_paths", {{"", "/sys/fs/cgroup/box"}}}});
@@ -398,7 +447,8 @@ TEST_CASE("a name that has changed is shown soon") {
   CHECK(containers.of("/box")->name == "box");
   const auto soon = [&](const std::string& cgroup, const std::string& name) {
     const auto begin = std::chrono::steady_clock::now();
-    while (containers.of(cgroup)->name != name && std::chrono::steady_clock::now() - begin < std::chrono::seconds(20)) usleep(1000);
+    while (containers.of(cgroup)->name != name && std::chrono::steady_clock::now() - begin < std::chrono::seconds(20))
+      usleep(1000);
     CHECK(containers.of(cgroup)->name == name);
     CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
   };
@@ -479,14 +529,16 @@ TEST_CASE("hostile state is refused without harm or delay") {
     CHECK(Containers(tree.path()).of(cgroup)->name == "x");
   }
   SECTION("not JSON, not UTF-8, of other types") {
-    for (const std::string text : {"", " ", "\"config.json\"", "{}{}", "null", "{\"annotations\":{\"io.kubernetes.cri.container-name\":\"\xff\xfe\"}}",
-                                   "{\"annotations\":{\"io.kubernetes.cri.container-name\":\"x\"}", "{\"annotations\":1e99999}"}) {
+    for (const std::string text :
+         {"", " ", "\"config.json\"", "{}{}", "null", "{\"annotations\":{\"io.kubernetes.cri.container-name\":\"\xff\xfe\"}}",
+          "{\"annotations\":{\"io.kubernetes.cri.container-name\":\"x\"}", "{\"annotations\":1e99999}"}) {
       tree.put(file, text);
       CHECK(shown(tree, cgroup) == refused);
     }
-    for (const std::string text : {"[]", "0", "{\"annotations\":[\"io.kubernetes.cri.container-name\"]}", "{\"annotations\":\"x\"}",
-                                   "{\"annotations\":{\"io.kubernetes.cri.container-name\":7}}", "[\"io.kubernetes.cri.container-name\"]",
-                                   "{\"annotations\":{\"io.kubernetes.cri.container-name\":{\"x\":\"y\"}}}"}) {
+    for (const std::string text :
+         {"[]", "0", "{\"annotations\":[\"io.kubernetes.cri.container-name\"]}", "{\"annotations\":\"x\"}",
+          "{\"annotations\":{\"io.kubernetes.cri.container-name\":7}}", "[\"io.kubernetes.cri.container-name\"]",
+          "{\"annotations\":{\"io.kubernetes.cri.container-name\":{\"x\":\"y\"}}}"}) {
       tree.put(file, text);
       CHECK(shown(tree, cgroup) == refused);
     }
@@ -534,7 +586,8 @@ TEST_CASE("hostile state is refused without harm or delay") {
   SECTION("unreadable ids") {
     CHECK(shown(tree, "/k8s.io/..") == "none");
     CHECK(shown(tree, "/lxc/..") == "none");
-    CHECK(shown(tree, "/k8s.io/" + std::string(255, 'x')) == "id=" + std::string(255, 'x') + " runtime=containerd name= image= pod= ns= uid=");
+    CHECK(shown(tree, "/k8s.io/" + std::string(255, 'x')) ==
+          "id=" + std::string(255, 'x') + " runtime=containerd name= image= pod= ns= uid=");
   }
   CHECK(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC < 10);
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(100));
@@ -545,11 +598,13 @@ TEST_CASE("a user's directory behind a link is not entered, nor behind a mount")
   const std::string cgroup = "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + a + ".scope";
   const std::string refused = "id=" + a + " runtime=podman name= image= pod= ns= uid=";
   tree.put("/etc/passwd", std::string("eve:x:1000:1000::/home/eve:/bin/bash\n"));
-  tree.put("/home/ann/.local/share/containers/storage/overlay-containers/containers.json", Json::array({in_storage(a, "anns", "debian:12")}));
+  tree.put("/home/ann/.local/share/containers/storage/overlay-containers/containers.json",
+           Json::array({in_storage(a, "anns", "debian:12")}));
   SECTION("link") {
     tree.link("/home/eve/.local", "../ann/.local");
     CHECK(shown(tree, cgroup) == refused);
-    tree.put("/home/eve/x/share/containers/storage/overlay-containers/containers.json", Json::array({in_storage(a, "eves", "debian:12")}));
+    tree.put("/home/eve/x/share/containers/storage/overlay-containers/containers.json",
+             Json::array({in_storage(a, "eves", "debian:12")}));
     fs::remove(tree.at("/home/eve/.local"));
     tree.link("/home/eve/.local", "x");
     CHECK(shown(tree, cgroup) == refused);
@@ -560,7 +615,8 @@ TEST_CASE("a user's directory behind a link is not entered, nor behind a mount")
       check(unshare(CLONE_NEWNS), "unshare");
       check(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount / private");
       fs::create_directories(tree.at("/home/eve/.local"));
-      check(mount(tree.at("/home/ann/.local").c_str(), tree.at("/home/eve/.local").c_str(), nullptr, MS_BIND, nullptr), "bind mount");
+      check(mount(tree.at("/home/ann/.local").c_str(), tree.at("/home/eve/.local").c_str(), nullptr, MS_BIND, nullptr),
+            "bind mount");
       truth["cgroup"] = shown(tree, cgroup);
       truth["seen"] = fs::exists(tree.at("/home/eve/.local/share/containers"));
     });

@@ -37,7 +37,9 @@ struct Made {
     }
     return add(all, mark);
   }
-  Record record(const Container* container = nullptr) const { return {.bytes = std::as_bytes(std::span(bytes)), .container = container}; }
+  Record record(const Container* container = nullptr) const {
+    return {.bytes = std::as_bytes(std::span(bytes)), .container = container};
+  }
 };
 
 const Column& column_named(std::string_view name) {
@@ -70,7 +72,9 @@ std::string told(ev_cgroups ids, const std::string& unified, const std::string& 
     std::istringstream in(path);
     for (std::string name; std::getline(in, name, '/');)
       if (!name.empty()) words += name + '\0';
-    names = {{static_cast<__u16>(bytes.size()), static_cast<__u16>(words.size()), missing}, ev_uid{owner.uid}, static_cast<__u32>(owner.level)};
+    names = {{static_cast<__u16>(bytes.size()), static_cast<__u16>(words.size()), missing},
+             ev_uid{owner.uid},
+             static_cast<__u32>(owner.level)};
     bytes += words;
   };
   add(r.unified, unified);
@@ -79,7 +83,8 @@ std::string told(ev_cgroups ids, const std::string& unified, const std::string& 
   return bytes;
 }
 
-void learn(Cgroups& cgroups, ev_cgroups ids, const std::string& unified, const std::string& v1 = {}, unsigned missing = 0, Delegated owner = {}) {
+void learn(Cgroups& cgroups, ev_cgroups ids, const std::string& unified, const std::string& v1 = {}, unsigned missing = 0,
+           Delegated owner = {}) {
   const std::string bytes = told(ids, unified, v1, missing, owner);
   cgroups.learn({std::as_bytes(std::span(bytes))});
 }
@@ -159,9 +164,11 @@ TEST_CASE("filters by container: what is not known, or claimed, can only be want
   Container claimed = nameless;
   claimed.claimed = true;
   const std::vector<std::string> none, inner{kId, "victim", kOther};
-  const ContainerFilter any, host{{}, {}, true}, web{{"web"}, {}, false}, not_web{{}, {"web", kOther, "victim"}, false}, other{{kOther.substr(0, 12)}, {}, false};
+  const ContainerFilter any, host{{}, {}, true}, web{{"web"}, {}, false}, not_web{{}, {"web", kOther, "victim"}, false},
+      other{{kOther.substr(0, 12)}, {}, false};
   for (const ContainerFilter* f : {&any, &host, &web, &not_web, &other})
-    for (const Container* c : std::initializer_list<const Container*>{&claimed, &buried_container()}) CHECK(f->of(c, none) == Verdict::wanted);
+    for (const Container* c : std::initializer_list<const Container*>{&claimed, &buried_container()})
+      CHECK(f->of(c, none) == Verdict::wanted);
   CHECK(host.of(nullptr, none) == Verdict::wanted);
   CHECK(web.of(nullptr, none) == Verdict::unwanted);
   CHECK(host.of(&known, inner) == Verdict::unwanted);
@@ -231,9 +238,10 @@ TEST_CASE("lineage: from the first ancestor to the process, and no name can forg
   const ev_str ancestors = m.add({{5, "b\xff"}, {1, "init"}});
   m.who().lineage.s = ancestors;
   CHECK(text(m, "lineage") == "init>b\\xff>c\\x20\\x3e\\x20d");
-  CHECK(json(m, "lineage") == Json{{"key", {{{"pid", 1}, {"comm", "init"}},
-                                            {{"pid", 5}, {"comm", "b\xef\xbf\xbd"}, {"comm_hex", "62ff"}},
-                                            {{"pid", 9}, {"comm", "c > d"}}}}});
+  CHECK(json(m, "lineage") == Json{{"key",
+                                    {{{"pid", 1}, {"comm", "init"}},
+                                     {{"pid", 5}, {"comm", "b\xef\xbf\xbd"}, {"comm_hex", "62ff"}},
+                                     {{"pid", 9}, {"comm", "c > d"}}}}});
   m.who().lineage.s.mark = EV_STR_DEEP;
   CHECK(text(m, "lineage") == "\\...>init>b\\xff>c\\x20\\x3e\\x20d");
   CHECK(json(m, "lineage")["key_cut"] == true);

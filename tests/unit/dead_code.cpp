@@ -16,9 +16,15 @@ using Code = std::vector<bpf_insn>;
 constexpr int kConstants = 7, kOther = 8;  // descriptors of maps
 
 bpf_insn insn(int code, int dst, int src, int off, int imm) {
-  return {.code = static_cast<__u8>(code), .dst_reg = static_cast<__u8>(dst & 15), .src_reg = static_cast<__u8>(src & 15), .off = static_cast<__s16>(off), .imm = imm};
+  return {.code = static_cast<__u8>(code),
+          .dst_reg = static_cast<__u8>(dst & 15),
+          .src_reg = static_cast<__u8>(src & 15),
+          .off = static_cast<__s16>(off),
+          .imm = imm};
 }
-Code wide(int dst, int src, int low, int high) { return {insn(BPF_LD | BPF_IMM | BPF_DW, dst, src, 0, low), insn(0, 0, 0, 0, high)}; }
+Code wide(int dst, int src, int low, int high) {
+  return {insn(BPF_LD | BPF_IMM | BPF_DW, dst, src, 0, low), insn(0, 0, 0, 0, high)};
+}
 bpf_insn set(int dst, int imm) { return insn(BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, imm); }
 bpf_insn copy(int dst, int src) { return insn(BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0); }
 bpf_insn load(int size, int dst, int src, int off) { return insn(BPF_LDX | BPF_MEM | size, dst, src, off, 0); }
@@ -48,12 +54,16 @@ Code without(Code code, std::vector<bpf_func_info>* functions = nullptr) {
   return code;
 }
 
-bool same(const Code& a, const Code& b) { return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof a[0]) == 0; }
+bool same(const Code& a, const Code& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof a[0]) == 0;
+}
 
 }  // namespace
 
 TEST_CASE("dead code: what a constant switches off is removed, what it switches on stays") {
-  const auto branch = [](int off, int size) { return join({constant(1, size, off), {jump(BPF_JEQ, 1, 0, 1), set(0, 1), end()}}); };
+  const auto branch = [](int off, int size) {
+    return join({constant(1, size, off), {jump(BPF_JEQ, 1, 0, 1), set(0, 1), end()}});
+  };
   CHECK(same(without(branch(4, BPF_B)), {always(0), end()}));
   CHECK(same(without(branch(5, BPF_B)), {set(0, 1), end()}));
   CHECK(same(without(branch(12, BPF_W)), branch(12, BPF_W)));  // behind the end
@@ -65,17 +75,29 @@ TEST_CASE("dead code: comparisons as the kernel makes them") {
     int size, off, op, imm;
     bool taken;
   };
-  for (const Case& c : {Case{BPF_B, 5, BPF_JEQ, 200, true}, {BPF_B, 5, BPF_JNE, 200, false}, {BPF_B, 5, BPF_JGT, 199, true}, {BPF_B, 5, BPF_JGT, 200, false},
-                        {BPF_B, 5, BPF_JGE, 200, true}, {BPF_B, 5, BPF_JLT, 200, false}, {BPF_B, 5, BPF_JLE, 200, true}, {BPF_B, 5, BPF_JSET, 8, true},
-                        {BPF_B, 5, BPF_JSET, 7, false}, {BPF_H, 6, BPF_JEQ, 0x1234, true}, {BPF_W, 8, BPF_JEQ, -2, false},
-                        {BPF_W, 8, BPF_JSGT, 0, true}, {BPF_B, 5, BPF_JGT, -1, false}, {BPF_B, 5, BPF_JSGT, -1, true}}) {
+  for (const Case& c : {Case{BPF_B, 5, BPF_JEQ, 200, true},
+                        {BPF_B, 5, BPF_JNE, 200, false},
+                        {BPF_B, 5, BPF_JGT, 199, true},
+                        {BPF_B, 5, BPF_JGT, 200, false},
+                        {BPF_B, 5, BPF_JGE, 200, true},
+                        {BPF_B, 5, BPF_JLT, 200, false},
+                        {BPF_B, 5, BPF_JLE, 200, true},
+                        {BPF_B, 5, BPF_JSET, 8, true},
+                        {BPF_B, 5, BPF_JSET, 7, false},
+                        {BPF_H, 6, BPF_JEQ, 0x1234, true},
+                        {BPF_W, 8, BPF_JEQ, -2, false},
+                        {BPF_W, 8, BPF_JSGT, 0, true},
+                        {BPF_B, 5, BPF_JGT, -1, false},
+                        {BPF_B, 5, BPF_JSGT, -1, true}}) {
     INFO("size " << c.size << " at " << c.off << " op " << c.op << " " << c.imm);
     const Code code = without(join({constant(1, c.size, c.off), {jump(c.op, 1, c.imm, 1), set(0, 1), end()}}));
     CHECK(code.size() == 2);
     CHECK(code[0].code == (c.taken ? BPF_JMP | BPF_JA : BPF_ALU64 | BPF_MOV | BPF_K));
   }
   // In 32 bits -2 is -2.
-  const auto narrow = [](int op, int imm) { return without(join({constant(1, BPF_W, 8), {insn(BPF_JMP32 | op | BPF_K, 1, 0, 1, imm), set(0, 1), end()}}))[0].code; };
+  const auto narrow = [](int op, int imm) {
+    return without(join({constant(1, BPF_W, 8), {insn(BPF_JMP32 | op | BPF_K, 1, 0, 1, imm), set(0, 1), end()}}))[0].code;
+  };
   CHECK(narrow(BPF_JEQ, -2) == (BPF_JMP | BPF_JA));
   CHECK(narrow(BPF_JSLT, 0) == (BPF_JMP | BPF_JA));
   CHECK(narrow(BPF_JGT, 5) == (BPF_JMP | BPF_JA));
@@ -96,7 +118,9 @@ TEST_CASE("dead code: what is calculated from constants is known") {
   CHECK(taken(with(BPF_RSH, 3), 25));
   CHECK(taken({copy(6, 1), helper(), copy(1, 6)}, 200));
   CHECK(taken({insn(BPF_ALU64 | BPF_LSH | BPF_K, 1, 0, 0, 56), insn(BPF_ALU | BPF_MOV | BPF_X, 1, 1, 0, 0)}, 0));
-  CHECK(taken(join({wide(2, 0, 100, 1), {insn(BPF_ALU64 | BPF_RSH | BPF_K, 2, 0, 0, 32), insn(BPF_ALU64 | BPF_ADD | BPF_X, 1, 2, 0, 0)}}), 201));
+  CHECK(taken(
+      join({wide(2, 0, 100, 1), {insn(BPF_ALU64 | BPF_RSH | BPF_K, 2, 0, 0, 32), insn(BPF_ALU64 | BPF_ADD | BPF_X, 1, 2, 0, 0)}}),
+      201));
 }
 
 TEST_CASE("dead code: what may have changed is not known any more") {
@@ -123,10 +147,12 @@ TEST_CASE("dead code: what may have changed is not known any more") {
 TEST_CASE("dead code: jumps, calls and functions lead to the same place") {
   // A function that nothing calls any more, between two that are called; and a jump backwards over what is gone.
   const Code off = join({constant(1, BPF_B, 4), {jump(BPF_JEQ, 1, 0, 1), call(3)}});
-  const Code code = join({{load(BPF_DW, 6, 10, -8)}, off, {call(4), jump(BPF_JNE, 6, 5, -7), end()}, {set(0, 1), end()}, {set(0, 2), end()}});
+  const Code code =
+      join({{load(BPF_DW, 6, 10, -8)}, off, {call(4), jump(BPF_JNE, 6, 5, -7), end()}, {set(0, 1), end()}, {set(0, 2), end()}});
   std::vector<bpf_func_info> functions = {{0, 11}, {9, 12}, {11, 13}};
   const Code left = without(code, &functions);
-  CHECK(same(left, {load(BPF_DW, 6, 10, -8), insn(BPF_ALU | BPF_MOV | BPF_K, 1, 0, 0, 0), always(0), call(2), jump(BPF_JNE, 6, 5, -4), end(), set(0, 2), end()}));
+  CHECK(same(left, {load(BPF_DW, 6, 10, -8), insn(BPF_ALU | BPF_MOV | BPF_K, 1, 0, 0, 0), always(0), call(2),
+                    jump(BPF_JNE, 6, 5, -4), end(), set(0, 2), end()}));
   REQUIRE(functions.size() == 2);
   CHECK(functions[0].insn_off == 0);
   CHECK(functions[1].insn_off == 6);
@@ -140,20 +166,24 @@ TEST_CASE("dead code: constants become numbers, and what nobody reads is not cal
   CHECK(same(used(BPF_W, 8), {narrow(-2), copy(0, 1), end()}));  // 0xfffffffe
   CHECK(same(used(BPF_DW, 4), join({constant(1, BPF_DW, 4), {copy(0, 1), end()}})));
 
-  CHECK(same(without({set(3, 1), copy(4, 3), insn(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, 1), load(BPF_DW, 5, 10, -8), set(0, 0), end()}), {set(0, 0), end()}));
+  CHECK(same(
+      without({set(3, 1), copy(4, 3), insn(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, 1), load(BPF_DW, 5, 10, -8), set(0, 0), end()}),
+      {set(0, 0), end()}));
   CHECK(same(without(join({wide(1, BPF_PSEUDO_MAP_FD, kOther, 0), {set(0, 0), end()}})), {set(0, 0), end()}));
   // What is read on one way only, in a loop, by a call, or by a store, is.
-  for (const Code& code : {Code{set(3, 1), set(0, 0), jump(BPF_JEQ, 10, 0, 1), copy(0, 3), end()},
-                           Code{set(3, 1), insn(BPF_ALU64 | BPF_ADD | BPF_K, 3, 0, 0, 1), jump(BPF_JNE, 3, 9, -2), set(0, 0), end()},
-                           Code{set(1, 1), set(2, 2), helper(), end()},
-                           Code{set(0, 0), set(3, 1), insn(BPF_STX | BPF_MEM | BPF_DW, 10, 3, -8, 0), end()},
-                           Code{set(0, 0), set(3, 1), insn(BPF_STX | BPF_ATOMIC | BPF_DW, 10, 3, -8, BPF_ADD), end()},
-                           Code{set(0, 0), copy(3, 10), insn(BPF_ST | BPF_MEM | BPF_DW, 3, 0, -8, 7), end()},
-                           Code{set(0, 0), load(BPF_DW, 3, 1, 0), end()}})  // which the verifier may refuse
+  for (const Code& code :
+       {Code{set(3, 1), set(0, 0), jump(BPF_JEQ, 10, 0, 1), copy(0, 3), end()},
+        Code{set(3, 1), insn(BPF_ALU64 | BPF_ADD | BPF_K, 3, 0, 0, 1), jump(BPF_JNE, 3, 9, -2), set(0, 0), end()},
+        Code{set(1, 1), set(2, 2), helper(), end()},
+        Code{set(0, 0), set(3, 1), insn(BPF_STX | BPF_MEM | BPF_DW, 10, 3, -8, 0), end()},
+        Code{set(0, 0), set(3, 1), insn(BPF_STX | BPF_ATOMIC | BPF_DW, 10, 3, -8, BPF_ADD), end()},
+        Code{set(0, 0), copy(3, 10), insn(BPF_ST | BPF_MEM | BPF_DW, 3, 0, -8, 7), end()},
+        Code{set(0, 0), load(BPF_DW, 3, 1, 0), end()}})  // which the verifier may refuse
     CHECK(same(without(code), code));
 }
 
 TEST_CASE("dead code: functions that are handed to helpers are left alone") {
-  const Code code = join({wide(2, BPF_PSEUDO_FUNC, 0, 4), constant(1, BPF_B, 4), {jump(BPF_JEQ, 1, 0, 1), set(0, 1), end()}, {set(0, 2), end()}});
+  const Code code = join(
+      {wide(2, BPF_PSEUDO_FUNC, 0, 4), constant(1, BPF_B, 4), {jump(BPF_JEQ, 1, 0, 1), set(0, 1), end()}, {set(0, 2), end()}});
   CHECK(same(without(code), code));
 }

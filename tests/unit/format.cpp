@@ -13,8 +13,8 @@
 #include <stdexcept>
 
 using namespace needle;
-using harness::unescape;
 using harness::Json;
+using harness::unescape;
 
 namespace {
 
@@ -59,10 +59,54 @@ bool has_control(std::string_view s) {
 
 // Half random bytes, half pieces that mean something to a terminal, a shell, a parser or to us.
 std::string nasty(std::size_t most, bool with_nul = true) {
-  static const std::vector<std::string> pieces{
-      " ", "  ", "-", "?", "\\", "\\x41", "\\n", "\n", "\t", "\r", "\x1b[2J", "\x7f", "'", "\"", "$", "`", "$(id)", "*", "~", "#", "!",
-      "{a,b}", "=", "\xc3\xa4", "\xe6\xbc\xa2", "\xf0\x9f\x98\x80", "\xc2\x9b", "\xe2\x80\xae", "\xe2\x80\x8b", "\xef\xbb\xbf", "\xc0\x80",
-      "\xed\xa0\x80", "\xff", "\xe2\x80", "a", "b7", "/", "\\...+3", "\\detached:", ";", "&&", "|", "<", ">", "(", ")", "%s", "\xc2\xa0"};
+  static const std::vector<std::string> pieces{" ",
+                                               "  ",
+                                               "-",
+                                               "?",
+                                               "\\",
+                                               "\\x41",
+                                               "\\n",
+                                               "\n",
+                                               "\t",
+                                               "\r",
+                                               "\x1b[2J",
+                                               "\x7f",
+                                               "'",
+                                               "\"",
+                                               "$",
+                                               "`",
+                                               "$(id)",
+                                               "*",
+                                               "~",
+                                               "#",
+                                               "!",
+                                               "{a,b}",
+                                               "=",
+                                               "\xc3\xa4",
+                                               "\xe6\xbc\xa2",
+                                               "\xf0\x9f\x98\x80",
+                                               "\xc2\x9b",
+                                               "\xe2\x80\xae",
+                                               "\xe2\x80\x8b",
+                                               "\xef\xbb\xbf",
+                                               "\xc0\x80",
+                                               "\xed\xa0\x80",
+                                               "\xff",
+                                               "\xe2\x80",
+                                               "a",
+                                               "b7",
+                                               "/",
+                                               "\\...+3",
+                                               "\\detached:",
+                                               ";",
+                                               "&&",
+                                               "|",
+                                               "<",
+                                               ">",
+                                               "(",
+                                               ")",
+                                               "%s",
+                                               "\xc2\xa0"};
   std::string s;
   const std::size_t n = rng() % (most + 1);
   while (s.size() < n) {
@@ -104,13 +148,13 @@ TEST_CASE("text: every character of Unicode comes back, and those that deceive a
   CHECK(all_back);
   CHECK(all_utf8);
   for (char32_t c = 0x80; c < 0xA0; c++) CHECK(text(utf8(c)) != utf8(c));  // C1
-  for (const char32_t c : {
-           0x061C, 0x200E, 0x200F, 0x202A, 0x202B, 0x202C, 0x202D, 0x202E, 0x2066, 0x2067, 0x2068, 0x2069,  // bidi
-           0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x180E, 0x00AD, 0x034F, 0xE0001, 0xE0041, 0xFE0F,        // not seen
-           0x00A0, 0x1680, 0x2000, 0x2003, 0x200A, 0x202F, 0x205F, 0x3000, 0x2800, 0x3164,                  // pass for a blank
-           0x17B4, 0x180B, 0x180F, 0x1BCA0, 0x13430, 0xFFF0, 0xE0FFF, 0x206A, 0x110BD,                      // not seen, or formats
-           0x115F, 0x16FE4, 0x13441, 0x1D159,                                                               // drawn as nothing
-           0x2028, 0x2029, 0x0085}) {                                                                       // end a line
+  for (const char32_t c :
+       {0x061C, 0x200E,  0x200F,  0x202A,  0x202B,  0x202C, 0x202D,  0x202E, 0x2066,  0x2067,  0x2068, 0x2069,  // bidi
+        0x200B, 0x200C,  0x200D,  0x2060,  0xFEFF,  0x180E, 0x00AD,  0x034F, 0xE0001, 0xE0041, 0xFE0F,          // not seen
+        0x00A0, 0x1680,  0x2000,  0x2003,  0x200A,  0x202F, 0x205F,  0x3000, 0x2800,  0x3164,  // pass for a blank
+        0x17B4, 0x180B,  0x180F,  0x1BCA0, 0x13430, 0xFFF0, 0xE0FFF, 0x206A, 0x110BD,          // not seen, or formats
+        0x115F, 0x16FE4, 0x13441, 0x1D159,                                                     // drawn as nothing
+        0x2028, 0x2029,  0x0085}) {                                                            // end a line
     INFO(std::uint32_t{c});
     CHECK(text(utf8(static_cast<char32_t>(c)))[0] == '\\');
   }
@@ -118,9 +162,9 @@ TEST_CASE("text: every character of Unicode comes back, and those that deceive a
 }
 
 TEST_CASE("text: what is no UTF-8 prints as bytes") {
-  for (const std::string s : {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf",
-                              "\xed\xa0\x80", "\xed\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf8\x88\x80\x80\x80", "\xfe", "\xff",
-                              "\xc3", "\xe2\x80", "\xf0\x9f\x98", "\xc0\xaf"}) {
+  for (const std::string s : {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xf0\x80\x80\x80",
+                              "\xf0\x8f\xbf\xbf", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+                              "\xf8\x88\x80\x80\x80", "\xfe", "\xff", "\xc3", "\xe2\x80", "\xf0\x9f\x98", "\xc0\xaf"}) {
     const std::string t = text(s);
     INFO(t);
     CHECK(t.size() == 4 * s.size());
@@ -150,8 +194,8 @@ TEST_CASE("text: random strings come back exactly, in one line, in one field") {
     const std::string s = nasty(24);
     for (const Blanks b : {Blanks::escaped, Blanks::single}) {
       const std::string t = text(s, b);
-      const bool blanks_good = b == Blanks::escaped ? t.find(' ') == t.npos
-                                                    : t.find("  ") == t.npos && t.front() != ' ' && t.back() != ' ';
+      const bool blanks_good =
+          b == Blanks::escaped ? t.find(' ') == t.npos : t.find("  ") == t.npos && t.front() != ' ' && t.back() != ' ';
       if (t.empty() || unescape(t) != s || has_control(t) || !blanks_good || !is_utf8(t)) wrong = t;
     }
   }
@@ -174,7 +218,8 @@ TEST_CASE("one byte that must not pass is found wherever it is in a string of an
 }
 
 TEST_CASE("shell words: bash reads random words back exactly") {
-  std::vector<std::string> words{"", "-", "--", "a b", "~", "~root", "a=b", "#x", "!x", "{a,b}", "'", "\\", "a'b", "\n", "$HOME", "*", "\xff", "  "};
+  std::vector<std::string> words{"",      "-", "--", "a b", "~",  "~root", "a=b", "#x",   "!x",
+                                 "{a,b}", "'", "\\", "a'b", "\n", "$HOME", "*",   "\xff", "  "};
   for (int i = 0; i < 3000; i++) words.push_back(nasty(20, false));
   std::string script, expected;
   for (std::size_t i = 0; i < words.size();) {
@@ -309,7 +354,8 @@ TEST_CASE("flags: what has no name is there in hexadecimal") {
 TEST_CASE("ids and ports: every value of 32 bits is a value, but for the one that the kernel lets nobody have") {
   for (const unsigned v : {0u, 65534u, 0x7fffffffu, 0x80000000u, 0xfffffffdu, 0xfffffffeu}) {
     INFO(v);
-    for (const std::string& text : {text_of(ev_uid{v}), text_of(ev_gid{v}), text_of(ev_port{v}), text_of(ev_audit{v})}) CHECK(text == std::to_string(v));
+    for (const std::string& text : {text_of(ev_uid{v}), text_of(ev_gid{v}), text_of(ev_port{v}), text_of(ev_audit{v})})
+      CHECK(text == std::to_string(v));
     CHECK(json_of(ev_uid{v}) == Json{{"key", v}});
     CHECK(json_of(ev_port{v}) == Json{{"key", v}});
   }

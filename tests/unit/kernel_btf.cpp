@@ -7,8 +7,8 @@
 
 #include <memory>
 
-using needle::KernelBtf;
 using harness::TempDir;
+using needle::KernelBtf;
 
 namespace {
 
@@ -60,7 +60,8 @@ TEST_CASE("the kernel's BTF: functions and tracepoints by name, as libbpf finds 
   const TempDir dir;
   const std::string bytes = some_btf();
   const KernelBtf btf(dir.file("btf", bytes).c_str());
-  for (const char* name : {"do_open", "do_open_at"}) CHECK(static_cast<int>(btf.function(name)) == id_of(bytes, name, BTF_KIND_FUNC));
+  for (const char* name : {"do_open", "do_open_at"})
+    CHECK(static_cast<int>(btf.function(name)) == id_of(bytes, name, BTF_KIND_FUNC));
   for (const char* name : {"do_ope", "do_open_at2", "record", "", "btf_trace_sys_exit"}) CHECK(btf.function(name) == 0);
   CHECK(static_cast<int>(btf.structure("record")) == id_of(bytes, "record", BTF_KIND_STRUCT));
   CHECK(btf.structure("do_open") == 0);

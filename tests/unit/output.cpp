@@ -19,25 +19,36 @@ struct made_up_event {
   ev_str path;
 };
 
-static constexpr auto columns = header_columns<made_up_event> + std::array{
-    column<&made_up_event::fd>("fd", "a number"),
-    column<&made_up_event::err>("err", "an error"),
-    column<&made_up_event::name>("name", "a string that is not the last"),
-    hidden(column<&made_up_event::bytes>("bytes", "a count")),
-    column<&made_up_event::path>("path", "the last"),
-};
+static constexpr auto columns =
+    header_columns<made_up_event> + std::array{
+                                        column<&made_up_event::fd>("fd", "a number"),
+                                        column<&made_up_event::err>("err", "an error"),
+                                        column<&made_up_event::name>("name", "a string that is not the last"),
+                                        hidden(column<&made_up_event::bytes>("bytes", "a count")),
+                                        column<&made_up_event::path>("path", "the last"),
+                                    };
 
 namespace {
 
 // What was given for --own is a remark, so that tests can read it.
-constexpr Option options[] = {
-    {"--own", "WORD", "a list", [](std::string_view word, std::vector<std::string>& remarks) -> Setting {
-       remarks.emplace_back(word);
-       return [](Object&, MapEntries&) {};
-     }},
-    {"-w,--write", "", "a flag", [](std::string_view, std::vector<std::string>&) -> Setting { return [](Object&, MapEntries&) {}; }}};
-constexpr Tool tool = {.name = "made_up", .event = "make_up", .about = "Nothing.", .examples = "", .event_size = sizeof(made_up_event),
-                       .columns = columns, .options = options, .trials = {}, .blind = {}, .open = nullptr};
+constexpr Option options[] = {{"--own", "WORD", "a list",
+                               [](std::string_view word, std::vector<std::string>& remarks) -> Setting {
+                                 remarks.emplace_back(word);
+                                 return [](Object&, MapEntries&) {};
+                               }},
+                              {"-w,--write", "", "a flag", [](std::string_view, std::vector<std::string>&) -> Setting {
+                                 return [](Object&, MapEntries&) {};
+                               }}};
+constexpr Tool tool = {.name = "made_up",
+                       .event = "make_up",
+                       .about = "Nothing.",
+                       .examples = "",
+                       .event_size = sizeof(made_up_event),
+                       .columns = columns,
+                       .options = options,
+                       .trials = {},
+                       .blind = {},
+                       .open = nullptr};
 
 Columns all_columns() {
   Columns all;
@@ -132,8 +143,11 @@ TEST_CASE("table: heading and rows line up, and every cell but the last is one f
   e.fd = ev_fd{5};
   e.err = ev_errno{2};
   const std::string row = print(*table, record(e, "name", "/path"));
-  for (const auto& [head, cell, right] : {std::tuple{" PID", " 1234", true}, {" FD", " 5", true}, {"ERR", "ENOENT", false},
-                                          {"NAME", "name", false}, {"PATH", "/path", false}}) {
+  for (const auto& [head, cell, right] : {std::tuple{" PID", " 1234", true},
+                                          {" FD", " 5", true},
+                                          {"ERR", "ENOENT", false},
+                                          {"NAME", "name", false},
+                                          {"PATH", "/path", false}}) {
     INFO(head);
     const std::size_t h = heading.find(head), c = row.find(cell);
     CHECK(h + (right ? strlen(head) : 0) == c + (right ? strlen(cell) : 0));
@@ -169,10 +183,11 @@ TEST_CASE("table: every error is red, and nothing else") {
 }
 
 // What a column asks for is its field's affair.
-static constexpr auto again = without("uid", header_columns<made_up_event>) + std::array{
-    column<&made_up_event::h, &event_header::uid>("who", "the user, under another name"),
-    column_as<UserName, &made_up_event::h, &event_header::uid>("whose", "printed otherwise"),
-};
+static constexpr auto again = without("uid", header_columns<made_up_event>) +
+                              std::array{
+                                  column<&made_up_event::h, &event_header::uid>("who", "the user, under another name"),
+                                  column_as<UserName, &made_up_event::h, &event_header::uid>("whose", "printed otherwise"),
+                              };
 static constexpr unsigned wanted(std::string_view name) { return std::ranges::find(again, name, &Column::name)->wanted; }
 static_assert(wanted("who") == WANT_IDS && wanted("whose") == WANT_IDS && wanted("time") == WANT_TIME && wanted("pid") == 0);
 static_assert(column<&context::cwd>("where", "the working directory").wanted == WANT_CWD);
@@ -246,7 +261,8 @@ TEST_CASE("filters: one value is compared, several are looked up") {
   CHECK(one.o.filter.name[0].bytes[0] == 0x636261);
   CHECK(one.o.filter.name[0].mask[0] == 0xffffff);
   CHECK(one.o.filter.name[0].mask[1] == 0);
-  const Parsed two = parse({"-p", me + ",1", "-u", "0", "-u", "nobody,0", "--exclude-uid", "0", "--exclude-comm", "a", "--exclude-comm", "b"});
+  const Parsed two =
+      parse({"-p", me + ",1", "-u", "0", "-u", "nobody,0", "--exclude-uid", "0", "--exclude-comm", "a", "--exclude-comm", "b"});
   CHECK(two.error == "");
   CHECK(two.o.filter.lists[LIST_PID].count == 2);
   CHECK(two.o.filter.lists[LIST_UID].count == 2);
@@ -256,8 +272,9 @@ TEST_CASE("filters: one value is compared, several are looked up") {
   std::vector<std::pair<unsigned, unsigned>> listed;
   for (const ::listed& l : two.o.listed) listed.emplace_back(l.list, l.value);
   std::sort(listed.begin(), listed.end());
-  CHECK(listed == std::vector<std::pair<unsigned, unsigned>>{
-                      {LIST_PID, 1}, {LIST_PID, static_cast<unsigned>(getpid())}, {LIST_UID, 0}, {LIST_UID, 65534}, {LIST_NOT_UID, 0}});
+  CHECK(listed ==
+        std::vector<std::pair<unsigned, unsigned>>{
+            {LIST_PID, 1}, {LIST_PID, static_cast<unsigned>(getpid())}, {LIST_UID, 0}, {LIST_UID, 65534}, {LIST_NOT_UID, 0}});
 }
 
 TEST_CASE("filters: what makes no sense is told with the option and a way out") {
@@ -266,8 +283,10 @@ TEST_CASE("filters: what makes no sense is told with the option and a way out") 
            {{"--tree", "4194305"}, "--tree: there is no process 4194305; ps -e lists them"},
            {{"--session", "x"}, "--session: 'x' is not a session id; give the process id of its leader, as ps -o sid prints it"},
            {{"--pid-ns", "x"}, "--pid-ns: 'x' is neither a namespace nor a process id; give a number of lsns -t pid"},
-           {{"--pid-ns", "4194305"}, "--pid-ns: cannot see the pid namespace of process 4194305: No such file or directory; give a number of lsns -t pid"},
-           {{"--exclude-uid", "nosuchuser"}, "--exclude-uid: there is no user 'nosuchuser' in /etc/passwd; give one that is, or a number"},
+           {{"--pid-ns", "4194305"},
+            "--pid-ns: cannot see the pid namespace of process 4194305: No such file or directory; give a number of lsns -t pid"},
+           {{"--exclude-uid", "nosuchuser"},
+            "--exclude-uid: there is no user 'nosuchuser' in /etc/passwd; give one that is, or a number"},
            {{"--exclude-comm", ""}, "--exclude-comm: '' has 0 bytes; process names have 1 to 15"},
            {{"ls"}, "'ls' is no option; to trace a command, write "},
            {{"--nonesuch"}, "there is no option --nonesuch; see "},

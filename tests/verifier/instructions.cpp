@@ -84,7 +84,8 @@ Bpf open_object(const std::string& tool, bool direct) {
 bool has_target(const needle::Section& s) {
   if (s.kind == "fentry" || s.kind == "fexit") return types().function(s.target) != 0;
   if (s.kind != "tp_btf" && s.kind != "raw_tp") return true;
-  return std::ranges::any_of(needle::tracepoints_in(s.target), [](const std::string& name) { return types().tracepoint(name) != 0; });
+  return std::ranges::any_of(needle::tracepoints_in(s.target),
+                             [](const std::string& name) { return types().tracepoint(name) != 0; });
 }
 
 struct Program {
@@ -127,7 +128,8 @@ class Stack {
       const bpf_insn& in = code_[i];
       const int kind = BPF_CLASS(in.code);
       if (calls(in)) f.called.insert(target(i));
-      if ((kind == BPF_LDX && in.src_reg == BPF_REG_10) || ((kind == BPF_ST || kind == BPF_STX) && in.dst_reg == BPF_REG_10)) use(in.off);
+      if ((kind == BPF_LDX && in.src_reg == BPF_REG_10) || ((kind == BPF_ST || kind == BPF_STX) && in.dst_reg == BPF_REG_10))
+        use(in.off);
       // r1 = r10; r1 += -8
       if (in.code == (BPF_ALU64 | BPF_ADD | BPF_K) && i > begin && code_[i - 1].code == (BPF_ALU64 | BPF_MOV | BPF_X) &&
           code_[i - 1].src_reg == BPF_REG_10 && code_[i - 1].dst_reg == in.dst_reg)
@@ -162,7 +164,8 @@ Verified verify(const std::string& tool, const std::string& program, bool direct
   bpf_program__set_log_level(p, 4);  // only the statistics: 5.10 tells the number nowhere else
   bpf_program__set_log_buf(p, log, sizeof log);
   const int error = bpf_object__load(object.get());
-  const unsigned stack = Stack({bpf_program__insns(p), bpf_program__insn_cnt(p)}).deepest();  // with the functions it calls, by now
+  const unsigned stack =
+      Stack({bpf_program__insns(p), bpf_program__insn_cnt(p)}).deepest();  // with the functions it calls, by now
   if (error != 0) return {-error, 0, stack};
   bpf_prog_info info{};
   __u32 size = sizeof info;
@@ -190,7 +193,8 @@ class Refused {
   std::set<std::string> names() const {
     std::set<std::string> names;
     for (const auto& [name, unit] : units_)
-      if (std::ranges::none_of(unit.alternatives, [](const auto& a) { return a.second == 0; }) && (trampolines_ || !unit.trampolines))
+      if (std::ranges::none_of(unit.alternatives, [](const auto& a) { return a.second == 0; }) &&
+          (trampolines_ || !unit.trampolines))
         names.insert(name);
     return names;
   }
@@ -207,7 +211,9 @@ class Refused {
 // libbpf says much about what is refused.
 class Silent {
  public:
-  Silent() { libbpf_set_print([](libbpf_print_level, const char*, va_list) { return 0; }); }
+  Silent() {
+    libbpf_set_print([](libbpf_print_level, const char*, va_list) { return 0; });
+  }
 
  private:
   needle::Loader loader_{types(), needle::Arguments::typed};
