@@ -318,10 +318,15 @@ int mode__fentry_opt_inode(unsigned long long *ctx)
 	struct vfsmount___userns *userns = NULL;
 	struct vfsmount___idmap *idmap = NULL;
 	bool second = bpf_core_field_exists(userns->mnt_userns) || bpf_core_field_exists(idmap->mnt_idmap);
-	struct inode *inode = second ? (void *)ctx[1] : (void *)ctx[0];
+	unsigned long long first = ctx[0], other = ctx[1];
 	__u32 tid = current_pid_tgid();
 	struct creation *made = creation_of(tid);
+	struct inode *inode;
 
+	/* Both: the kernel refuses a load from the context at a place that is calculated. */
+	barrier_var(first);
+	barrier_var(other);
+	inode = (void *)(second ? other : first);
 	if (!made || !made->dentry) /* see node_begins() */
 		return 0;
 	creation_seen(tid, inode);

@@ -159,7 +159,7 @@ Verified verify(const std::string& tool, const std::string& program, bool direct
   bpf_program* p = nullptr;
   bpf_object__for_each_program(p, object.get()) bpf_program__set_autoload(p, bpf_program__name(p) == program);
   p = bpf_object__find_program_by_name(object.get(), program.c_str());
-  static char log[1 << 16];
+  static char log[1 << 22];  // one that is too small makes the kernel refuse the program
   log[0] = '\0';
   bpf_program__set_log_level(p, 4);  // only the statistics: 5.10 tells the number nowhere else
   bpf_program__set_log_buf(p, log, sizeof log);
