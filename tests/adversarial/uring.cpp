@@ -325,7 +325,12 @@ TEST_CASE("files that io_uring makes by opens which fail") {
       const bool open_by_then = tier == "fentry" && (how == slot || how == no_table);
       REQUIRE(truth["res"] < 0);
       REQUIRE(!events.empty());
-      if (told) CHECK(events.size() == 1);  // else it cannot be known of the second open
+      // Of the second open nobody can say that it made nothing, where not all file systems tell of what is made: its line says so.
+      if (tells_inode(tier, "/dev/shm")) CHECK(events.size() == 1);
+      for (std::size_t j = 1; j < events.size(); j++) {
+        CHECK(events[j]["created"].is_null());
+        CHECK(events[j]["risk_unsure"] == true);
+      }
       const Json& e = events[0];
       CHECK(e["path"] == ways[i].dir + "/made");
       CHECK(e["errno"] == (open_by_then ? 0 : -truth["res"].get<int>()));
