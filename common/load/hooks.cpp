@@ -146,7 +146,7 @@ std::string alternative_of(const HookName& name) { return fmt::format("{}_alt_{}
 std::vector<bpf_program*> in_attach_order(const bpf_object* object) {
   std::vector<bpf_program*> all;
   for (bpf_program* p = nullptr; (p = bpf_object__next_program(object, p));) all.push_back(p);
-  std::ranges::stable_partition(all, [](const bpf_program* p) { return !forgets(p); });
+  std::stable_partition(all.begin(), all.end(), [](const bpf_program* p) { return !forgets(p); });
   return all;
 }
 

@@ -422,11 +422,16 @@ TEST_CASE("what one user's files cost is bounded, and costs nobody else a name")
       fs::last_write_time(file, fs::file_time_type::clock::now());
       touching += cpu() - before;
       CHECK(containers.of(scope("4242", std::to_string(100000 + asked++ % 900000) + std::string(58, 'e')))->name.empty());
-      usleep(200);
+      usleep(700);
     }
     INFO(asked << " cgroups, of " << cpu() - begin << " s " << touching << " s to touch the file");
     CHECK(asked > 1000);
-    CHECK(cpu() - begin - touching < 0.6);  // 0.1 and 0.02 a second by right, the last look may take more
+#ifdef __SANITIZE_ADDRESS__
+    constexpr double kMost = 1.0;  // all else is slower, too
+#else
+    constexpr double kMost = 0.6;  // 0.1 and 0.02 a second by right, the last look may take more
+#endif
+    CHECK(cpu() - begin - touching < kMost);
   }
   CHECK(containers.of(scope("1000", a))->name == "anns");
   CHECK(containers.of("/docker/" + b)->name == "web");
