@@ -128,8 +128,9 @@ static __always_inline int message_ends(struct sock *sk, __u64 message, __u32 fa
 		datagram_ends(number(sk), message, ret);
 		return ret < 0 ? note_failure(ret, true) : 0;
 	}
-	return message || ret < 0 || sends_seen & version_of(READ(sk, __sk_common.skc_family)) ? 0 :
-												 unseen_datagram(number(sk), ret);
+	if (message || ret < 0 || sends_seen & version_of(READ(sk, __sk_common.skc_family)))
+		return 0;
+	return unseen_datagram(number(sk), ret);
 }
 
 SEC("?tp_btf/sock_send_length") /* since 6.3 (6e6eda44b939) */

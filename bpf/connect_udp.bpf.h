@@ -439,11 +439,9 @@ __noinline int batch_datagram(__u32 n)
 		return 1;
 	if (!to) /* its result is known */
 		return 0;
-	if (batch->early)
-		ret = 0;
-	else if (batch->ret < 0)
+	if (!batch->early && batch->ret < 0)
 		ret = batch->ret;
-	else if (to->index == batch->addressed && (__u32)batch->ret < batch->asked)
+	else if (!batch->early && to->index == batch->addressed && (__u32)batch->ret < batch->asked)
 		ret = -EV_ERRNO_UNKNOWN;
 	sk = (void *)batch->sock;
 	fill_socket(&facts, sk);

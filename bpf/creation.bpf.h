@@ -93,7 +93,7 @@ static __always_inline void creation_seen_in(struct creation *c, struct inode *i
 	struct super_block *sb = READ(inode, i_sb);
 	__u32 mode = READ(inode, i_mode);
 
-	if ((c->inode && c->inode != inode && c->sb == sb && (mode & S_IFMT) != S_IFDIR))
+	if (c->inode && c->inode != inode && c->sb == sb && (mode & S_IFMT) != S_IFDIR)
 		return;
 	c->inode = inode;
 	c->sb = sb;
@@ -111,12 +111,10 @@ static __always_inline void creation_seen(__u32 tid, struct inode *inode)
 /* Of the room `c`. */
 static __always_inline void creation_named(struct creation *c)
 {
-	struct inode *inode = c->inode; /* else BPF_CORE_READ() looks for our own struct in the kernel's types */
-
 	c->named = 1;
-	c->mode = READ(inode, i_mode);
-	c->ino = READ(inode, i_ino);
-	c->generation = READ(inode, i_generation);
+	c->mode = READ(c->inode, i_mode);
+	c->ino = READ(c->inode, i_ino);
+	c->generation = READ(c->inode, i_generation);
 }
 
 static __always_inline bool creation_take(__u32 tid, struct creation *made)

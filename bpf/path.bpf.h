@@ -25,8 +25,8 @@ static __always_inline void copy_name(struct record *r, __u32 pos, __u32 n, cons
 	}
 	from = WORDS(name + n - SHORT_NAME);
 	for (__u32 i = 0; i < SHORT_NAME / 8; i++) {
-		void *to = &r->path[(pos - SHORT_NAME + i * 8) &
-				    (PATH_BYTES - 1)]; /* of any alignment: else it would be stored by bytes */
+		/* Of any alignment: else it would be stored by bytes. */
+		void *to = &r->path[(pos - SHORT_NAME + i * 8) & (PATH_BYTES - 1)];
 
 		*(__u64 *)to = from[i];
 	}
