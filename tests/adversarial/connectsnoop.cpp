@@ -101,6 +101,21 @@ TEST_CASE("a thread flips the port while the kernel copies the address: UDP") {
   }
 }
 
+// Each datagram of the deed has its line, in order, whose `key` is what its sender has noted in truth[`noted`].
+static void each_tier_shows(
+    const char* key, const char* noted, const std::function<void(Json&)>& deed,
+    const std::function<void(const Json& shown)>& also = [](const Json&) {}) {
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Json truth;
+    const auto events = trace("connectsnoop", {"--hook", tier, "--udp-all", "--buffer", "16M"}, deed, &truth);
+    Json shown = Json::array();
+    for (const Json& e : events) shown.push_back(e[key]);
+    REQUIRE(shown == truth[noted]);
+    also(shown);
+  }
+}
+
 TEST_CASE("a thread flips the port of datagrams") {
   const auto deed = [](Json& t) {
     own_network(true);
@@ -121,14 +136,7 @@ TEST_CASE("a thread flips the port of datagrams") {
       t["ports"].push_back(at_a ? pa : pb);
     }
   };
-  for (const std::string& tier : tiers("connectsnoop")) {
-    INFO(tier);
-    Json truth;
-    const auto events = trace("connectsnoop", {"--hook", tier, "--udp-all", "--buffer", "16M"}, deed, &truth);
-    Json shown = Json::array();
-    for (const Json& e : events) shown.push_back(e["rport"]);
-    REQUIRE(shown == truth["ports"]);
-  }
+  each_tier_shows("rport", "ports", deed);
 }
 
 TEST_CASE("a thread flips the port of datagrams to one that there is not") {
@@ -144,15 +152,9 @@ TEST_CASE("a thread flips the port of datagrams to one that there is not") {
       t["errors"].push_back(sendto(fd, "x", 1, 0, to.get(), to.size) < 0 ? errno : 0);
     }
   };
-  for (const std::string& tier : tiers("connectsnoop")) {
-    INFO(tier);
-    Json truth;
-    const auto events = trace("connectsnoop", {"--hook", tier, "--udp-all", "--buffer", "16M"}, deed, &truth);
-    Json shown = Json::array();
-    for (const Json& e : events) shown.push_back(e["errno"]);
-    REQUIRE(shown == truth["errors"]);
+  each_tier_shows("errno", "errors", deed, [](const Json& shown) {
     CHECK(std::count(shown.begin(), shown.end(), EINVAL) > 0);  // else nothing was flipped
-  }
+  });
 }
 
 TEST_CASE("a datagram of UDP-Lite, which is not shown, hides none that fails") {
