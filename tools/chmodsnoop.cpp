@@ -60,14 +60,14 @@ static constexpr auto columns =
         hidden(column<&chmod_event::risk>("risk", "dangerous bits gained: setuid, setgid, world-writable")),
         hidden(column<&chmod_event::flags>("flags", "fchmodat2's flags")),
         hidden(column<&chmod_event::created>("created", "whether the file is new")),
-        hidden(column<&chmod_event::deleted>("deleted", "whether it has been removed")),
-        hidden(column<&chmod_event::type>("type", "type of the file")),
-        hidden(column<&chmod_event::owner>("owner", "user id of the file")),
-        hidden(column<&chmod_event::group>("group", "group id of the file")),
-        hidden(column<&chmod_event::dev>("dev", "device of the file system, major:minor")),
-        hidden(column<&chmod_event::ino>("inode", "inode number")),
-        hidden(column<&chmod_event::requested>("requested", "the name as the caller gave it")),
-        column<&chmod_event::path>("path", "the file: its full path from the root of the mount namespace"),
+        file_columns::deleted<chmod_event>,
+        file_columns::type<chmod_event>,
+        file_columns::owner<chmod_event>,
+        file_columns::group<chmod_event>,
+        file_columns::dev<chmod_event>,
+        file_columns::inode<chmod_event>,
+        file_columns::requested<chmod_event>,
+        file_columns::path<chmod_event>,
     };
 
 static constexpr Option options[] = {

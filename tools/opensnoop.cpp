@@ -25,25 +25,24 @@ template <> inline constexpr auto gathered<open_event> = std::tuple{
 };
 }  // namespace needle
 
-static constexpr auto columns =
-    header_columns<open_event> + context_columns +
-    std::array{
-        column<&open_event::fd>("fd", "the new descriptor"),
-        column<&open_event::err>("err", "why it failed"),
-        hidden(column<&open_event::flags>("flags", "how it was to be opened")),
-        hidden(column<&open_event::resolve>("resolve", "openat2's limits on the look-up")),
-        hidden(column<&open_event::mode>("mode", "mode asked for, where a file could be created")),
-        hidden(column<&open_event::type>("type", "type of the file")),
-        hidden(column<&open_event::perm>("perm", "mode of the file")),
-        hidden(column<&open_event::owner>("owner", "user id of the file")),
-        hidden(column<&open_event::group>("group", "group id of the file")),
-        hidden(column<&open_event::created>("created", "whether this open created it")),
-        hidden(column<&open_event::deleted>("deleted", "whether it has been removed")),
-        hidden(column<&open_event::dev>("dev", "device of the file system, major:minor")),
-        hidden(column<&open_event::ino>("inode", "inode number")),
-        hidden(column<&open_event::requested>("requested", "the name as the caller gave it")),
-        column<&open_event::path>("path", "the file: its full path from the root of the mount namespace"),
-    };
+static constexpr auto columns = header_columns<open_event> + context_columns +
+                                std::array{
+                                    column<&open_event::fd>("fd", "the new descriptor"),
+                                    column<&open_event::err>("err", "why it failed"),
+                                    hidden(column<&open_event::flags>("flags", "how it was to be opened")),
+                                    hidden(column<&open_event::resolve>("resolve", "openat2's limits on the look-up")),
+                                    hidden(column<&open_event::mode>("mode", "mode asked for, where a file could be created")),
+                                    file_columns::type<open_event>,
+                                    file_columns::perm<open_event>,
+                                    file_columns::owner<open_event>,
+                                    file_columns::group<open_event>,
+                                    hidden(column<&open_event::created>("created", "whether this open created it")),
+                                    file_columns::deleted<open_event>,
+                                    file_columns::dev<open_event>,
+                                    file_columns::inode<open_event>,
+                                    file_columns::requested<open_event>,
+                                    file_columns::path<open_event>,
+                                };
 
 // -f takes the names that the flags column prints.
 static Setting want_flag(std::string_view name, std::vector<std::string>&) {

@@ -30,8 +30,9 @@ bool asked_for(std::string_view what, const ::filter& filter) {
 }
 
 bool forgets(const bpf_program* p) {
+  if (!std::string_view(bpf_program__section_name(p)).ends_with("/sched_process_exit")) return false;
   const HookName name = parse_hook_name(bpf_program__name(p));
-  return (name.what == kFollow || name.what == kLineage) && section_of(p).target == "sched_process_exit";
+  return name.what == kFollow || name.what == kLineage;
 }
 
 // What the tool or the machine has run out of says nothing about what the kernel can do: it ends the tool.

@@ -54,6 +54,21 @@ template <Event E> inline constexpr std::array header_columns{
                                              "when the call returned), user (the caller's own words)")),
 };
 
+// Facts of an inode, and the name that a call gave, for events that have them under these names.
+namespace file_columns {
+template <class E> inline constexpr Column type = hidden(column<&E::type>("type", "type of the file"));
+template <class E> inline constexpr Column perm = hidden(column<&E::perm>("perm", "mode of the file"));
+template <class E> inline constexpr Column owner = hidden(column<&E::owner>("owner", "user id of the file"));
+template <class E> inline constexpr Column group = hidden(column<&E::group>("group", "group id of the file"));
+template <class E> inline constexpr Column deleted = hidden(column<&E::deleted>("deleted", "whether it has been removed"));
+template <class E> inline constexpr Column dev = hidden(column<&E::dev>("dev", "device of the file system, major:minor"));
+template <class E> inline constexpr Column inode = hidden(column<&E::ino>("inode", "inode number"));
+template <class E>
+inline constexpr Column requested = hidden(column<&E::requested>("requested", "the name as the caller gave it"));
+template <class E>
+inline constexpr Column path = column<&E::path>("path", "the file: its full path from the root of the mount namespace");
+}  // namespace file_columns
+
 // Who did it, for all tools: what costs, and so is gathered only where it is shown. Tools put them
 // behind those of the header.
 inline constexpr std::array context_columns{

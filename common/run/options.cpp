@@ -227,48 +227,38 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   bool help = false, version = false, extended = false;
   Words columns;
 
+  // One that may be given several times: `each` is called for each of its words.
+  const auto words = [&app](std::string_view flags, std::string_view type, std::string_view text, const std::string& group,
+                            auto each) {
+    return app
+        .add_option_function<Words>(
+            std::string(flags),
+            [each](const Words& all) {
+              for (const auto& w : all) each(w);
+            },
+            std::string(text))
+        ->allow_extra_args(false)
+        ->type_name(std::string(type))
+        ->group(group);
+  };
+  const std::string own_group = fmt::format("Options of {}", tool.name);
   for (const Option& own : tool.options) {
-    CLI::Option* added;
-    if (own.value.empty())
-      added = app.add_flag_callback(
-          std::string(own.flags), [&o, &own] { o.own.push_back(own.parse({}, o.remarks)); }, std::string(own.help));
+    const auto parse = [&o, &own](std::string_view value) { o.own.push_back(own.parse(value, o.remarks)); };
+    if (!own.value.empty()) words(own.flags, own.value, own.help, own_group, parse);
     else
-      added = app.add_option_function<Words>(
-                     std::string(own.flags),
-                     [&o, &own](const Words& words) {
-                       for (const auto& w : words) o.own.push_back(own.parse(w, o.remarks));
-                     },
-                     std::string(own.help))
-                  ->allow_extra_args(false)
-                  ->type_name(std::string(own.value));
-    added->group(fmt::format("Options of {}", tool.name));
+      app.add_flag_callback(
+             std::string(own.flags), [parse] { parse({}); }, std::string(own.help))
+          ->group(own_group);
   }
 
   constexpr const char* kFilters = "Filters (all that are given must match; of a list or a repeated one, any)";
   constexpr const char* kOutput = "Output";
   constexpr const char* kRun = "Running";
-  const auto list = [&](const char* flags, const char* type, const char* text, auto each) {
-    app.add_option_function<Words>(
-           flags,
-           [each](const Words& words) {
-             for (const auto& w : words) each(w);
-           },
-           text)
-        ->delimiter(',')
-        ->allow_extra_args(false)
-        ->type_name(type)
-        ->group(kFilters);
-  };
   const auto repeated = [&](const char* flags, const char* type, const char* text, auto each) {
-    app.add_option_function<Words>(
-           flags,
-           [each](const Words& words) {
-             for (const auto& w : words) each(w);
-           },
-           text)
-        ->allow_extra_args(false)
-        ->type_name(type)
-        ->group(kFilters);
+    return words(flags, type, text, kFilters, each);
+  };
+  const auto list = [&](const char* flags, const char* type, const char* text, auto each) {
+    repeated(flags, type, text, each)->delimiter(',');
   };
   const auto one = [&](const char* flags, const char* type, const char* text, const char* group, auto set) {
     app.add_option_function<std::string>(flags, set, text)->type_name(type)->group(group);

@@ -18,6 +18,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <climits>
 #include <cerrno>
@@ -130,14 +131,12 @@ void Session::watch_listed() {
 int Session::receive(void* data, std::size_t size) {
   if (done_ || size < sizeof(event_header)) return 0;
   Record r{.bytes = {static_cast<std::byte*>(data), size}, .event = tool_.event};
-  const bool event = r.as<event_header>().kind == KIND_EVENT;
-  if (event && size < tool_.event_size) return 0;
-  bool wanted = event;
-  for (const auto& stage : stages_) {
-    if (!event) stage->learn(r);
-    else if (!(wanted = stage->wants(r))) break;
+  if (r.as<event_header>().kind != KIND_EVENT) {
+    for (const auto& stage : stages_) stage->learn(r);
+    return 0;
   }
-  if (wanted) {
+  if (size < tool_.event_size) return 0;
+  if (std::ranges::all_of(stages_, [&r](const auto& stage) { return stage->wants(r); })) {
     output_->event(out_, r);
     done_ = ++events_ == options_.count;
   }
