@@ -358,18 +358,19 @@ static __always_inline bool send_failed(const struct socket_args *a, long ret)
 	return ret < 0 || (a->op == SYS_SENDMMSG && ret < messages_of(a));
 }
 
-/* Takes how the last message of a send has failed; 0: that has been told. Not inline, for its own stack. */
-static __noinline int take_failure(int ret)
+/* Takes how the last message of a send has failed; 0: that has been told. Where no hook knows, the call's own error tells, but for
+ * EFAULT of sendmmsg(2): that also comes if a message was sent and its length could not be written (___sys_sendmmsg() in
+ * net/socket.c). Not inline, for its own stack. */
+static __noinline int take_failure(__u32 op, int ret)
 {
 	__u64 tid = current_pid_tgid();
 	struct failure *failure = bpf_map_lookup_elem(&failures, &tid);
-	int err = ret < 0 ? ret : -EV_ERRNO_UNKNOWN;
 
 	if (!failure)
-		return err;
-	err = failure->told ? 0 : ret < 0 ? ret : failure->ret;
+		return ret < 0 && !(op == SYS_SENDMMSG && ret == -EFAULT) ? ret : -EV_ERRNO_UNKNOWN;
+	ret = failure->told ? 0 : ret < 0 ? ret : failure->ret;
 	bpf_map_delete_elem(&failures, &tid);
-	return err;
+	return ret;
 }
 
 static __always_inline void user_send(struct user_send *w, __u32 slot, int ret)
@@ -379,7 +380,7 @@ static __always_inline void user_send(struct user_send *w, __u32 slot, int ret)
 
 	if (!socket_call_runs(&w->call) || !args_of(&w->args, &w->call))
 		return;
-	w->err = send_failed(&w->args, ret) ? take_failure(ret) : 0;
+	w->err = send_failed(&w->args, ret) ? take_failure(w->args.op, ret) : 0;
 	if (w->args.op == SYS_SENDTO && !w->args.arg[4])
 		return;
 	sock = file_socket(fd_file(w->args.fd));

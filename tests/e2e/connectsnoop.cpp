@@ -1017,6 +1017,35 @@ TEST_CASE("UDP: a sendmmsg that ends by a message which fails early, behind othe
         CHECK(events[2]["via"] == "sendmmsg");
       }
 }
+TEST_CASE("UDP: a sendmmsg that sends a message, and fails because it cannot write how long that was") {
+  for (const std::string& tier : tiers("connectsnoop"))
+    for (const bool hooks : {true, false})
+      for (const Args& options : {Args{}, Args{"--udp-all"}}) {
+        INFO(tier << (hooks ? "" : " without the hooks of cgroups") << ' ' << Json(options).dump());
+        const auto events = trace_hooked(tier, hooks, options, [](Json& t) {
+          const int s = server(ip_address("127.0.0.1", 0), SOCK_DGRAM), fd = new_socket(AF_INET, SOCK_DGRAM);
+          const Address to = local_of(s);
+          t["port"] = to.port();
+          char byte = 'x';
+          iovec data{&byte, 1};
+          auto* const m = static_cast<mmsghdr*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+          m->msg_hdr = {const_cast<sockaddr*>(to.get()), to.size, &data, 1, nullptr, 0, 0};
+          check(mprotect(m, 4096, PROT_READ), "mprotect");
+          if (sendmmsg(fd, m, 1, 0) != -1 || errno != EFAULT) throw std::runtime_error("sendmmsg");
+          if (recv(s, &byte, 1, MSG_DONTWAIT) != 1) throw std::runtime_error("it did not arrive");
+          close(s);
+        });
+        INFO(Json(events).dump());
+        REQUIRE(
+            (events.size() == 1 || (events.size() == 2 && !options.empty())));  // then the call's end is told, too: as not known
+        CHECK(events[0]["errno"] == (hooks || tier == "fentry" ? Json(0) : Json()));
+        CHECK(events.back()["errno"] == (events.size() == 2 ? Json() : events[0]["errno"]));
+        for (const Json& e : events) {
+          CHECK(e["raddr"] == "127.0.0.1");
+          CHECK(e["via"] == "sendmmsg");
+        }
+      }
+}
 TEST_CASE("UDP: data for a corked datagram goes where that goes, not to an address of its own") {
   for (const std::string& tier : tiers("connectsnoop"))
     for (const bool hooks : {true, false})
