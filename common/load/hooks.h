@@ -41,6 +41,7 @@ class Hooks {
   void detach();  // no program runs afterwards
 
   bool takes(std::string_view prefix) const;  // a program whose name begins so
+  const std::set<std::string>& taken() const { return taken_; }  // programs
   // One line a program: taken, or why not. For -v.
   const std::string& report() const { return report_; }
 

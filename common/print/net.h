@@ -58,7 +58,7 @@ template <auto Socket> inline constexpr std::array socket_columns{
                                       "tcp, udp, mptcp, unix, netlink, packet, vsock, icmp, raw, sctp, dccp, "
                                       "udplite, or af_ and a number"),
     hidden(column<Socket, &ev_socket::family>("family", "address family of what travels: inet also for v4-mapped IPv6")),
-    hidden(column<Socket, &ev_socket::type>("type", "type of the socket: stream, dgram, seqpacket, raw")),
+    hidden(column<Socket, &ev_socket::type>("socket_type", "type of the socket: stream, dgram, seqpacket, raw")),
     hidden(column<Socket, &ev_socket::net_ns>("net_ns", "network namespace of the socket, as in /proc/PID/ns/net")),
     hidden(column<Socket, &ev_socket::cookie>("cookie", "the socket's cookie (SO_COOKIE), if it has one")),
 };

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "print/output.h"
 
+#include "who/host.h"
+
+#include <sys/utsname.h>
+
 #include <array>
 #include <cctype>
+#include <chrono>
 #include <cstring>
-#include <tuple>
+#include <fstream>
 
 namespace needle {
 namespace {
@@ -13,7 +18,7 @@ class Table final : public Output {
  public:
   Table(Columns columns, bool colour) : columns_(std::move(columns)), colour_(colour) {}
 
-  void heading(Buffer& out) override {
+  void begin(Buffer& out, const Start&) override {
     if (colour_) out += "\x1b[1m";
     line(out, false, [](Buffer& cell, const Column& c, Blanks) {
       for (const char ch : c.name) cell.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(ch))));
@@ -121,6 +126,7 @@ class Run {
 class Json final : public Output {
  public:
   explicit Json(const Columns& columns) {
+    for (const Column* c : columns) columns_.emplace_back(c->name);
     for (const Column* c : columns)
       if (Run run(c); runs_.empty() || !runs_.back().append(run)) runs_.push_back(std::move(run));
   }
@@ -131,17 +137,73 @@ class Json final : public Output {
     out[start] = '{';
     out += "}\n";
   }
-  void missing(Buffer& out, std::string_view what, std::uint64_t now, std::uint64_t total) override {
-    for (const auto& [before, after, n] : {std::tuple{"{\"", "\":", now}, std::tuple{",\"", "_total\":", total}}) {
-      out += before;
-      out += what;
-      out += after;
-      put_decimal(out, n);
+  void begin(Buffer& out, const Start& start) override {
+    utsname kernel{};
+    uname(&kernel);
+    std::string boot_id;
+    std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot_id);
+    own_record(out, "start");
+    for (const auto& [key, value] : {std::pair{"tool", start.tool},
+                                     {"version", start.version},
+                                     {"kernel", kernel.release},
+                                     {"machine", kernel.machine},
+                                     {"boot_id", std::string_view(boot_id)}}) {
+      out.push_back(',');
+      put_json_member(out, key, value);
     }
+    put_words(out += ',', "command_line", start.command_line);
+    put_key(out += ',', "filters");
+    out.push_back('{');
+    for (const auto& [name, values] : start.filters) {
+      if (&name != &start.filters.front().first) out.push_back(',');
+      put_words(out, name, values);
+    }
+    put_words(out += "},", "columns", columns_);
+    put_words(out += ',', "hooks", start.hooks);
+    put_number(out, "part", start.part);
+    out += "}\n";
+  }
+  void missing(Buffer& out, std::string_view what, std::uint64_t now, std::uint64_t total) override {
+    own_record(out, what);
+    put_number(out, what, now);
+    put_number(out, std::string(what) + "_total", total);
+    out += "}\n";
+  }
+  void end(Buffer& out, const End& end) override {
+    own_record(out, "end");
+    for (const auto& [key, n] :
+         {std::pair{"shown", end.shown}, {"lost", end.lost}, {"skipped", end.skipped}, {"replaced", end.replaced}})
+      put_number(out, key, n);
+    put_json_member(out += ',', "why", end.why);
     out += "}\n";
   }
 
  private:
+  // One of the stream's own, not of an event.
+  static void own_record(Buffer& out, std::string_view event) {
+    put_json_member(out += '{', "event", event);
+    put_key(out += ',', "time");
+    out.push_back('"');
+    put_rfc3339(out, std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
+    put_json_member(out += "\",", "host", host_name());
+  }
+  static void put_number(Buffer& out, std::string_view key, std::uint64_t n) {
+    put_key(out += ',', key);
+    put_decimal(out, n);
+  }
+  static void put_words(Buffer& out, std::string_view key, const std::vector<std::string>& words) {
+    put_key(out, key);
+    out.push_back('[');
+    for (const std::string& word : words) {
+      if (&word != &words.front()) out.push_back(',');
+      out.push_back('"');
+      put_json_body(out, word);
+      out.push_back('"');
+    }
+    out.push_back(']');
+  }
+
+  std::vector<std::string> columns_;
   std::vector<Run> runs_;
 };
 

@@ -4,15 +4,35 @@
 
 #include "print/column.h"
 
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace needle {
+
+// What a stream tells of itself in its first record.
+struct Start {
+  std::string_view tool, version;
+  std::vector<std::string> command_line;
+  std::vector<std::pair<std::string, std::vector<std::string>>> filters;  // names of options without dashes, what was given
+  std::vector<std::string> hooks;                                         // programs that were taken
+  unsigned part = 1;                                                      // the how manieth file of a trace it begins
+};
+// In its last one.
+struct End {
+  std::uint64_t shown = 0, lost = 0, skipped = 0, replaced = 0;  // in all
+  std::string_view why;                                          // one word
+};
 
 class Output {
  public:
   virtual ~Output() = default;
-  virtual void heading(Buffer&) {}
+  virtual void begin(Buffer&, const Start&) = 0;  // heading, or record
   virtual void event(Buffer&, Record) = 0;
+  virtual void end(Buffer&, const End&) {}
   // What could not be delivered, or may not have been; the table leaves that to stderr. `what`: "lost", events; "skipped", runs of
   // the programs; "replaced", hooks.
   virtual void missing(Buffer&, std::string_view /*what*/, std::uint64_t /*now*/, std::uint64_t /*total*/) {}

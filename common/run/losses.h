@@ -23,6 +23,8 @@ class Losses {
   // because nobody could say whether they are asked for.
   void report(Object&, std::uint64_t undecided, bool end);
   std::uint64_t said() const { return lost_.said; }
+  std::uint64_t skipped() const { return skipped_.said; }    // runs of the programs
+  std::uint64_t replaced() const { return replaced_.said; }  // hooks
 
  private:
   struct Told {

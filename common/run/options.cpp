@@ -137,6 +137,21 @@ unsigned buffer_size(const std::string& text) {
   return static_cast<unsigned>(size * unit);
 }
 
+// "100M" is a size, "1h" a time.
+Rotate rotation(const std::string& text) {
+  Rotate rotate;
+  unsigned long long n = 0;
+  const std::size_t unit = std::string_view("KMGsmhd").find(text.empty() ? ' ' : text.back());
+  constexpr unsigned long long units[] = {1ull << 10, 1ull << 20, 1ull << 30, 1, 60, 3600, 86400};
+  if (unit == std::string_view::npos || !to_number(std::string_view(text).substr(0, text.size() - 1), n) || n == 0 ||
+      n > 1'000'000)
+    throw BadUsage(
+        fmt::format("--rotate: '{}' is neither a size nor a time; give one such as 100M or 1h (K, M, G; s, m, h, d)", text));
+  if (unit < 3) rotate.bytes = n * units[unit];
+  else rotate.time = std::chrono::seconds(n * units[unit]);
+  return rotate;
+}
+
 const Column& column_named(const Tool& tool, std::string_view name) {
   for (const Column& c : tool.columns)
     if (c.name == name) return c;
@@ -334,8 +349,14 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
       ->group(kOutput);
   app.add_flag("-e,--extended", extended, "all columns")->group(kOutput);
   app.add_flag_callback(
-         "--no-heading", [&o] { o.heading = false; }, "no heading")
+         "--no-heading", [&o] { o.heading = false; }, "no heading; in JSON no record of the beginning and the end")
       ->group(kOutput);
+  one("--output", "FILE", "write to this file, not to standard output", kOutput, [&o](const std::string& v) {
+    if (v.empty()) throw BadUsage("--output: '' names no file");
+    o.output = v;
+  });
+  one("--rotate", "SIZE|TIME", "go on in a new file after so much, such as 100M or 1h", kOutput,
+      [&o](const std::string& v) { o.rotate = rotation(v); });
   one("--color", "auto|always|never", "whether to colour the table (default auto)", kOutput, [&o](const std::string& v) {
     if (v != "auto" && v != "always" && v != "never") throw BadUsage(fmt::format("--color: '{}'; give auto, always or never", v));
     o.colour = v == "auto" ? Colour::automatic : v == "always" ? Colour::always : Colour::never;
@@ -388,6 +409,12 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
     f.set |= FILTER_TREE | FILTER_COMMAND;
   }
   if (!o.run_as.empty() && o.command.empty()) throw BadUsage("--run-as: there is no command to run; give it behind --");
+  if (o.output.empty() && (o.rotate.bytes > 0 || o.rotate.time.count() > 0))
+    throw BadUsage("--rotate: standard output is no file; name one with --output FILE");
+  o.command_line.assign(argv, argv + argc);
+  for (const CLI::Option* given : app.get_options())
+    if (given->count() > 0 && (given->get_group() == kFilters || given->get_group() == own_group))
+      o.filters.emplace_back(given->get_name().substr(given->get_name().find_first_not_of('-')), given->results());
   o.columns = chosen_columns(tool, columns, extended, o.json);
   return -1;
 }

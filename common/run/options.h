@@ -2,10 +2,12 @@
 // The options that all tools share.
 #pragma once
 
+#include "run/sink.h"
 #include "who/container_filter.h"
 #include "tool.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace needle {
@@ -28,6 +30,10 @@ struct Options {
   unsigned buffer = 4u << 20;        // bytes of the ring buffer, a power of two
   std::string hook;                  // the only mechanism to use; empty: the best
   std::string btf;                   // a file with the kernel's types, for one that has none
+  std::string output;                // the file that lines go to; empty: standard output
+  Rotate rotate;                     // how long it may become
+  std::vector<std::string> command_line;
+  std::vector<std::pair<std::string, std::vector<std::string>>> filters;  // those that were given, without dashes
   bool json = false, heading = true, verbose = false;
   Colour colour = Colour::automatic;
 };

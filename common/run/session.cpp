@@ -20,8 +20,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <climits>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 namespace needle {
@@ -45,15 +45,15 @@ int duration_timer(double seconds) {
   return fd;
 }
 
-bool wants_colour(Colour c) {
+bool wants_colour(Colour c, int fd) {
   if (c != Colour::automatic) return c == Colour::always;
   const char* no = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
-  return isatty(STDOUT_FILENO) && !(no && *no) && !(terminal && std::string_view(terminal) == "dumb");
+  return isatty(fd) && !(no && *no) && !(terminal && std::string_view(terminal) == "dumb");
 }
 
-std::unique_ptr<Output> make_output(const Options& o) {
-  return o.json ? make_json(o.columns) : make_table(o.columns, wants_colour(o.colour));
+std::unique_ptr<Output> make_output(const Options& o, int fd) {
+  return o.json ? make_json(o.columns) : make_table(o.columns, wants_colour(o.colour, fd));
 }
 
 // The command, which has been made by now, keeps the limit that it was given.
@@ -70,7 +70,8 @@ Session::Session(const Tool& tool, const Options& o, Command* command)
     : tool_(tool),
       options_(o),
       command_(command),
-      output_(make_output(o)),
+      sink_(o.output, o.rotate, command != nullptr, [this](Buffer& out, unsigned part) { begin(out, part); }),
+      output_(make_output(o, sink_.fd())),
       losses_([this](std::string_view what, std::uint64_t now, std::uint64_t total) {
         output_->missing(out_, what, now, total);
         flush();
@@ -104,6 +105,7 @@ Session::Session(const Tool& tool, const Options& o, Command* command)
   if (tracer_->cgroup_watch())
     needed |= 1ull << CAP_BPF;  // to tell the programs of a new one; before Linux 5.19 every look at a map takes it
   drop_privileges(needed);
+  sink_.check_rotation();
   malloc_trim(0);  // what libbpf needed for the kernel's BTF
 }
 
@@ -138,7 +140,10 @@ int Session::receive(void* data, std::size_t size) {
   if (size < tool_.event_size) return 0;
   if (std::ranges::all_of(stages_, [&r](const auto& stage) { return stage->wants(r); })) {
     output_->event(out_, r);
-    done_ = ++events_ == options_.count;
+    if (++events_ == options_.count) {
+      done_ = true;
+      why_ = "count";
+    }
   }
   return done_ || ++records_ % kBatch == 0 || out_.size() >= kFlushBytes ? -EAGAIN : 0;
 }
@@ -154,33 +159,9 @@ bool Session::consume() {
 }
 
 void Session::flush() {
-  std::size_t at = 0;
-  const std::string_view text(out_.data(), out_.size());
-  while (at < out_.size()) {
-    std::size_t n = out_.size() - at;
-    // What the command writes to the same pipe comes between lines, if they are no longer than PIPE_BUF.
-    if (command_ && n > PIPE_BUF)
-      if (const std::size_t end = text.substr(0, at + PIPE_BUF).rfind('\n'); end != text.npos && end >= at) n = end + 1 - at;
-    if (stop_signals() > 0) {  // end soon, even if nobody reads: write only what does not block
-      pollfd p{STDOUT_FILENO, POLLOUT, 0};
-      if (poll(&p, 1, stop_signals() > 1 ? 0 : 2000) == 0)
-        throw Error("stopped while nothing read the output; its last lines are not written");
-      n = std::min<std::size_t>(n, PIPE_BUF);  // what a pipe that is ready takes at once
-    }
-    const ssize_t written = write(STDOUT_FILENO, out_.data() + at, n);
-    if (written >= 0) {
-      at += static_cast<std::size_t>(written);
-    } else if (errno == EPIPE) {  // the reader has seen enough
-      done_ = true;
-      break;
-    } else if (errno == EAGAIN) {
-      pollfd p{STDOUT_FILENO, POLLOUT, 0};
-      poll(&p, 1, 100);
-    } else if (errno != EINTR) {
-      throw Error(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
-    }
-  }
+  sink_.write(out_);
   out_.clear();
+  if (sink_.reader_gone()) done_ = true;
 }
 
 // Of the trees that are followed. The programs wake the reader when there is none left.
@@ -193,11 +174,10 @@ void Session::report_losses(bool end) {
 }
 
 void Session::run() {
-  watch_signals(command_);
-  if (options_.heading) output_->heading(out_);
-  flush();
+  watch_signals(command_, {.reopen = !options_.output.empty()});
   if (command_) say(fmt::format("tracing process {} and all that descend from it", command_->pid()));
   else say("tracing, Ctrl-C to stop");
+  sink_.begin();
   if (command_) command_->go();
   loop();
   // What has happened is drained; without this, a flood would never let it end.
@@ -205,7 +185,35 @@ void Session::run() {
   while (!done_ && consume())
     if (stop_signals() > 1) break;
   report_losses(true);
-  if (losses_.said() > 0) say(fmt::format("{} events shown, {} lost", events_, losses_.said()));
+  end();
+}
+
+// What each file begins with.
+void Session::begin(Buffer& out, unsigned part) const {
+  if (!options_.heading) return;
+  const auto& programs = tracer_->programs();
+  output_->begin(out, {.tool = tool_.name,
+                       .version = NEEDLE_VERSION,
+                       .command_line = options_.command_line,
+                       .filters = options_.filters,
+                       .hooks = {programs.begin(), programs.end()},
+                       .part = part});
+}
+
+void Session::end() {
+  if (options_.heading)
+    output_->end(
+        out_,
+        {.shown = events_, .lost = losses_.said(), .skipped = losses_.skipped(), .replaced = losses_.replaced(), .why = why_});
+  flush();
+  if (sink_.reader_gone() && losses_.said() == 0) return;  // who has seen enough
+  say(fmt::format("{} event{} shown, {} lost", events_, events_ == 1 ? "" : "s", losses_.said()));
+}
+
+// Those that are no end.
+void Session::obey_signals() {
+  const bool hangup = take_signal(SIGHUP);
+  if (take_signal(SIGUSR1) || hangup) sink_.reopen();
 }
 
 void Session::loop() {
@@ -214,7 +222,7 @@ void Session::loop() {
   // The ring buffer's wake-ups, not that there is something in it, which in a flood is always so.
   // EPOLLHUP or EPOLLERR of standard output: `| head` is gone, though nothing was written since.
   for (const auto& [fd, events] :
-       {std::pair{ring, EPOLLIN | EPOLLET}, {stop_event(), EPOLLIN}, {timer, EPOLLIN}, {command, EPOLLIN}, {STDOUT_FILENO, 0u}}) {
+       {std::pair{ring, EPOLLIN | EPOLLET}, {signal_event(), EPOLLIN}, {timer, EPOLLIN}, {command, EPOLLIN}, {sink_.fd(), 0u}}) {
     epoll_event e{.events = events, .data = {.fd = fd}};
     if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);  // a regular file cannot be watched, nor hang up
   }
@@ -257,20 +265,25 @@ void Session::loop() {
       look();
     }
     // Nothing can come any more. Those that are found late may not have been found.
-    if (follows && !runs && followed() == 0 && (command_ || seeded)) break;
+    if (follows && !runs && followed() == 0 && (command_ || seeded)) {
+      why_ = "ended";
+      break;
+    }
     epoll_event e[5];
     const int n = epoll_wait(epoll, e, 5, more || done_ ? 0 : busy ? kLookMs : kSleepMs);
     waits.store(READER_AWAKE, std::memory_order_relaxed);
-    stop = stop_signals() > 0;
     if (cgroups && n == 0 && !more && !busy) cgroups->look();  // where nobody can be told of it
     for (int i = 0; i < n; i++) {
       if (cgroups && e[i].data.fd == cgroups->fd()) cgroups->look();
-      if (e[i].data.fd == STDOUT_FILENO) done_ = true;
-      stop |= e[i].data.fd == stop_event() || e[i].data.fd == timer;
+      if (e[i].data.fd == sink_.fd()) sink_.forget_reader(), done_ = true;
+      if (std::uint64_t n_signals; e[i].data.fd == signal_event()) [[maybe_unused]]
+        const ssize_t size = read(signal_event(), &n_signals, sizeof n_signals);
+      if (e[i].data.fd == timer) stop = true, why_ = "duration";
       if (grace >= 0 && e[i].data.fd == grace) {
         say(fmt::format("what --{} asked for has ended",
                         listed_[LIST_PID].empty() && options_.filter.lists[LIST_PID].count > 0 ? "pid" : "tid"));
         stop = true;
+        why_ = "ended";
       }
       for (std::vector<int>& fds : listed_)
         if (std::erase(fds, e[i].data.fd) > 0) {
@@ -283,6 +296,8 @@ void Session::loop() {
         runs = false;
       }
     }
+    obey_signals();
+    stop |= stop_signals() > 0;
     if (n == 0 && !more && !busy && command_ && !runs && !alone) {
       say("the command has ended, but not all that it started; Ctrl-C to stop");
       alone = true;

@@ -5,6 +5,7 @@
 #include "run/command.h"
 #include "run/losses.h"
 #include "run/options.h"
+#include "run/sink.h"
 #include "run/tracer.h"
 #include "stage.h"
 #include "print/output.h"
@@ -35,11 +36,15 @@ class Session {
   void watch_listed();
   std::uint64_t followed() const;
   void flush();
+  void begin(Buffer&, unsigned part) const;
+  void end();
+  void obey_signals();
   void report_losses(bool end);
 
   const Tool& tool_;
   const Options& options_;
   Command* command_;
+  Sink sink_;
   std::unique_ptr<Output> output_;
   std::optional<Tracer> tracer_;  // made by the constructor, once the rest is there
   std::vector<std::unique_ptr<Stage>> stages_;
@@ -48,6 +53,7 @@ class Session {
   std::uint64_t events_ = 0, records_ = 0;      // shown; received
   std::array<std::vector<int>, LISTS> listed_;  // pidfds of those of LIST_PID and LIST_TID that have not ended
   bool done_ = false;
+  std::string_view why_ = "signal";  // it ends, in one word
 };
 
 }  // namespace needle

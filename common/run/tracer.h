@@ -11,6 +11,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 
 struct ring_buffer;  // libbpf's
 
@@ -33,6 +35,7 @@ class Tracer {
   CgroupWatch* cgroup_watch() { return cgroup_watch_ ? &*cgroup_watch_ : nullptr; }  // null without --cgroup
   int ring_fd() const;
 
+  const std::set<std::string>& programs() const { return hooks_.taken(); }
   void tell_hooks(bool verbose) const;  // what is not seen without those that are missing; all of them
   bool consume();                       // hands over what is there; false: Receive has paused it
   void detach() { hooks_.detach(); }    // no program runs afterwards

@@ -182,7 +182,7 @@ void tcp_ok(Json& t, const char* listen_at, const char* to_ip, int protocol = 0)
   const int fd = new_socket(to.storage.ss_family, SOCK_STREAM, protocol);
   check(connect(fd, to.get(), to.size), "connect");
   state(t, fd, to, 0, protocol ? "mptcp" : "tcp");
-  t["type"] = "stream";
+  t["socket_type"] = "stream";
   t["via"] = "connect";
 }
 
@@ -503,7 +503,7 @@ TEST_CASE("UDP connect - dissolving it is none") {
           const int fd = new_socket(to.storage.ss_family, SOCK_DGRAM);
           check(connect(fd, to.get(), to.size), "connect");
           state(t, fd, to, 0, "udp");
-          t["type"] = "dgram";
+          t["socket_type"] = "dgram";
           t["ms"] = nullptr;
           sockaddr none{};
           check(connect(fd, &none, sizeof none), "connect to AF_UNSPEC");
@@ -1240,7 +1240,7 @@ TEST_CASE("UNIX sockets: real paths, abstract names, and who listens") {
         check(chdir(dir.path().c_str()), "chdir");
         const int fd = new_socket(AF_UNIX, SOCK_STREAM);
         check(connect(fd, unix_address("link").get(), unix_address("link").size), "connect");
-        t = {{"errno", 0},         {"raddr", path},     {"proto", "unix"},  {"family", "unix"}, {"type", "stream"},
+        t = {{"errno", 0},         {"raddr", path},     {"proto", "unix"},  {"family", "unix"}, {"socket_type", "stream"},
              {"fd", fd},           {"laddr", nullptr},  {"rport", nullptr}, {"lport", nullptr}, {"peer_pid", getpid()},
              {"net_ns", net_ns()}, {"mapped", nullptr}, {"ms", nullptr}};
         close(l);
@@ -1255,7 +1255,7 @@ TEST_CASE("UNIX sockets: real paths, abstract names, and who listens") {
         t = {{"errno", 0},
              {"raddr", "@" + name.substr(1)},
              {"laddr", "@" + name.substr(1) + "-client"},
-             {"type", "dgram"},
+             {"socket_type", "dgram"},
              {"peer_pid", nullptr}};
         close(s);
       },
@@ -1267,7 +1267,7 @@ TEST_CASE("UNIX sockets: real paths, abstract names, and who listens") {
         t = {{"errno", try_connect(fd, unix_address("absent"))},
              {"error", "ENOENT"},
              {"raddr", dir / "absent"},
-             {"type", "seqpacket"}};
+             {"socket_type", "seqpacket"}};
       },
       "user", "kernel");
 }

@@ -92,6 +92,7 @@ Result run(const Args& argv, const std::string& input) {
   reader.join();
   r.status = exit_status(pid);
   drop_disturbed(r.err), drop_disturbed(r.out);
+  take_whole(r.err, r.whole), take_whole(r.out, r.whole);
   return r;
 }
 
@@ -138,16 +139,17 @@ void Tracer::wait() {
   if (err_reader_.joinable()) err_reader_.join();
   disturbed_ = drop_disturbed(err_);
   drop_disturbed(out_);
+  take_whole(err_, whole_), take_whole(out_, whole_);
   UNSCOPED_INFO("the kernel skipped " << disturbed_.skipped << " runs, others came or went " << disturbed_.replaced << " times");
 }
 
 Disturbed drop_disturbed(std::string& text) {
   static const std::regex told(
       R"([a-z]+:\s+the\s+kernel\s+skipped\s+([0-9]+)\s+runs[^;]+;\s+some\s+of\s+them\s+may\s+have\s+been\s+events\n)"
-      R"(|\{"skipped":([0-9]+),[^\n]*\n)"
+      R"(|\{"event":"skipped",[^\n]*"skipped":([0-9]+),[^\n]*\n)"
       R"(|[a-z]+:\s+other\s+tracers\s+came\s+or\s+went\s+at\s+the\s+same\s+functions\s+([0-9]+)\s+times[^;]+;)"
       R"(\s+calls\s+that\s+were\s+under\s+way\s+may\s+be\s+missing\n)"
-      R"(|\{"replaced":([0-9]+),[^\n]*\n)");
+      R"(|\{"event":"replaced",[^\n]*"replaced":([0-9]+),[^\n]*\n)");
   Disturbed sum;
   const auto number = [](const std::ssub_match& m) { return m.matched ? std::stoull(m) : 0; };
   for (std::smatch m;
@@ -158,6 +160,19 @@ Disturbed drop_disturbed(std::string& text) {
     text = m.prefix().str() + m.suffix().str();
   }
   return sum;
+}
+
+void take_whole(std::string& text, Whole& whole) {
+  std::string rest;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) {
+    if (!in.eof()) line += '\n';
+    if (line.starts_with("{\"event\":\"start\",")) whole.start = Json::parse(line);
+    else if (line.starts_with("{\"event\":\"end\",")) whole.end = Json::parse(line);
+    else if (line.ends_with(" shown, 0 lost\n")) whole.sum = line;
+    else rest += line;
+  }
+  text = rest;
 }
 
 std::vector<std::string> Tracer::lines() const {
@@ -183,7 +198,7 @@ unsigned long long Tracer::lost() const {
   unsigned long long sum = 0;
   std::istringstream in(out_);
   for (std::string line; std::getline(in, line);)
-    if (line.starts_with("{\"lost\":")) sum += Json::parse(line)["lost"].get<unsigned long long>();
+    if (line.starts_with("{\"event\":\"lost\",")) sum += Json::parse(line)["lost"].get<unsigned long long>();
   return sum;
 }
 

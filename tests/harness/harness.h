@@ -36,10 +36,19 @@ using Args = std::vector<std::string>;
 // Where the tools are: ../bin beside the test's own binary, or $NEEDLE_BIN.
 std::string tool_path(const std::string& tool);
 
+// What a tool says of a whole trace: the JSON records that begin and end a stream, and the sum on standard error.
+struct Whole {
+  Json start, end;
+  std::string sum;  // the line, with its newline
+};
+// Takes that out of its output, but for a sum that tells of losses.
+void take_whole(std::string& text, Whole&);
+
 // The result of a program that ran to its end.
 struct Result {
   int status = -1;  // exit status, or 128 + signal
   std::string out, err;
+  Whole whole = {};
 };
 // Runs argv[0], found by $PATH if it has no slash. `input` goes to its standard input.
 Result run(const Args& argv, const std::string& input = {});
@@ -75,11 +84,13 @@ class Tracer {
   std::vector<std::string> lines() const;  // of standard output, without the heading
   std::vector<Json> events() const;        // JSON lines, without loss records; FAILs on what is no JSON
   unsigned long long lost() const;         // the sum of the loss records
+  const Whole& whole() const { return whole_; }
   const Disturbed& disturbed() const { return disturbed_; }
 
  private:
   pid_t pid_ = -1;
   int status_ = -1;
+  Whole whole_;
   Disturbed disturbed_;
   std::string out_, err_;
   std::thread out_reader_, err_reader_;

@@ -111,7 +111,7 @@ using Names = std::vector<std::string>;
 TEST_CASE("table: heading and rows line up, and every cell but the last is one field") {
   const auto table = make_table(all_columns(), false);
   Buffer heading;
-  table->heading(heading);
+  table->begin(heading, {});
   CHECK(heading.back() == '\n');
   CHECK(split(heading).size() == columns.size());
 
@@ -158,7 +158,7 @@ TEST_CASE("table: colour only where asked for, and only ours") {
   for (const bool colour : {false, true}) {
     const auto table = make_table(all_columns(), colour);
     Buffer out;
-    table->heading(out);
+    table->begin(out, {});
     made_up_event e{};
     e.err = ev_errno{2};
     out += print(*table, record(e, "\x1b[2J", "\x1b[31m"));
@@ -178,7 +178,7 @@ TEST_CASE("table: every error is red, and nothing else") {
     CHECK(print(*table, record(e, "EIO", "ERR")).find('\x1b') == std::string::npos);
   }
   Buffer heading;
-  table->heading(heading);
+  table->begin(heading, {});
   CHECK(heading.find("\x1b[31m") == std::string::npos);
 }
 
@@ -206,11 +206,20 @@ TEST_CASE("JSON: one object a line, the keys are the columns, losses are records
   CHECK(j["name_hex"] == "ff0a");
   CHECK(j["path"].is_null());
   Buffer out;
+  const auto own = [&](const Json& rest) {
+    Json record = Json::parse(out);
+    CHECK(record["host"] == host_name());
+    CHECK(std::abs(harness::time_of(record["time"]) / 1'000'000'000 - std::time(nullptr)) < 60);
+    for (const char* key : {"host", "time"}) record.erase(key);
+    CHECK(record == rest);
+    out.clear();
+  };
   json->missing(out, "lost", 3, 10);
-  CHECK(Json::parse(out) == Json{{"lost", 3}, {"lost_total", 10}});
-  out.clear();
+  own({{"event", "lost"}, {"lost", 3}, {"lost_total", 10}});
   json->missing(out, "skipped", 4, 7);
-  CHECK(Json::parse(out) == Json{{"skipped", 4}, {"skipped_total", 7}});
+  own({{"event", "skipped"}, {"skipped", 4}, {"skipped_total", 7}});
+  json->end(out, {.shown = 5, .lost = 4, .skipped = 3, .replaced = 2, .why = "count"});
+  own({{"event", "end"}, {"shown", 5}, {"lost", 4}, {"skipped", 3}, {"replaced", 2}, {"why", "count"}});
 }
 
 TEST_CASE("JSON: what was printed before is used again only where nothing differs") {
