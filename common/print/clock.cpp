@@ -35,6 +35,10 @@ std::int64_t wall_offset = boot_to_wall();  // of the time namespace's boot cloc
 unsigned wall_steps = 0;
 std::int64_t ahead = 0, compared_within = kNever;
 
+bool utc = false;
+
+std::tm* split_local(const time_t* t, std::tm* tm) { return utc ? gmtime_r(t, tm) : localtime_r(t, tm); }
+
 // The text of a second, for the few that lines are of at a time.
 class Seconds {
  public:
@@ -90,14 +94,40 @@ std::int64_t wall_clock(ev_time t) {
 }
 
 void put_time(Buffer& out, ev_time t) {
-  static Seconds seconds("%H:%M:%S.", localtime_r);
+  static Seconds seconds("%H:%M:%S.", split_local);
   const std::int64_t ns = wall_clock(t);
   out += seconds.text(ns / kSecond);
   put_padded(out, static_cast<std::uint32_t>(ns % kSecond / 1000), 6);
 }
 
+void put_stamp(Buffer& out, ev_time t) {
+  const time_t second = wall_clock(t) / kSecond;
+  std::tm tm{};
+  split_local(&second, &tm);
+  char text[32];
+  out.append(text, std::strftime(text, sizeof text, "%Y-%m-%dT", &tm));
+  put_time(out, t);
+  if (utc) return out.push_back('Z');
+  out.append(text, std::strftime(text, sizeof text, "%z", &tm));
+  out.insert(out.size() - 2, 1, ':');
+}
+
+std::int64_t day_number(ev_time t) {
+  static std::int64_t last_second = -1, number = 0;
+  const time_t second = wall_clock(t) / kSecond;
+  if (second != last_second) {
+    std::tm tm{};
+    split_local(&second, &tm);
+    number = (std::int64_t{tm.tm_year} * 366 + tm.tm_yday) * 200'000 + tm.tm_gmtoff;
+    last_second = second;
+  }
+  return number;
+}
+
+void use_utc() { utc = true; }
+
 void put_date(Buffer& out, ev_time t) {
-  static Seconds seconds("%Y-%m-%dT%H:%M:%S", localtime_r);
+  static Seconds seconds("%Y-%m-%dT%H:%M:%S", split_local);
   out += seconds.text(wall_clock(t) / kSecond);
 }
 

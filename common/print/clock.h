@@ -15,9 +15,15 @@ void refresh_wall_clock();         // follows a clock that was set: call once a 
 unsigned wall_clock_steps();       // how often it was
 
 void put_time(Buffer&, ev_time);                        // local time of day, with microseconds
+void put_stamp(Buffer&, ev_time);                       // the same with date and zone: 2026-11-28T19:00:54.123456+01:00
 void put_date(Buffer&, ev_time);                        // local date and time, to the second
 void put_rfc3339(Buffer&, std::int64_t ns_since_1970);  // UTC, with nanoseconds
 void put_rfc3339(Buffer&, std::int64_t sec_since_1970, std::uint32_t ns);
+
+// Another number each day, by the clock on the wall, and when that changes its distance from UTC.
+std::int64_t day_number(ev_time);
+// Local times are those of UTC from now on. Before the first of these is printed.
+void use_utc();
 
 // The kernel's clock said `kernel` at some time between these two readings of boot_clock(), which in a time namespace is
 // another clock: see time_namespaces(7). Of several such calls the one counts whose readings are closest. Returns by how

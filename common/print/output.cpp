@@ -10,15 +10,17 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 namespace needle {
 namespace {
 
 class Table final : public Output {
  public:
-  Table(Columns columns, bool colour) : columns_(std::move(columns)), colour_(colour) {}
+  Table(Columns columns, bool colour, bool dated) : columns_(std::move(columns)), colour_(colour), dated_(dated) {}
 
   void begin(Buffer& out, const Start&) override {
+    day_.reset();
     if (colour_) out += "\x1b[1m";
     line(out, false, [](Buffer& cell, const Column& c, Blanks) {
       for (const char ch : c.name) cell.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(ch))));
@@ -26,7 +28,11 @@ class Table final : public Output {
     if (colour_) out.insert(out.size() - 1, "\x1b[0m");
   }
   void event(Buffer& out, Record r) override {
-    line(out, true, [r](Buffer& cell, const Column& c, Blanks b) { c.text(cell, r, b); });
+    const bool stamp = has_time_ && begins_day(r.as<event_header>().time);
+    line(out, true, [r, stamp](Buffer& cell, const Column& c, Blanks b) {
+      if (stamp && c.name == kTime) put_stamp(cell, r.as<event_header>().time);
+      else c.text(cell, r, b);
+    });
   }
 
  private:
@@ -50,8 +56,18 @@ class Table final : public Output {
     out.push_back('\n');
   }
 
+  bool begins_day(ev_time t) {
+    const std::int64_t day = day_number(t);
+    const bool begins = day_ ? day != *day_ : dated_;
+    day_ = day;
+    return begins;
+  }
+
+  static constexpr std::string_view kTime = "time";
   Columns columns_;
-  bool colour_;
+  bool colour_, dated_;
+  bool has_time_ = std::ranges::find(columns_, kTime, &Column::name) != columns_.end();
+  std::optional<std::int64_t> day_;  // of the last line
 };
 
 // Columns that stand together in a line of JSON. Events come in bursts that differ in little, such as all of one process: where
@@ -142,7 +158,7 @@ class Json final : public Output {
     uname(&kernel);
     std::string boot_id;
     std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot_id);
-    own_record(out, "start");
+    put_own_record(out, "start");
     for (const auto& [key, value] : {std::pair{"tool", start.tool},
                                      {"version", start.version},
                                      {"kernel", kernel.release},
@@ -164,13 +180,13 @@ class Json final : public Output {
     out += "}\n";
   }
   void missing(Buffer& out, std::string_view what, std::uint64_t now, std::uint64_t total) override {
-    own_record(out, what);
+    put_own_record(out, what);
     put_number(out, what, now);
     put_number(out, std::string(what) + "_total", total);
     out += "}\n";
   }
   void end(Buffer& out, const End& end) override {
-    own_record(out, "end");
+    put_own_record(out, "end");
     for (const auto& [key, n] :
          {std::pair{"shown", end.shown}, {"lost", end.lost}, {"skipped", end.skipped}, {"replaced", end.replaced}})
       put_number(out, key, n);
@@ -179,14 +195,6 @@ class Json final : public Output {
   }
 
  private:
-  // One of the stream's own, not of an event.
-  static void own_record(Buffer& out, std::string_view event) {
-    put_json_member(out += '{', "event", event);
-    put_key(out += ',', "time");
-    out.push_back('"');
-    put_rfc3339(out, std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
-    put_json_member(out += "\",", "host", host_name());
-  }
   static void put_number(Buffer& out, std::string_view key, std::uint64_t n) {
     put_key(out += ',', key);
     put_decimal(out, n);
@@ -209,7 +217,17 @@ class Json final : public Output {
 
 }  // namespace
 
-std::unique_ptr<Output> make_table(Columns c, bool colour) { return std::make_unique<Table>(std::move(c), colour); }
+void put_own_record(Buffer& out, std::string_view event) {
+  put_json_member(out += '{', "event", event);
+  put_key(out += ',', "time");
+  out.push_back('"');
+  put_rfc3339(out, std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
+  put_json_member(out += "\",", "host", host_name());
+}
+
+std::unique_ptr<Output> make_table(Columns c, bool colour, bool dated) {
+  return std::make_unique<Table>(std::move(c), colour, dated);
+}
 std::unique_ptr<Output> make_json(Columns c) { return std::make_unique<Json>(c); }
 
 }  // namespace needle

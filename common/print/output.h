@@ -33,12 +33,18 @@ class Output {
   virtual void begin(Buffer&, const Start&) = 0;  // heading, or record
   virtual void event(Buffer&, Record) = 0;
   virtual void end(Buffer&, const End&) {}
+  // Of those that count: the counts so far. `screen`: rows of the terminal that they are to fill anew; 0: lines like others.
+  virtual void summary(Buffer&, unsigned /*screen*/) {}
   // What could not be delivered, or may not have been; the table leaves that to stderr. `what`: "lost", events; "skipped", runs of
   // the programs; "replaced", hooks.
   virtual void missing(Buffer&, std::string_view /*what*/, std::uint64_t /*now*/, std::uint64_t /*total*/) {}
 };
 
-std::unique_ptr<Output> make_table(Columns, bool colour);
+// The beginning of a record of a JSON stream's own: {"event":EVENT,"time":...,"host":...
+void put_own_record(Buffer&, std::string_view event);
+
+// `dated`: the first line has date and zone in the column time; the first of each day has them anyway.
+std::unique_ptr<Output> make_table(Columns, bool colour, bool dated = false);
 std::unique_ptr<Output> make_json(Columns);
 
 }  // namespace needle

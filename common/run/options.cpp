@@ -351,6 +351,12 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   app.add_flag_callback(
          "--no-heading", [&o] { o.heading = false; }, "no heading; in JSON no record of the beginning and the end")
       ->group(kOutput);
+  app.add_flag("--summary", o.summary, "counts of the columns instead of lines, at the end and on Ctrl-\\")->group(kOutput);
+  one("--top", "N", "the N highest counts; on a terminal every second", kOutput, [&o](const std::string& v) {
+    if (!to_number(v, o.top) || o.top == 0) throw BadUsage(fmt::format("--top: '{}'; give a number above 0", v));
+    o.summary = true;
+  });
+  app.add_flag_callback("--utc", use_utc, "times of the table in UTC")->group(kOutput);
   one("--output", "FILE", "write to this file, not to standard output", kOutput, [&o](const std::string& v) {
     if (v.empty()) throw BadUsage("--output: '' names no file");
     o.output = v;
@@ -415,7 +421,7 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   for (const CLI::Option* given : app.get_options())
     if (given->count() > 0 && (given->get_group() == kFilters || given->get_group() == own_group))
       o.filters.emplace_back(given->get_name().substr(given->get_name().find_first_not_of('-')), given->results());
-  o.columns = chosen_columns(tool, columns, extended, o.json);
+  o.columns = chosen_columns(tool, columns, extended, o.json && !o.summary);
   return -1;
 }
 

@@ -30,6 +30,8 @@ struct Options {
   unsigned buffer = 4u << 20;        // bytes of the ring buffer, a power of two
   std::string hook;                  // the only mechanism to use; empty: the best
   std::string btf;                   // a file with the kernel's types, for one that has none
+  bool summary = false;              // counts instead of lines
+  unsigned top = 0;                  // the highest ones only; 0: all
   std::string output;                // the file that lines go to; empty: standard output
   Rotate rotate;                     // how long it may become
   std::vector<std::string> command_line;

@@ -2,6 +2,7 @@
 #include "run/session.h"
 
 #include "print/clock.h"
+#include "print/summary.h"
 #include "run/message.h"
 #include "run/privileges.h"
 #include "run/signals.h"
@@ -13,6 +14,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -53,7 +55,8 @@ bool wants_colour(Colour c, int fd) {
 }
 
 std::unique_ptr<Output> make_output(const Options& o, int fd) {
-  return o.json ? make_json(o.columns) : make_table(o.columns, wants_colour(o.colour, fd));
+  auto lines = o.json ? make_json(o.columns) : make_table(o.columns, wants_colour(o.colour, fd), !isatty(fd) && !o.summary);
+  return o.summary ? make_summary(std::move(lines), o.json, o.top) : std::move(lines);
 }
 
 // The command, which has been made by now, keeps the limit that it was given.
@@ -174,7 +177,7 @@ void Session::report_losses(bool end) {
 }
 
 void Session::run() {
-  watch_signals(command_, {.reopen = !options_.output.empty()});
+  watch_signals(command_, {.reopen = !options_.output.empty(), .summary = options_.summary});
   if (command_) say(fmt::format("tracing process {} and all that descend from it", command_->pid()));
   else say("tracing, Ctrl-C to stop");
   sink_.begin();
@@ -186,6 +189,17 @@ void Session::run() {
     if (stop_signals() > 1) break;
   report_losses(true);
   end();
+}
+
+// Of the terminal, if it is to be filled with the highest counts.
+unsigned Session::screen_rows() const {
+  winsize size{};
+  return options_.top > 0 && !options_.json && ioctl(sink_.fd(), TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
+}
+
+void Session::show_summary() {
+  output_->summary(out_, screen_rows());
+  flush();
 }
 
 // What each file begins with.
@@ -201,6 +215,7 @@ void Session::begin(Buffer& out, unsigned part) const {
 }
 
 void Session::end() {
+  output_->summary(out_, screen_rows());
   if (options_.heading)
     output_->end(
         out_,
@@ -212,6 +227,7 @@ void Session::end() {
 
 // Those that are no end.
 void Session::obey_signals() {
+  if (take_signal(SIGQUIT)) show_summary();
   const bool hangup = take_signal(SIGHUP);
   if (take_signal(SIGUSR1) || hangup) sink_.reopen();
 }
@@ -252,6 +268,13 @@ void Session::loop() {
     epoll_ctl(epoll, EPOLL_CTL_ADD, grace, &e);
   };
   end_soon();
+  const int refresh = screen_rows() > 0 ? timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK) : -1;
+  if (refresh >= 0) {
+    const itimerspec second{{1, 0}, {1, 0}};
+    timerfd_settime(refresh, 0, &second, nullptr);
+    epoll_event e{.events = EPOLLIN, .data = {.fd = refresh}};
+    epoll_ctl(epoll, EPOLL_CTL_ADD, refresh, &e);
+  }
   bool more = false, busy = false, stop = false, runs = command_, alone = false;
   const auto look = [&] {
     const std::uint64_t before = records_;
@@ -278,6 +301,7 @@ void Session::loop() {
       if (e[i].data.fd == sink_.fd()) sink_.forget_reader(), done_ = true;
       if (std::uint64_t n_signals; e[i].data.fd == signal_event()) [[maybe_unused]]
         const ssize_t size = read(signal_event(), &n_signals, sizeof n_signals);
+      if (std::uint64_t seconds; e[i].data.fd == refresh && read(refresh, &seconds, sizeof seconds) > 0) show_summary();
       if (e[i].data.fd == timer) stop = true, why_ = "duration";
       if (grace >= 0 && e[i].data.fd == grace) {
         say(fmt::format("what --{} asked for has ended",
@@ -304,7 +328,7 @@ void Session::loop() {
     }
     if (!done_) look();
   }
-  for (const int fd : {epoll, timer, grace})
+  for (const int fd : {epoll, timer, grace, refresh})
     if (fd >= 0) close(fd);
 }
 

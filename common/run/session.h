@@ -39,6 +39,8 @@ class Session {
   void begin(Buffer&, unsigned part) const;
   void end();
   void obey_signals();
+  unsigned screen_rows() const;
+  void show_summary();
   void report_losses(bool end);
 
   const Tool& tool_;

@@ -291,6 +291,68 @@ TEST_CASE("a terminal that goes away ends a tool with --output, another SIGHUP d
   CHECK(slurp(out).find("\"why\":\"signal\"") != std::string::npos);
 }
 
+TEST_CASE("a summary: at the end, and on SIGQUIT, which then is no end: counts are what lines would have been") {
+  TempDir dir;
+  const std::string path = dir.file("f"), out = dir / "out";
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    Actor first([&](Json&) { deed_for(tool, path); }), second([&](Json&) {
+      for (int i = 0; i < 3; i++) deed_for(tool, path);
+    });
+    const Json a = first.pid(), b = second.pid();
+    Tracer tracer(tool, {"-j", "--summary", "-o", "pid", "--output", out, "-p", first.id() + "," + second.id()});
+    first.act();
+    const auto records = [&](const char* event) {
+      std::vector<Json> all;
+      std::istringstream in(slurp(out));
+      for (std::string line; std::getline(in, line) && !in.eof();)
+        if (Json j = Json::parse(line); j["event"] == event) all.push_back(std::move(j));
+      return all;
+    };
+    eventually([&] {
+      kill(tracer.pid(), SIGQUIT);
+      return !records("summary").empty();
+    });
+    CHECK(records("summary")[0]["count"] == 1);
+    CHECK(records("summary")[0]["by"] == Json{{"pid", a}});
+    second.act();
+    tracer.wait();
+    CHECK(tracer.status() == 0);
+    std::vector<Json> rows = records("summary");
+    REQUIRE(rows.size() >= 3);
+    rows.erase(rows.begin(), rows.end() - 2);
+    CHECK(rows[0]["count"] == 3);
+    CHECK(rows[0]["by"] == Json{{"pid", b}});
+    CHECK(rows[1]["count"] == 1);
+    CHECK(records("end").at(0)["shown"] == 4);
+    CHECK(records("start").size() == 1);
+    std::filesystem::remove(out);
+  }
+  const Result top = run_tool("opensnoop", {"--top", "1", "-o", "path", "--path", dir / "", "--", "sh", "-c",
+                                            ": <" + path + "; : <" + path + "; : <" + dir.file("g")});
+  CHECK(top.out == "  COUNT PATH\n      2 " + path + "\n      1 \\other\n");
+}
+
+TEST_CASE("with --utc times of the table are those of UTC, and of the day's first line date and zone") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const bool utc : {false, true}) {
+    Args args{"-o", "time", "--no-heading", "--path", path, "--", "sh", "-c", ": <" + path + "; : <" + path};
+    if (utc) args.insert(args.begin(), "--utc");
+    args.insert(args.begin(), {"env", "TZ=Asia/Kathmandu", tool_path("opensnoop")});
+    const std::string out = run(args).out;
+    std::istringstream in(out);
+    std::string first, second;
+    in >> first >> second;
+    INFO(out);
+    REQUIRE(first.size() == (utc ? 27u : 32u));
+    CHECK(first.ends_with(utc ? "Z" : "+05:45"));
+    const long long seconds = time_of(first.substr(0, 26) + "000Z") / 1'000'000'000 - (utc ? 0 : 20700);
+    CHECK(std::abs(seconds - std::time(nullptr)) < 60);
+    CHECK(second.size() == 15);
+  }
+}
+
 TEST_CASE("options of files that make no sense are refused") {
   TempDir dir;
   for (const auto& [args, status, says] : std::vector<std::tuple<Args, int, std::string>>{
@@ -299,6 +361,7 @@ TEST_CASE("options of files that make no sense are refused") {
             2,
             "--rotate: '10' is neither a size nor a time; give one such as 100M or 1h"},
            {{"--output", dir / "f", "--rotate", "0s"}, 2, "--rotate: '0s'"},
+           {{"--top", "0"}, 2, "--top: '0'; give a number above 0"},
            {{"--output", ""}, 2, "--output: '' names no file"},
            {{"--output", dir / "none/f"}, 1, "--output: cannot open " + dir / "none/f" + ": No such file or directory"},
            {{"--output", dir.path()}, 1, "--output: cannot open " + dir.path() + ": Is a directory"},

@@ -2,6 +2,7 @@
 // The table, JSON lines, and the options: with a tool that is made up.
 #include "run/options.h"
 #include "print/output.h"
+#include "print/summary.h"
 #include "harness.h"
 
 #include <random>
@@ -240,6 +241,91 @@ TEST_CASE("JSON: what was printed before is used again only where nothing differ
     e.bytes = ev_count{one_of(100)};
     const std::string bytes = record(e, names[one_of(3)], names[one_of(3)]);
     REQUIRE(print(*old, bytes) == print(*make_json(all_columns()), bytes));
+  }
+}
+
+TEST_CASE("table: the first line of a file and the first of a day have date and zone") {
+  setenv("TZ", "Europe/Rome", 1);
+  tzset();
+  // Seconds since 1970, as times of the kernel.
+  const auto at = [](std::int64_t second) {
+    made_up_event e{};
+    e.h.time = ev_time{static_cast<__u64>(second * 1'000'000'000 + 123'456'789 - wall_clock(ev_time{}))};
+    return record(e, "n", "p");
+  };
+  const Columns time_only{&columns[0]};
+  // 2026-03-28 23:59:59, and 00:00:00; 01:59:59, when the clock is put forward to 03:00:00; the same night, and days later.
+  const std::vector<std::int64_t> times{1774738799, 1774738800, 1774745999, 1774746000, 1774746001, 1775000000};
+  std::string zones[2];
+  for (const bool dated : {false, true}) {
+    const auto table = make_table(time_only, false, dated);
+    for (const std::int64_t t : times) zones[dated] += print(*table, at(t));
+  }
+  const std::string rest =
+      "2026-03-29T00:00:00.123456+01:00\n01:59:59.123456\n2026-03-29T03:00:00.123456+02:00\n03:00:01.123456\n"
+      "2026-04-01T01:33:20.123456+02:00\n";
+  CHECK(zones[0] == "23:59:59.123456\n" + rest);
+  CHECK(zones[1] == "2026-03-28T23:59:59.123456+01:00\n" + rest);
+  const auto table = make_table(time_only, false, true);
+  print(*table, at(times[0]));
+  Buffer heading;
+  table->begin(heading, {});
+  CHECK(print(*table, at(times[0])).size() > 30);  // another file
+}
+
+TEST_CASE("summary: exact counts in bounded memory, what finds no room is one row") {
+  for (const bool json : {false, true}) {
+    const auto lines = [&] {
+      return json ? make_json({&columns[6], columns.end() - 1}) : make_table({&columns[6], columns.end() - 1}, false);
+    };
+    const auto summary = make_summary(lines(), json, 0), top = make_summary(lines(), json, 2);
+    Buffer out;
+    for (const auto& output : {summary.get(), top.get()}) {
+      output->begin(out, {});
+      out.clear();
+      for (int i = 0; i < 100'000; i++) {
+        made_up_event e{};
+        e.h.pid = ev_pid{7};
+        const std::string bytes = record(e, "", i % 10 < 3 ? "/a b" : i % 10 < 5 ? "/c" : "/" + std::to_string(i));
+        output->event(out, {std::as_bytes(std::span(bytes))});
+      }
+      CHECK(out == "");  // instead of lines
+    }
+    std::vector<std::string> rows[2];
+    for (const bool few : {false, true}) {
+      (few ? top : summary)->summary(out, 0);
+      std::istringstream in(out);
+      for (std::string line; std::getline(in, line);) rows[few].push_back(line);
+      out.clear();
+    }
+    CHECK(rows[0].size() < 33'000);
+    CHECK(rows[1].size() == (json ? 3 : 4));
+    unsigned long long sum = 0;
+    for (std::string& row : rows[0])
+      if (json) {
+        Json j = Json::parse(row);
+        CHECK(j["event"] == "summary");
+        CHECK(j["host"] == host_name());
+        sum += j["count"].get<unsigned long long>();
+        row = j["by"].is_null() ? "other" : j["by"]["path"];
+      } else if (&row != &rows[0].front()) {
+        sum += std::stoull(row);
+      }
+    CHECK(sum == 100'000);
+    if (json) {
+      CHECK(rows[0][0] == "/a b");
+      CHECK(rows[0][1] == "/c");
+      CHECK(rows[0].back() == "other");
+      CHECK(Json::parse(rows[1][0])["by"] == Json{{"pid", 7}, {"path", "/a b"}});
+      CHECK(Json::parse(rows[1][2])["count"] == 50'000);
+    } else {
+      CHECK(rows[1] ==
+            std::vector<std::string>{"  COUNT     PID PATH", "  30000       7 /a b", "  20000       7 /c", "  50000 \\other -"});
+      CHECK(rows[0].back().ends_with(" \\other -"));
+      top->summary(out, 3);  // a screen of three rows
+      CHECK(out ==
+            "\x1b[H\x1b[?7l  COUNT     PID PATH\x1b[K\n  30000       7 /a b\x1b[K\n  70000 \\other -\x1b[K\n\x1b[?7h\x1b[J");
+    }
   }
 }
 
