@@ -14,6 +14,7 @@ struct Column {
   std::string_view name;  // the JSON key, the name in -o; in capitals the heading
   std::string_view help;
   int width;
+  int least;  // on a terminal that is too narrow, what is left at least; 0: its text is never cut
   Align align;
   bool shown;       // in the table, unless -o says otherwise
   bool extra;       // in JSON only by -e, or by name
@@ -79,6 +80,16 @@ template <class Field, class How> struct Printed {
 
 }  // namespace detail
 
+namespace detail {
+
+// Text that may be long says in its Format how much of it still tells something; a heading is whole.
+template <class How> consteval int least_of(std::string_view name) {
+  if constexpr (requires { How::least; }) return std::max(How::least, static_cast<int>(name.size()));
+  else return 0;
+}
+
+}  // namespace detail
+
 // column_as<How, &event_header::uid>("user", "..."): a field that How prints.
 template <class How, auto... Path>
 requires Travels<typename detail::Field<Path...>::Of>
@@ -86,8 +97,17 @@ consteval Column column_as(std::string_view name, std::string_view help) {
   using P = detail::Printed<detail::Field<Path...>, How>;
   constexpr unsigned wanted = (0u | ... | detail::wanted_of<Path>());
   const int width = std::max(How::width, static_cast<int>(name.size()));  // the heading has to fit as well
-  return {name,  help,   width,   How::align, true,
-          false, wanted, P::text, P::json,    ByValue<How, typename detail::Field<Path...>::Type> ? P::own : nullptr};
+  return {.name = name,
+          .help = help,
+          .width = width,
+          .least = detail::least_of<How>(name),
+          .align = How::align,
+          .shown = true,
+          .extra = false,
+          .wanted = wanted,
+          .text = P::text,
+          .json = P::json,
+          .own = ByValue<How, typename detail::Field<Path...>::Type> ? P::own : nullptr};
 }
 
 // column<&open_event::path>("path", "the file that was opened"): all else follows from the

@@ -22,7 +22,7 @@ enum class Align { left, right };
 template <class T> struct Format;  // left undefined: a field of this type cannot be a column
 
 // Format<T> has: width, align; text(out, value, record, blanks); json(out, key, value, record),
-// which writes one member or several, with a comma between them. Where nothing but the value decides, both do
+// which writes one member or several, with a comma between them. Text of any length has `least` too: see Column. Where nothing but the value decides, both do
 // without the record, and what they wrote may be used again for the next event with the same value, until the clock is set.
 
 // Numbers, the greatest two of which may stand for "none" and "not known", and one more for "none".
@@ -205,6 +205,7 @@ template <> struct Format<ev_bool> {
 };
 template <> struct Format<ev_comm> {
   static constexpr int width = 16;
+  static constexpr int least = 8;
   static constexpr Align align = Align::left;
   static std::string_view view(const ev_comm& c) { return {c.s, strnlen(c.s, sizeof c.s)}; }
   static void text(Buffer& out, const ev_comm& c, Blanks b) { put_text(out, view(c), b); }
@@ -217,6 +218,7 @@ template <> struct Format<ev_comm> {
 // are KEY_missing, KEY_cut, KEY_detached, KEY_foreign, KEY_deleted, KEY_found.
 template <> struct Format<ev_str> {
   static constexpr int width = 24;
+  static constexpr int least = 12;
   static constexpr Align align = Align::left;
   static void text(Buffer& out, const ev_str& s, Record r, Blanks b);
   static void json(Buffer& out, std::string_view key, const ev_str& s, Record r);
@@ -233,6 +235,7 @@ template <> struct Format<ev_tty> {
 // printed as \x3e. In JSON [{"pid":1,"comm":"systemd"},...].
 template <> struct Format<ev_lineage> {
   static constexpr int width = 24;
+  static constexpr int least = 12;
   static constexpr Align align = Align::left;
   static void text(Buffer& out, const ev_lineage& l, Record r, Blanks b);
   static void json(Buffer& out, std::string_view key, const ev_lineage& l, Record r);
@@ -252,12 +255,14 @@ struct EventName {
 };
 struct HostName {  // of the tracer's: wherever the event was
   static constexpr int width = 12;
+  static constexpr int least = 8;
   static constexpr Align align = Align::left;
   static void text(Buffer& out, __u16, Blanks b) { put_text(out, host_name(), b); }
   static void json(Buffer& out, std::string_view key, __u16) { put_json_member(out, key, host_name()); }
 };
 struct UserName {
   static constexpr int width = 8;
+  static constexpr int least = 8;
   static constexpr Align align = Align::left;
   static void text(Buffer& out, ev_uid uid, Record r, Blanks b);
   static void json(Buffer& out, std::string_view key, ev_uid uid, Record r);
@@ -267,6 +272,7 @@ void put_container_text(Buffer& out, std::string Container::*part, Record r, Bla
 void put_container_json(Buffer& out, std::string_view key, std::string Container::*part, Record r);
 template <std::string Container::*Part, int Width> struct OfContainer {
   static constexpr int width = Width;
+  static constexpr int least = 8;
   static constexpr Align align = Align::left;
   static void text(Buffer& out, const ev_cgroups&, Record r, Blanks b) { put_container_text(out, Part, r, b); }
   static void json(Buffer& out, std::string_view key, const ev_cgroups&, Record r) { put_container_json(out, key, Part, r); }
@@ -274,6 +280,7 @@ template <std::string Container::*Part, int Width> struct OfContainer {
 
 template <> struct Format<ev_strv> {
   static constexpr int width = 24;
+  static constexpr int least = 12;
   static constexpr Align align = Align::left;
   static void text(Buffer& out, const ev_strv& s, Record r, Blanks b);
   static void json(Buffer& out, std::string_view key, const ev_strv& s, Record r);

@@ -47,6 +47,7 @@ template <> struct Format<ev_socktype> : Word<ev_socktype, Format<ev_socktype>, 
 // An IP address, a path, an @abstract name, or the number of a virtual machine.
 template <> struct Format<ev_addr> {
   static constexpr int width = 15;
+  static constexpr int least = 39;  // no IPv6 address is cut, but a path is
   static constexpr Align align = Align::left;
   static void text(Buffer& out, const ev_addr& a, Record r, Blanks b);
   static void json(Buffer& out, std::string_view key, const ev_addr& a, Record r);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "print/output.h"
 
+#include "print/layout.h"
 #include "who/host.h"
 
 #include <sys/utsname.h>
@@ -17,7 +18,8 @@ namespace {
 
 class Table final : public Output {
  public:
-  Table(Columns columns, bool colour, bool dated) : columns_(std::move(columns)), colour_(colour), dated_(dated) {}
+  Table(Columns columns, bool colour, bool dated)
+      : columns_(std::move(columns)), layout_(columns_), colour_(colour), dated_(dated) {}
 
   void begin(Buffer& out, const Start&) override {
     day_.reset();
@@ -34,24 +36,19 @@ class Table final : public Output {
       else c.text(cell, r, b);
     });
   }
+  bool fit(std::size_t screen) override { return layout_.fit(screen); }
+  std::size_t width() const override { return layout_.width(); }
 
  private:
   // The heading and the rows are laid out by the same code, so they line up. Errors are red.
   template <class Fill> void line(Buffer& out, bool row, Fill fill) {
-    const Column* const last = columns_.back();
+    Layout::Line line(layout_, out);
     for (const Column* c : columns_) {
-      if (c != columns_.front()) out.push_back(' ');
-      const std::size_t start = out.size();
-      fill(out, *c, c == last ? Blanks::single : Blanks::escaped);
-      const std::size_t length = out.size() - start;
+      const std::size_t start = line.begin_cell();
+      fill(out, *c, line.is_last() ? Blanks::single : Blanks::escaped);
       const bool red =
-          colour_ && row && c->name == "err" && out.compare(start, length, "-") != 0 && out.compare(start, length, "?") != 0;
-      if (const auto width = static_cast<std::size_t>(c->width); length < width && !(c == last && c->align == Align::left))
-        out.insert(c->align == Align::right ? start : out.size(), width - length, ' ');
-      if (red) {
-        out.insert(start, "\x1b[31m");
-        out += "\x1b[0m";
-      }
+          colour_ && row && c->name == "err" && out.compare(start, out.npos, "-") != 0 && out.compare(start, out.npos, "?") != 0;
+      if (!line.end_cell(red ? "\x1b[31m" : "")) break;
     }
     out.push_back('\n');
   }
@@ -65,6 +62,7 @@ class Table final : public Output {
 
   static constexpr std::string_view kTime = "time";
   Columns columns_;
+  Layout layout_;
   bool colour_, dated_;
   bool has_time_ = std::ranges::find(columns_, kTime, &Column::name) != columns_.end();
   std::optional<std::int64_t> day_;  // of the last line

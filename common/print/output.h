@@ -32,6 +32,9 @@ class Output {
   virtual ~Output() = default;
   virtual void begin(Buffer&, const Start&) = 0;  // heading, or record
   virtual void event(Buffer&, Record) = 0;
+  // How wide the terminal is that lines go to, in columns; 0: they may have any length. Returns whether the heading has changed.
+  virtual bool fit(std::size_t /*screen*/) { return false; }
+  virtual std::size_t width() const { return 0; }  // what lines need for all columns to be seen; 0: any
   virtual void end(Buffer&, const End&) {}
   // Of those that count: the counts so far. `screen`: rows of the terminal that they are to fill anew; 0: lines like others.
   virtual void summary(Buffer&, unsigned /*screen*/) {}

@@ -69,6 +69,26 @@ template <char... Except> bool is_plain(std::string_view s) {
   return (halves[0] | halves[1]) == 0;
 }
 
+// Columns of a terminal that a character takes: by the blocks of UAX #11 (East Asian Width, emoji) and of combining marks, which
+// newer versions of Unicode fill up but do not move.
+std::size_t width_of(char32_t c) {
+  static constexpr CharacterRange kNone[] = {{0x300, 0x36F},   {0x483, 0x489},   {0x591, 0x5BD},   {0x64B, 0x65F},
+                                             {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF}, {0x20D0, 0x20FF}, {0xFE20, 0xFE2F}},
+                                  kTwo[] = {{0x1100, 0x115F},   {0x2E80, 0x303E},   {0x3041, 0xA4CF},   {0xA960, 0xA97C},
+                                            {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},
+                                            {0xFFE0, 0xFFE6},   {0x16FE0, 0x18CFF}, {0x1AFF0, 0x1B2FF}, {0x1F300, 0x1F64F},
+                                            {0x1F680, 0x1F6FF}, {0x1F900, 0x1F9FF}, {0x1FA70, 0x1FAFF}, {0x20000, 0x3FFFD}};
+  const auto within = [c](const CharacterRange& r) { return c >= r.first && c <= r.last; };
+  if (c < 0x300) return 1;
+  return std::ranges::any_of(kTwo, within) ? 2 : std::ranges::any_of(kNone, within) ? 0 : 1;
+}
+
+bool is_ascii(std::string_view s) {
+  unsigned all = 0;
+  for (const char c : s) all |= static_cast<unsigned char>(c);
+  return all < 0x80;
+}
+
 // One character's bytes, escaped as in C.
 void put_escaped(Buffer& out, std::string_view bytes) {
   if (bytes == "\n") out += "\\n";
@@ -142,6 +162,30 @@ void put_text(Buffer& out, std::string_view s, Blanks blanks) {
     after_blank = blank;
     s.remove_prefix(n);
   }
+}
+
+std::size_t screen_width(std::string_view s) {
+  if (is_ascii(s)) return s.size();
+  std::size_t width = 0;
+  while (!s.empty()) {
+    const Character c = decode(s);
+    width += c.bytes ? width_of(c.code) : 1;
+    s.remove_prefix(c.bytes ? c.bytes : 1);
+  }
+  return width;
+}
+
+std::size_t bytes_within(std::string_view s, std::size_t width) {
+  std::size_t at = 0;
+  while (at < s.size()) {
+    const Character c = decode(s.substr(at));
+    std::size_t bytes = c.bytes ? c.bytes : 1, columns = c.bytes ? width_of(c.code) : 1;
+    if (c.code == '\\') columns = bytes = s.substr(at).starts_with("\\x") ? 4 : 2;
+    if (columns > width) break;
+    width -= columns;
+    at += bytes;
+  }
+  return std::min(at, s.size());
 }
 
 void put_shell_word(Buffer& out, std::string_view s) {

@@ -26,6 +26,10 @@ void put_hex_byte(Buffer&, char);                                  // \xHH
 void put_text(Buffer&, std::string_view, Blanks);
 // One word as a POSIX shell (with $'...' where needed) would read it back.
 void put_shell_word(Buffer&, std::string_view);
+// How many columns of a terminal such a text takes.
+std::size_t screen_width(std::string_view);
+// How many of its bytes take no more than `width` columns; no character and no escape is cut in two.
+std::size_t bytes_within(std::string_view, std::size_t width);
 // "key":"value", in which the same characters are \uXXXX; where the value is no UTF-8, with U+FFFD
 // for what is none, and "key_hex":"..." behind it.
 void put_json_member(Buffer&, std::string_view key, std::string_view value);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "run/options.h"
 
+#include "run/help.h"
 #include "run/words.h"
 #include "who/users.h"
 
@@ -178,60 +179,16 @@ Columns chosen_columns(const Tool& tool, const Words& words, bool all, bool json
   return columns;
 }
 
-constexpr std::size_t kScreen = 80;
-
-// `left`, and `text` beside it from `indent` on, broken between words.
-std::string entry(std::string left, std::size_t indent, std::string_view text) {
-  std::size_t width = left.size();
-  const auto new_line = [&] { left += fmt::format("\n{:{}}", "", indent), width = indent; };
-  if (width + 2 > indent) new_line();
-  else left.resize(width = indent, ' ');
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(' '), text.size());
-    if (width > indent && width + 1 + end >= kScreen) new_line();
-    if (width > indent) left += ' ', width++;
-    left += text.substr(0, end);
-    width += end;
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return left + '\n';
-}
-
-std::string help_examples(const Tool& tool) {
-  std::string text = "\nExamples:\n";
-  for (std::string_view rest = tool.examples; !rest.empty();) {
-    const std::size_t tab = rest.find('\t'), end = rest.find('\n');
-    text += entry(fmt::format("  {}", rest.substr(0, tab)), 42, rest.substr(tab + 1, end - tab - 1));
-    rest.remove_prefix(end + 1);
-  }
-  return text;
-}
-
-// Also what completion/needle reads.
-std::string help_options(const CLI::App& app) {
-  std::string text;
-  for (const std::string& group : app.get_groups()) {
-    text += fmt::format("\n{}:\n", group);
+// All of them, by groups, in the order in which they were added.
+std::vector<HelpOption> help_options(const CLI::App& app) {
+  std::vector<HelpOption> all;
+  for (const std::string& group : app.get_groups())
     for (const CLI::Option* o : app.get_options()) {
       if (o->get_group() != group) continue;
-      std::string flags = "  ";
-      for (const std::string& letter : o->get_snames()) flags += "-" + letter;
-      for (const std::string& name : o->get_lnames()) flags += (o->get_snames().empty() ? "    --" : ", --") + name;
-      if (!o->get_type_name().empty()) flags += " " + o->get_type_name();
-      text += entry(flags, 28, o->get_description());
+      const auto first = [](const std::vector<std::string>& names) { return names.empty() ? std::string() : names.front(); };
+      all.push_back({group, first(o->get_snames()), first(o->get_lnames()), o->get_type_name(), o->get_description()});
     }
-  }
-  return text;
-}
-
-std::string help_columns(const Tool& tool) {
-  std::string text = "\nColumns (those in capitals are shown unless -o says otherwise):\n";
-  for (const Column& c : tool.columns) {
-    std::string name(c.name);
-    if (c.shown) std::ranges::transform(name, name.begin(), [](unsigned char ch) { return static_cast<char>(std::toupper(ch)); });
-    text += entry("  " + name, 15, c.help);
-  }
-  return text;
+  return all;
 }
 
 }  // namespace
@@ -239,7 +196,7 @@ std::string help_columns(const Tool& tool) {
 int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   CLI::App app{std::string(tool.about), std::string(tool.name)};
   app.set_help_flag();
-  bool help = false, version = false, extended = false;
+  bool help = false, brief_help = false, version = false, extended = false;
   Words columns;
 
   // One that may be given several times: `each` is called for each of its words.
@@ -363,6 +320,7 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   });
   one("--rotate", "SIZE|TIME", "go on in a new file after so much, such as 100M or 1h", kOutput,
       [&o](const std::string& v) { o.rotate = rotation(v); });
+  app.add_flag("--wide", o.wide, "do not cut lines to the width of the terminal")->group(kOutput);
   one("--color", "auto|always|never", "whether to colour the table (default auto)", kOutput, [&o](const std::string& v) {
     if (v != "auto" && v != "always" && v != "never") throw BadUsage(fmt::format("--color: '{}'; give auto, always or never", v));
     o.colour = v == "auto" ? Colour::automatic : v == "always" ? Colour::always : Colour::never;
@@ -385,7 +343,8 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   one("--btf", "FILE", "the kernel's types, where it has none in /sys", kRun, [&o](const std::string& v) { o.btf = v; });
   app.add_flag("-v,--verbose", o.verbose, "say which hooks were taken and which refused")->group(kRun);
   app.add_flag("-V,--version", version, "print the version")->group(kRun);
-  app.add_flag("-h,--help", help, "print this help")->group(kRun);
+  app.add_flag("-h", brief_help, "print the most used options, on one screen")->group(kRun);
+  app.add_flag("--help", help, "print this: all options, examples and columns")->group(kRun);
 
   const auto end = std::find(argv, argv + argc, std::string_view("--"));
   try {
@@ -399,9 +358,8 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
     what = what.substr(0, what.find('\n'));
     throw BadUsage(fmt::format("{}; see {} --help", what, tool.name));
   }
-  if (help) {
-    fmt::print("{}\n\nUsage: {} [OPTIONS] [-- COMMAND [ARGUMENTS]]\n{}{}{}\nMore: man {}, man needle\n", tool.about, tool.name,
-               help_options(app), help_examples(tool), help_columns(tool), tool.name);
+  if (help || brief_help) {
+    fmt::print("{}", help ? long_help(tool, help_options(app)) : short_help(tool, help_options(app)));
     return 0;
   }
   if (version) {

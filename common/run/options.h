@@ -36,7 +36,7 @@ struct Options {
   Rotate rotate;                     // how long it may become
   std::vector<std::string> command_line;
   std::vector<std::pair<std::string, std::vector<std::string>>> filters;  // those that were given, without dashes
-  bool json = false, heading = true, verbose = false;
+  bool json = false, heading = true, verbose = false, wide = false;
   Colour colour = Colour::automatic;
 };
 

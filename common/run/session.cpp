@@ -154,6 +154,7 @@ int Session::receive(void* data, std::size_t size) {
 // Takes a batch out of the ring buffer. Returns whether there is more.
 bool Session::consume() {
   refresh_wall_clock();
+  if (output_->fit(screen_columns())) begin(out_, 1);  // the terminal's size has changed
   const bool more = !tracer_->consume();
   for (const auto& stage : stages_) stage->between_batches();
   flush();
@@ -178,6 +179,10 @@ void Session::report_losses(bool end) {
 
 void Session::run() {
   watch_signals(command_, {.reopen = !options_.output.empty(), .summary = options_.summary});
+  output_->fit(screen_columns());
+  if (screen_columns() > 0 && output_->width() > screen_columns())
+    say(fmt::format("the columns take {}, the terminal has {}: lines are cut; --wide shows them whole, -o fewer columns",
+                    output_->width(), screen_columns()));
   if (command_) say(fmt::format("tracing process {} and all that descend from it", command_->pid()));
   else say("tracing, Ctrl-C to stop");
   sink_.begin();
@@ -189,6 +194,12 @@ void Session::run() {
     if (stop_signals() > 1) break;
   report_losses(true);
   end();
+}
+
+// Of the terminal that a table is to fit. 0: it need not.
+std::size_t Session::screen_columns() const {
+  winsize size{};
+  return !options_.wide && ioctl(sink_.fd(), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 // Of the terminal, if it is to be filled with the highest counts.

@@ -39,6 +39,7 @@ class Session {
   void begin(Buffer&, unsigned part) const;
   void end();
   void obey_signals();
+  std::size_t screen_columns() const;
   unsigned screen_rows() const;
   void show_summary();
   void report_losses(bool end);

@@ -524,7 +524,7 @@ TEST_CASE("help and version go to standard output, with status 0") {
     const Result help = run_tool(tool, {"--help"}), h = run_tool(tool, {"-h"}), version = run_tool(tool, {"-V"});
     CHECK(help.status == 0);
     CHECK(help.err == "");
-    CHECK(help.out == h.out);
+    CHECK(h.out.size() < help.out.size());
     CHECK(h.status == 0);
     std::istringstream in(help.out);
     for (std::string line; std::getline(in, line);) CHECK(line.size() <= 80);

@@ -57,6 +57,8 @@ Columns all_columns() {
   return all;
 }
 
+const Column* named(std::string_view name) { return std::ranges::find(tool.columns, name, &Column::name).base(); }
+
 // A record, with its two strings behind it.
 std::string record(made_up_event e, const std::string& name, const std::string& path) {
   e.name = {sizeof e, static_cast<__u16>(name.size()), 0};
@@ -68,6 +70,11 @@ std::string print(Output& output, const std::string& bytes) {
   Buffer out;
   output.event(out, {std::as_bytes(std::span(bytes))});
   return out;
+}
+
+std::string without_colour(std::string text) {
+  for (std::size_t at; (at = text.find('\x1b')) != text.npos;) text.erase(at, text.find('m', at) + 1 - at);
+  return text;
 }
 
 std::string text_of(ev_errno e) {
@@ -153,6 +160,83 @@ TEST_CASE("table: heading and rows line up, and every cell but the last is one f
     const std::size_t h = heading.find(head), c = row.find(cell);
     CHECK(h + (right ? strlen(head) : 0) == c + (right ? strlen(cell) : 0));
   }
+}
+
+TEST_CASE("table: a cell that is too wide shifts the others only as far as their blanks do not make up for it") {
+  const auto table = make_table({&columns[6], &columns[10], named("name"), named("fd"), named("err"), named("path")}, false);
+  made_up_event e{};
+  e.h.comm = {"x"};
+  e.err = ev_errno{2};
+  const std::string usual = print(*table, record(e, "name", "/path"));
+  for (const std::size_t excess : {1, 2, 3, 4}) {  // fd has two blanks to give, and err one
+    const std::string row = print(*table, record(e, std::string(24 + excess, 'n'), "/path"));
+    INFO(row);
+    CHECK(row.find("ENOENT") == usual.find("ENOENT") + (excess > 2 ? excess - 2 : 0));
+    CHECK(row.find("/path") == usual.find("/path") + (excess > 3 ? excess - 3 : 0));
+  }
+  const std::string row = print(*table, record(e, std::string(60, 'n'), "/path"));
+  CHECK(row.ends_with("nn 0 ENOENT /path\n"));
+}
+
+TEST_CASE("table: no line is wider than the terminal, and what is cut says so, in a pipe nothing") {
+  const Columns all = all_columns();
+  made_up_event e{};
+  e.h.pid = ev_pid{4194304};
+  e.h.comm = {"comm-of-fifteen"};
+  e.err = ev_errno{ECONNREFUSED};
+  const Names strings{"short", std::string(300, 'x'), std::string(150, '\n'), "/\xe6\x97\xa5\xe6\x9c\xac/" + std::string(90, 'y'),
+                      std::string(40, '\\')};
+  for (const Columns& chosen : {all, Columns{&columns[6], &columns[10], named("err"), named("path")}, Columns{named("path")},
+                                Columns{named("path"), named("err")}}) {
+    const auto table = make_table(chosen, false), coloured = make_table(chosen, true), whole = make_table(chosen, false);
+    for (std::size_t screen = 4; screen < 250; screen++) {
+      table->fit(screen);
+      coloured->fit(screen);
+      for (const std::string& text : strings) {
+        const std::string bytes = record(e, text, text);
+        std::string row = print(*table, bytes), full = print(*whole, bytes);
+        INFO(screen << ": " << row);
+        REQUIRE(std::count(row.begin(), row.end(), '\n') == 1);
+        row.pop_back();
+        CHECK(screen_width(row) <= screen);
+        CHECK((row.empty() || row.back() != ' '));
+        const bool cut = split(row) != split(full);
+        CHECK(cut == (row.find("\\>") != std::string::npos));
+        CHECK((!cut || screen < std::max(screen_width(full) - 1, whole->width())));
+        CHECK(without_colour(print(*coloured, bytes)) == row + "\n");
+        // What is left of a cell is its beginning, and no half of a character or of an escape.
+        const auto cells = split(row), cells_of_full = split(full);
+        for (std::size_t i = 0; i < cells.size(); i++) {
+          std::string cell = cells[i];
+          if (cell.ends_with("\\>")) cell.resize(cell.size() - 2);
+          CHECK(cells_of_full[i].starts_with(cell));
+          const std::size_t slashes = cell.size() - 1 - cell.find_last_not_of('\\');
+          CHECK(slashes % 2 == 0);
+          CHECK((cell.empty() || (static_cast<unsigned char>(cells_of_full[i][cell.size()]) & 0xc0) != 0x80));
+        }
+      }
+    }
+    table->fit(0);
+    CHECK(print(*table, record(e, strings[1], strings[1])) == print(*whole, record(e, strings[1], strings[1])));
+  }
+}
+
+TEST_CASE("table: a long cell in the middle leaves those behind it their room on a terminal") {
+  const Columns chosen{&columns[6], &columns[10], named("name"), named("err"), named("path")};
+  const auto table = make_table(chosen, false);
+  CHECK(table->fit(80));
+  CHECK_FALSE(table->fit(80));
+  Buffer heading;
+  table->begin(heading, {});
+  made_up_event e{};
+  e.err = ev_errno{2};
+  const std::string row = print(*table, record(e, std::string(1242, 'n'), "/etc/passwd"));
+  INFO(row);
+  CHECK(row.find("ENOENT") == heading.find("ERR"));
+  CHECK(row.find("/etc/passwd\n") == heading.find("PATH"));
+  CHECK(table->fit(200));
+  CHECK(print(*table, record(e, std::string(30, 'n'), "/etc/passwd")).find(std::string(30, 'n') + " ENOENT") !=
+        std::string::npos);
 }
 
 TEST_CASE("table: colour only where asked for, and only ours") {
