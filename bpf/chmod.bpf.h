@@ -218,7 +218,7 @@ static __always_inline int report_by(const struct request *q, struct change *c, 
 	__u32 risk = 0;
 
 	if (filter.set & FILTER_FAILED && !err)
-		return 0;
+		return drop();
 	if (!failed && !c->mode) /* no hook has seen it */
 		after = EV_UNKNOWN;
 	if (!failed) {
@@ -226,8 +226,8 @@ static __always_inline int report_by(const struct request *q, struct change *c, 
 		if (risk && (before == (__u32)EV_UNKNOWN || after > 07777))
 			risk |= RISK_UNSURE;
 	}
-	if ((only_risky && !risk) || (dentry && is_elsewhere(c->mnt, dentry)))
-		return 0;
+	if ((only_risky && !risk) || (c->inode && !file_wanted(c->inode)) || (dentry && is_elsewhere(c->mnt, dentry)))
+		return drop();
 	r = event_begin(chmod_event);
 	if (!r)
 		return 0;
@@ -254,7 +254,7 @@ static __always_inline int report_by(const struct request *q, struct change *c, 
 		}
 	}
 	if (!path_wanted(r, &e->path, !dentry))
-		return event_drop(r), 0;
+		return event_drop(r), drop();
 	if (c->inode) {
 		e->dev = c->dev;
 		e->ino = c->ino;

@@ -85,8 +85,10 @@ static __always_inline int call_ends(const struct pt_regs *regs, long ret)
 		return 0;
 	exit_args(&call, regs);
 	open = VIA_IS(call.via, OPEN_CALLS);
-	if ((open && !may_create(&call)) || filtered_out())
+	if (open && !may_create(&call))
 		return 0;
+	if (filtered_out()) /* of the others it is not known if they change anything */
+		return VIA_IS(call.via, CHMOD_CALLS) ? drop() : 0;
 	if (VIA_IS(call.via, CHMOD_CALLS)) {
 		take_seen(&c);
 		request_of(&q, &call);
@@ -354,8 +356,10 @@ __noinline int chmod_returns(int ret)
 	struct call call;
 
 	take_seen(&c);
-	if (c.reported || filtered_out() || !chmod_runs(&call))
+	if (c.reported || !chmod_runs(&call))
 		return 0;
+	if (filtered_out())
+		return drop();
 	request_of(&q, &call);
 	return chmod_ends(&q, &c, ret);
 }

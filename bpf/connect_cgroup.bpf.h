@@ -155,7 +155,7 @@ static __always_inline int datagram_begin(struct bpf_sock_addr *ctx, struct data
 	}
 	HOOKED(key.tid) = hooked_word(key.tid, to->sock);
 	if (!proto_wanted(PROTO_UDP))
-		return 1;
+		return drop(), 1;
 	if (first) {
 		to->bits |= ADDRESS_ASKED;
 		as_asked(to);
@@ -168,7 +168,9 @@ static __always_inline int datagram_begin(struct bpf_sock_addr *ctx, struct data
 			to->address = (__u64)READ(KERN(ctx), uaddr);
 	} else {
 		__builtin_memcpy(a.ip, to->ip, sizeof(a.ip));
-		if (!dest_wanted(&a, to->port) || arrival_told(to))
+		if (!dest_wanted(&a, to->port))
+			return drop(), 1;
+		if (arrival_told(to))
 			return 1;
 	}
 	if (batch) {

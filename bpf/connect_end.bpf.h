@@ -96,7 +96,10 @@ __noinline int fill_ends(__u32 slot, __u64 at, __u32 len, int ret)
 			sock_any_is_loopback(at, e->raddr.ip);
 	}
 	fill_mapped(e);
-	return !dest_wanted(&e->raddr, e->rport);
+	if (dest_wanted(&e->raddr, e->rport))
+		return 0;
+	drop();
+	return 1;
 }
 
 /* Fills what was asked for: sockaddr_of(), of `len` bytes. Global: verified once. */
@@ -159,13 +162,13 @@ static __always_inline int connect_end(const struct ending *end, const struct in
 	struct record *r;
 
 	if (filter.set & FILTER_FAILED && !end->ret)
-		return 0;
+		return stream ? 0 : drop(); /* tcp_done() counts those */
 	/* They run for neither MPTCP, nor for io_uring where its end could find what they say. */
 	if (stream && (end->ret >= 0 || !(tried || tcp_tried(end->ret, connects_seen & version_of(f->family) &&
 									       f->proto == PROTO_TCP && !end->by))))
 		return 0;
 	if (!proto_wanted(f->proto))
-		return 0;
+		return drop();
 	r = event_begin(connect_event);
 	if (!r)
 		return 0;

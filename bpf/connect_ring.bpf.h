@@ -85,7 +85,7 @@ __noinline int ring_request(__u64 key)
 	if (current_pid_tgid() >> 32 == stats.self)
 		learn_layout(req);
 	if (filtered_out())
-		return 0;
+		return drop();
 	r = event_begin(uring_request);
 	if (!r)
 		return 0;

@@ -62,7 +62,7 @@ __noinline int tcp_start(__u64 key)
 			inside->started = key;
 	}
 	if (!proto_wanted(sock_proto(sk, AF_INET, SOCK_STREAM)))
-		return 0;
+		return drop();
 	r = event_begin(start);
 	if (!r)
 		return 0;
@@ -70,7 +70,7 @@ __noinline int tcp_start(__u64 key)
 	e = &s->e;
 	inet_remote(sk, &e->raddr, &e->rport);
 	if (!dest_wanted(&e->raddr, e->rport))
-		return event_drop(r), 0;
+		return event_drop(r), drop();
 	fill_header(&e->h);
 	append_context(r);
 	e->h.via = via;
@@ -117,6 +117,8 @@ static __always_inline void tcp_done(__u64 key, struct start *s, int err)
 	s->e.err = err;
 	if (err || !(filter.set & FILTER_FAILED))
 		submit_start(key, s);
+	else
+		drop();
 	forget_start(key);
 }
 

@@ -126,10 +126,8 @@ static __always_inline int datagram_end(struct sock *sk, const struct ev_socket 
 	struct connect_event *e;
 	struct record *r;
 
-	if (filter.set & FILTER_FAILED && ret >= 0)
-		return 0;
-	if (!proto_wanted(f->proto) || (!kept && filtered_out()))
-		return 0;
+	if ((filter.set & FILTER_FAILED && ret >= 0) || !proto_wanted(f->proto) || (!kept && filtered_out()))
+		return drop();
 	r = event_begin(connect_event);
 	if (!r)
 		return 0;
@@ -146,11 +144,11 @@ static __always_inline int datagram_end(struct sock *sk, const struct ev_socket 
 		e->raddr.kind = ADDR_NONE;
 		e->rport = EV_NONE;
 		if (!dest_wanted(&e->raddr, e->rport))
-			return event_drop(r), 0;
+			return event_drop(r), drop();
 	} else if (to->bits & ADDRESS_CHANGES) {
 		src = SRC_USER;
 	} else if (!dest_wanted(&e->raddr, e->rport))
-		return event_drop(r), 0;
+		return event_drop(r), drop();
 	if (!first_such(r, to, ret < 0 ? -ret : 0))
 		return event_drop(r), 0;
 	if (filter.want & WANT_REQUESTED) {

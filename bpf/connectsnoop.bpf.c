@@ -19,8 +19,10 @@ static __always_inline void attempt_ends(const struct socket_args *args, __u32 v
 		if (s && s->failing)
 			tcp_done(key, s, ret < 0 ? -ret : EV_ERRNO_UNKNOWN);
 	} else if (args->op == SYS_CONNECT || (inside && inside->cookie && ret < 0)) { /* the latter: Fast Open */
-		if (filtered_out())
+		if (filtered_out()) {
+			drop();
 			goto out;
+		}
 		end.fd = args->fd;
 		end.sock = file_socket(fd_file(args->fd));
 		end.facts = &facts;

@@ -3,6 +3,8 @@
 #ifndef NEEDLE_CONTROL_H
 #define NEEDLE_CONTROL_H
 
+#include "filter.h"
+
 #include <linux/types.h>
 
 /* Cgroups that nobody wants: see cgroup.bpf.h. */
@@ -28,12 +30,34 @@ struct event_stats {
 	__u64 followed;     /* processes there are in the trees: see follow.bpf.h */
 	__u64 unfollowed;   /* times that one which belongs there, or may, could not be */
 	__u32 seeded;       /* set by user space when all that were there have been found */
-	__u32 zero, unused;
+	__u32 zero;
+	__u32 counts_dropped;     /* set by user space: what filters drop is to be counted, see drop() */
 	__u64 replaced;           /* times that others have changed what runs at one of `fexits`: see trampoline.bpf.h */
 	__u64 clock;              /* self__run: the kernel's CLOCK_BOOTTIME, which no time namespace moves */
 	__u64 asked;              /* by that clock, when the ids in the filter were given: set by user space */
 	__u32 pid_level, pid_ns;  /* self__run: the tool's pid namespace: 0 is the initial one's level; and its number */
 	__u32 fexits[FEXITS_MAX]; /* functions that fexit programs are attached to, by their BTF ids; set by user space */
+};
+
+/* What the kernel knows a file by. */
+struct file_id {
+	__u64 ino; /* 0: none */
+	__u32 dev, generation;
+};
+
+/* --file */
+struct watched_files {
+	__s32 fd; /* for file__run: of which file it is to find out the ids */
+	__u32 unused;
+	struct file_id found[2];           /* file__run: its own, and of what is beneath it in an overlay */
+	struct file_id ids[2 * FILES_MAX]; /* likewise of each --file */
+};
+
+/* How many events the filters have dropped, by processor. */
+#define DROPPED_SLOTS 64
+struct dropped {
+	__u64 count;
+	__u64 unused[7]; /* of a cache line */
 };
 
 #endif

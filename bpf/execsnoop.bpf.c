@@ -339,20 +339,23 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 
 	bpf_map_delete_elem(&names, &old_tid);
 	bpf_map_delete_elem(&interpreters, &old_tid);
-	if (filter.set & FILTER_FAILED || filtered_out())
+	if (filter.set & FILTER_FAILED || filtered_out()) {
+		drop();
 		goto out;
+	}
 	r = event_begin(exec_event);
 	if (!r)
 		goto out;
 	e = event_of(r, exec_event);
 	append_program(r, e, READ(mm, exe_file));
-	wanted = path_wanted(r, &e->exe.path, false);
+	wanted = file_wanted(READ(mm, exe_file, f_inode)) && path_wanted(r, &e->exe.path, false);
 	name = READ(bprm, filename);
 	interp = READ(bprm, interp);
-	if (interp != name && (path_filter || filter.want & WANT_NAMES))
+	if (interp != name && (path_filter || filter.files || filter.want & WANT_NAMES))
 		append_name(r, &e->script, &e->requested, AT_FDCWD, name, true);
 	if (!wanted && (interp == name || !path_wanted(r, &e->script, true))) {
 		event_drop(r);
+		drop();
 		goto out;
 	}
 	fill_header(&e->h);
@@ -443,18 +446,22 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 	bool at = (call->via & ~VIA_COMPAT) == VIA_execveat;
 	const char *path = (void *)args[at];
 	__u32 via = call->via, src = SRC_USER;
+	struct file *known = NULL; /* the program's */
 	struct exec_event *e;
 	struct before now;
 	struct record *r;
 
-	if (filtered_out())
+	if (filtered_out()) {
+		drop();
 		return;
+	}
 	r = event_begin(exec_event);
 	if (!r)
 		return;
 	e = event_of(r, exec_event);
 	if (b && b->mm == (__u64)mm) { /* beyond the point of no return: the caller's memory is gone */
-		append_program(r, e, READ(mm, exe_file));
+		known = READ(mm, exe_file);
+		append_program(r, e, known);
 		fill_old(e, b);
 		via = b->via;
 		src = SRC_KERNEL;
@@ -470,6 +477,7 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 		if (!first)
 			file = fd_file(args[0]);
 		if (opened) { /* so what is missing is its interpreter, or its loader */
+			known = opened;
 			append_program(r, e, opened);
 			e->exe.path.mark |= EV_STR_FOUND;
 			src = SRC_KERNEL;
@@ -480,6 +488,7 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 					append_user_str(r, &e->requested, path);
 			}
 		} else if (file) {
+			known = file;
 			append_program(r, e, file);
 			src = SRC_FD;
 		} else {
@@ -497,8 +506,10 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 		fill_before(&now);
 		fill_old(e, &now);
 	}
-	if (!path_wanted(r, &e->exe.path, src != SRC_FD && !(e->exe.path.mark & EV_STR_FOUND)))
+	if ((known && !file_wanted(READ(known, f_inode))) || !path_wanted(r, &e->exe.path, !known)) {
+		drop();
 		return event_drop(r);
+	}
 	fill_header(&e->h);
 	append_context(r);
 	e->h.via = via;

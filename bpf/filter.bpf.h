@@ -106,6 +106,12 @@ static __always_inline bool filtered_out(void)
 		return true;
 	if (filter.set & FILTER_TREE && !is_followed(pid_tgid >> 32, task) && !(untyped && found_late()))
 		return true;
+	if (filter.lists[LIST_PPID].count) {
+		struct task_struct *parent = READ(task, group_leader, real_parent, group_leader);
+
+		if (!names_task(LIST_PPID, parent, READ(parent, tgid)))
+			return true;
+	}
 	if (UNLISTED(LIST_UID, current_uid_gid()) || LISTED(LIST_NOT_UID, current_uid_gid()))
 		return true;
 	if (UNLISTED(LIST_EUID, READ(task, cred, euid.val)))
@@ -119,6 +125,15 @@ static __always_inline bool filtered_out(void)
 	if (filter.set & FILTER_CONTAINER && cgroup_unwanted())
 		return true;
 	return (filter.names || filter.not_names) && (names_apart(task) || name_filtered_out());
+}
+
+/* To be called where an event ends that filters drop. Counted while user space asks for that, which it does as long as nothing is
+ * shown. Returns 0. */
+static __always_inline int drop(void)
+{
+	if (stats.counts_dropped && current_pid_tgid() >> 32 != stats.self)
+		__sync_fetch_and_add(&dropped[bpf_get_smp_processor_id() & (DROPPED_SLOTS - 1)].count, 1);
+	return 0;
 }
 
 #endif

@@ -17,6 +17,7 @@ enum filter_bits {
 enum list {
 	LIST_PID,
 	LIST_TID,
+	LIST_PPID,
 	LIST_UID,
 	LIST_EUID,
 	LIST_SESSION,
@@ -45,6 +46,7 @@ struct filter_name {
 };
 #define NAMES_MAX 8
 #define CGROUPS_MAX 16
+#define FILES_MAX 16
 
 /* What the shown columns need beyond what every event carries; the tools' own
  * bits (in NAME.h) start at WANT_TOOL. */
@@ -71,7 +73,7 @@ struct filter {
 	__u32 want; /* enum want_bits */
 	struct filter_list lists[LISTS];
 	__u32 names, not_names, cgroups; /* how many there are */
-	__u32 unused;
+	__u32 files;                     /* --file: see struct watched_files */
 	struct filter_name name[NAMES_MAX], not_name[NAMES_MAX];
 };
 

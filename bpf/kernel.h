@@ -224,6 +224,9 @@ struct hlist_node {
 struct hlist_head {
 	struct hlist_node *first;
 };
+struct address_space {
+	struct inode *host;
+};
 struct inode {
 	unsigned short i_mode;
 	kuid_t i_uid;
@@ -235,6 +238,7 @@ struct inode {
 	__u32 i_state;
 	struct hlist_head i_dentry;
 	struct super_block *i_sb;
+	struct address_space *i_mapping;
 	void *i_private;
 };
 enum inode_state_flags_t { /* of 6.18 */

@@ -146,8 +146,8 @@ static __always_inline int report(const struct request *q, const struct result *
 	struct open_event *e;
 	struct record *r;
 
-	if (file && is_elsewhere(READ(file, f_path.mnt), READ(file, f_path.dentry)))
-		return 0;
+	if (file && (!file_wanted(READ(file, f_inode)) || is_elsewhere(READ(file, f_path.mnt), READ(file, f_path.dentry))))
+		return drop();
 	r = event_begin(open_event);
 	if (!r)
 		return 0;
@@ -174,7 +174,7 @@ static __always_inline int report(const struct request *q, const struct result *
 		e->perm = e->type = e->created = e->deleted = EV_NONE;
 	}
 	if (!path_wanted(r, &e->path, !file))
-		return event_drop(r), 0;
+		return event_drop(r), drop();
 	if (res->by)
 		e->h = *res->by;
 	else
@@ -290,8 +290,10 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 	bool unsure;
 
 	/* -x first: it is the cheapest, and most calls succeed. */
-	if (!open_exits(&call, regs) || (filter.set & FILTER_FAILED && ret >= 0 && is_unanswered(ret)) || filtered_out())
+	if (!open_exits(&call, regs))
 		return 0;
+	if ((filter.set & FILTER_FAILED && ret >= 0 && is_unanswered(ret)) || filtered_out())
+		return drop();
 	unsure = ret >= 0 && !is_unanswered(ret);
 	exit_args(&call, regs);
 	if (is_restart(ret)) {
@@ -300,13 +302,13 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 	}
 	request_of(&q, &call);
 	if (!q.claimed && !wanted(&q, ret < 0 ? -ret : unsure))
-		return 0;
+		return drop();
 	result_of(&res, ret);
 	if (unsure && may_be_answer(ret, ROLLED_BACK(regs)) && !has_opened(&q, &res))
 		res.err = EV_ERRNO_UNKNOWN;
 	know_flags(&q, res.file);
 	if ((q.claimed || (unsure && filter.set & FILTER_FAILED)) && !wanted(&q, res.err))
-		return 0;
+		return drop();
 	return report(&q, &res);
 }
 
@@ -320,7 +322,7 @@ static __always_inline int interrupted_by(int sig, const struct k_sigaction *act
 	if (!ends_interrupted(&call, sig, action))
 		return 0;
 	request_of(&q, &call);
-	return wanted(&q, EINTR) ? report(&q, &res) : 0;
+	return wanted(&q, EINTR) ? report(&q, &res) : drop();
 }
 
 SEC("?tp_btf/signal_deliver")
@@ -362,6 +364,8 @@ static __always_inline void uring_ends(struct uring_request *u, __u64 key, int r
 	}
 	if (wanted(&q, res.err))
 		report(&q, &res);
+	else
+		drop();
 }
 
 /* `hooked`: there are hooks where it is opened, so that it need only be told here where that does not come about. */
@@ -371,7 +375,7 @@ static __always_inline int uring_submits(struct io_kiocb *req, bool hooked)
 	struct record *r;
 
 	if (filtered_out())
-		return 0;
+		return drop();
 	r = record_claim();
 	if (!r)
 		return 0;
@@ -533,6 +537,8 @@ static __always_inline int installed(struct file *file, int fd)
 		res.by = uring_header(u);
 	if (wanted(&o->q, 0))
 		report(&o->q, &res);
+	else
+		drop();
 	if (u)
 		uring_forget(u, o->request);
 	if (o->q.via == VIA_IO_URING)
@@ -572,7 +578,11 @@ int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, 
 	struct call call;
 
 	bpf_map_delete_elem(&opened, &tid);
-	if (known || filtered_out() || !open_runs(&call))
+	if (known)
+		return 0;
+	if (filtered_out())
+		return drop();
+	if (!open_runs(&call))
 		return 0;
 	if (is_restart(ret)) {
 		keep_interrupted(&call, ret);
@@ -581,7 +591,7 @@ int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, 
 	request_of(&q, &call);
 	result_of(&res, ret);
 	know_flags(&q, res.file);
-	return wanted(&q, res.err) ? report(&q, &res) : 0;
+	return wanted(&q, res.err) ? report(&q, &res) : drop();
 }
 
 SEC("?tp_btf/signal_deliver")
@@ -598,8 +608,10 @@ int BPF_PROG(open__fentry_opt_handle_begin)
 	struct opened o = {.by_handle = 1};
 	struct call call;
 
-	if (filtered_out() || !open_runs(&call))
+	if (!open_runs(&call))
 		return 0;
+	if (filtered_out())
+		return drop();
 	request_of(&o.q, &call);
 	if (bpf_map_update_elem(&opened, &tid, &o, BPF_ANY))
 		__sync_fetch_and_add(&stats.lost_map, 1);

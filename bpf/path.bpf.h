@@ -5,7 +5,7 @@
 #ifndef NEEDLE_PATH_BPF_H
 #define NEEDLE_PATH_BPF_H
 
-#include "snoop.bpf.h"
+#include "file.bpf.h"
 
 static __always_inline void *mount_of(const void *vfsmount)
 {
@@ -274,19 +274,6 @@ static __always_inline bool unlinked(struct dentry *dentry)
 	return !READ(dentry, d_hash.pprev) && READ(dentry, d_parent) != dentry;
 }
 
-/* The file behind a descriptor of the current process, or NULL. */
-static __always_inline struct file *fd_file(int fd)
-{
-	struct task_struct *task = current_task();
-	struct fdtable *fdt = READ(task, files, fdt);
-	struct file **files;
-
-	if (fd < 0 || (__u32)fd >= READ(fdt, max_fds))
-		return NULL;
-	files = READ(fdt, fd);
-	return (void *)word_at(&files[fd]);
-}
-
 /* Whether the last component of a name of `len` bytes, in kernel memory, is what the file is called: not so of a symlink to it, nor
  * of a file that has taken its place. Global: verified once. */
 __noinline int is_called(unsigned long name, __u32 len, unsigned long file)
@@ -316,7 +303,7 @@ static __always_inline bool folds_at(struct record *r, __u32 from)
 }
 
 /* Whether the name in the record's bytes [from, end), which begins with a slash and ends with a NUL, has something inside that
- * fold_name() takes away: a slash before another, a dot between two or behind the last. Looks closer only where two bytes in
+ * fold_name() takes away: a slash before another, a dot between two or behind the last. r->rises becomes 1 if it may have a ".." Looks closer only where two bytes in
  * a row are slash or dot, which differ in their last bit. Eight bytes at a time, of which seven may begin it. Global: verified once. */
 #define FOLD_TURNS 16
 __noinline int has_some_to_fold(__u32 slot, __u32 from, __u32 end)
@@ -329,7 +316,10 @@ __noinline int has_some_to_fold(__u32 slot, __u32 from, __u32 end)
 		__u64 word = (*(__u64 *)record_at(r, from) ^ EACH_BYTE('/')) & EACH_BYTE(0xfe);
 
 		word = (word - EACH_BYTE(1)) & ~word & EACH_BYTE(0x80);
-		if (word & word >> 8 && (folds_at(r, from) || folds_at(r, from + 2)))
+		if (!(word & word >> 8))
+			continue;
+		r->rises = 1;
+		if (folds_at(r, from) || folds_at(r, from + 2))
 			return 1;
 	}
 	return 0;
@@ -341,7 +331,8 @@ __noinline int has_to_fold(__u32 slot, __u32 from, __u32 end)
 
 	if (!r)
 		return 0;
-	if (*(char *)record_at(r, end - 1) == '/')
+	r->rises = *(char *)record_at(r, end - 1) == '/';
+	if (r->rises)
 		return 1;
 	for (int i = 0; i <= STR_MAX / (7 * FOLD_TURNS) && from < end; i++, from += 7 * FOLD_TURNS)
 		if (has_some_to_fold(slot, from, end))
@@ -429,6 +420,7 @@ static __always_inline void append_name_in(struct record *r, struct ev_str *whol
 	char first = 0;
 	long n;
 
+	r->rises = in_root;
 	if (kernel ? bpf_probe_read_kernel(&first, 1, name) : bpf_probe_read_user(&first, 1, name))
 		return;
 	if (first == '/' && !in_root) {
@@ -604,29 +596,60 @@ static __always_inline bool may_be_anywhere(const struct ev_str *s)
 	return !s->len || s->mark & (EV_STR_DEEP | EV_STR_DETACHED) || (s->mark & EV_STR_MISSING && s->len < PREFIX_BYTES);
 }
 
-/* Whether --path asks for the path at `s` of the record, which is not its first byte, or may ask for it. `asked`: it is what a caller
- * asked for, symbolic links not followed; else it is the last path that was appended. The key has the path where it is, and its length in the place of what is before. */
-static __always_inline bool path_wanted(struct record *r, const struct ev_str *s, bool asked)
+/* Whether --path, --file and --exclude-path let the path at `s` of the record pass, which is not its first byte, or may. `asked`: it is
+ * what a caller asked for, symbolic links not followed; else it is the last path that was appended. */
+static __always_inline bool path_begins(struct record *r, const struct ev_str *s, bool asked)
 {
-	__u32 n = s->len, before;
-	struct prefix *key;
 	__u64 *begin;
-	bool wanted;
 
 	if (!path_filter)
 		return true;
 	if (may_be_anywhere(s))
 		return asked || !(s->mark & EV_STR_DETACHED) || !detached_elsewhere(r->slot);
-	asked = asked && asked_filter;
 	begin = record_at(r, s->off);
-	if (!asked && (*begin ^ path_begin) & path_begin_mask)
+	if (!(asked && asked_filter) && (*begin ^ path_begin) & path_begin_mask)
 		return false;
-	key = record_at(r, s->off - sizeof(key->bits));
-	before = key->bits;
-	key->bits = (n < PREFIX_BYTES ? n : PREFIX_BYTES) * 8;
-	wanted = bpf_map_lookup_elem(&path_prefixes, key) || (asked && bpf_map_lookup_elem(&asked_prefixes, key));
-	key->bits = before;
-	return wanted;
+	return prefix_of(&path_prefixes, r, s) || (asked && asked_filter && prefix_of(&asked_prefixes, r, s));
+}
+
+/* Whether a name asked for is what --path or --file asks for, once its ".." are folded too, as if there were no symbolic links. Global:
+ * verified once. */
+__noinline int may_mean_wanted(__u32 slot, __u32 from, __u32 end)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	__u8 *length;
+
+	if (!r || mean(slot, from, end))
+		return 1;
+	if (path_filter && !meant_prefix(&path_prefixes, r) && !meant_prefix(&asked_prefixes, r))
+		return 0;
+	if (!filter.files)
+		return 1;
+	length = meant_prefix(&file_names, r);
+	return length && *length == PATH_BYTES - r->pos;
+}
+
+/* Of what failed there is only a name: whether it is one of those of --file. */
+static __always_inline bool name_wanted(struct record *r, const struct ev_str *s)
+{
+	__u8 *length;
+
+	if (!filter.files || may_be_anywhere(s))
+		return true;
+	length = prefix_of(&file_names, r, s);
+	return length && *length == s->len;
+}
+
+static __always_inline bool path_wanted(struct record *r, const struct ev_str *s, bool asked)
+{
+	if (!path_filter && !not_path_filter && !filter.files)
+		return true;
+	/* Where a name with ".." leads is not known: it is not left out for how it begins. */
+	if (not_path_filter && !may_be_anywhere(s) && !(asked && r->rises) && prefix_of(&not_prefixes, r, s))
+		return false;
+	if (path_begins(r, s, asked) && (!asked || name_wanted(r, s)))
+		return true;
+	return asked && r->rises && may_mean_wanted(r->slot, s->off, s->off + s->len);
 }
 
 #endif

@@ -42,7 +42,8 @@ struct record {
 	__u64 dentry, mount, root;
 	__u64 ns; /* the mount namespace that it is told for */
 	__u64 path_mark;
-	__u32 fold_in, fold_out, fold_depth, unused2; /* of fold_name() */
+	__u32 fold_in, fold_out, fold_depth; /* of fold_name(), mean() */
+	__u32 rises;                         /* of has_to_fold() */
 	char path[PATH_BYTES + 256];
 	/* of context.bpf.h */
 	__u64 leader, node, owned;

@@ -11,6 +11,7 @@ const volatile struct filter filter = {};
 /* The kernel has no types: what a tracepoint hands over cannot be loaded directly. */
 const volatile bool untyped = false;
 struct event_stats stats = {};
+struct dropped dropped[DROPPED_SLOTS] = {};
 
 /* The same number, of which the verifier knows nothing: what follows it walks once, and not for each value that it may have. */
 static __always_inline __u32 any(__u32 number)

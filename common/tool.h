@@ -31,11 +31,15 @@ class Object {
   virtual int load() = 0;  // 0 or -errno; not bpf_object__load(), which does not map .rodata and .bss
   // In .bss: once it is loaded.
   virtual ::event_stats& stats() = 0;
-  virtual __u64* unwanted() = 0;  // UNWANTED_SLOTS
+  virtual __u64* unwanted() = 0;         // UNWANTED_SLOTS
+  virtual ::dropped* dropped() = 0;      // DROPPED_SLOTS
+  virtual watched_files* watched() = 0;  // null: the tool has no --file
 
   bpf_object* bpf = nullptr;
   bpf_map *events, *scratch, *filter_lists, *filter_cgroups, *followed, *lineages, *rodata;
   bpf_program *self, *seed;
+  bpf_program* find_file = nullptr;  // null: the tool has no --file
+  std::vector<std::string> files;    // that --file names
   // In .rodata: to be written until it is loaded.
   ::filter* filter;
   bool *direct_reads, *untyped;
@@ -88,6 +92,11 @@ template <class S> class Skeleton final : public Object {
   int load() override { return S::load(s_); }
   ::event_stats& stats() override { return s_->bss->stats; }
   __u64* unwanted() override { return s_->bss->unwanted; }
+  ::dropped* dropped() override { return s_->bss->dropped; }
+  watched_files* watched() override {
+    if constexpr (requires(S s) { s.bss->files; }) return &s_->bss->files;
+    else return nullptr;
+  }
 
   // Of an object that open() has made.
   static S& of(Object& object) { return *static_cast<Skeleton&>(object).s_; }
@@ -103,7 +112,7 @@ template <class S> class Skeleton final : public Object {
   static consteval Option path_prefix() {
     return {"--path", "PREFIX", "only paths that begin so (repeatable; end with / for a directory)",
             [](std::string_view value, std::vector<std::string>& remarks) -> Setting {
-              return [all = path_prefixes(value, remarks)](Object& o, MapEntries& entries) {
+              return [all = path_prefixes("--path", value, remarks)](Object& o, MapEntries& entries) {
                 Constants& c = constants(o);
                 for (const prefix& p : all.paths) {
                   entries.add(of(o).maps.path_prefixes, p);
@@ -112,6 +121,28 @@ template <class S> class Skeleton final : public Object {
                 }
                 for (const prefix& p : all.names) entries.add(of(o).maps.asked_prefixes, p);
                 c.asked_filter |= !all.names.empty();
+              };
+            }};
+  }
+  // --exclude-path and --file, likewise.
+  static consteval Option exclude_path() {
+    return {"--exclude-path", "PREFIX", "not paths that begin so (repeatable)",
+            [](std::string_view value, std::vector<std::string>& remarks) -> Setting {
+              return [all = path_prefixes("--exclude-path", value, remarks)](Object& o, MapEntries& entries) {
+                for (const prefix& p : all.paths) entries.add(of(o).maps.not_prefixes, p);
+                constants(o).not_path_filter = true;
+              };
+            }};
+  }
+  static consteval Option file() {
+    return {"--file", "PATH", "only this file, by whatever name (repeatable)",
+            [](std::string_view value, std::vector<std::string>& remarks) -> Setting {
+              return [file = file_named(value, remarks)](Object& o, MapEntries& entries) {
+                if (o.files.size() == FILES_MAX) throw BadUsage("--file: more than " + std::to_string(FILES_MAX) + " files");
+                o.files.push_back(file.path);
+                o.filter->files++;
+                for (const auto* names : {&file.names.paths, &file.names.names})
+                  for (const prefix& p : *names) entries.add(of(o).maps.file_names, p, static_cast<__u8>(p.bits / 8));
               };
             }};
   }
@@ -128,6 +159,7 @@ template <class S> class Skeleton final : public Object {
     rodata = s->maps.rodata;
     self = s->progs.self__run;
     seed = s->progs.seed__run;
+    if constexpr (requires { s->progs.file__run; }) find_file = s->progs.file__run;
     filter = &s->rodata->filter;
     direct_reads = const_cast<bool*>(&s->rodata->direct_reads);
     untyped = &s->rodata->untyped;

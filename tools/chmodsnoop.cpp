@@ -72,6 +72,8 @@ static constexpr auto columns =
 
 static constexpr Option options[] = {
     Bpf::path_prefix(),
+    Bpf::file(),
+    Bpf::exclude_path(),
     Bpf::flag<&Bpf::Constants::only_risky>("--risky", "only files that gained setuid, setgid or world-writable"),
 };
 

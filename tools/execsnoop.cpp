@@ -89,7 +89,7 @@ static constexpr auto columns =
         column<&exec_event::args>("args", "the program's arguments, quoted for a shell"),
     };
 
-static constexpr Option options[] = {Bpf::path_prefix()};
+static constexpr Option options[] = {Bpf::path_prefix(), Bpf::file(), Bpf::exclude_path()};
 
 // A directory is no program.
 static void exec_directory(Object&) {

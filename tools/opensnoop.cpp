@@ -57,6 +57,8 @@ static Setting want_flag(std::string_view name, std::vector<std::string>&) {
 
 static constexpr Option options[] = {
     Bpf::path_prefix(),
+    Bpf::file(),
+    Bpf::exclude_path(),
     Bpf::flag<&Bpf::Constants::only_writes>("-w,--write", "only opens for writing"),
     {"-f,--flag", "FLAG", "only opens with this flag, such as O_CREAT (repeatable: with any)", want_flag},
 };

@@ -13,7 +13,9 @@
 
 namespace needle {
 
-void MapEntries::add(bpf_map* map, std::span<const std::byte> key) { entries_.push_back({map, {key.begin(), key.end()}}); }
+void MapEntries::add(bpf_map* map, std::span<const std::byte> key, __u8 value) {
+  entries_.push_back({map, {key.begin(), key.end()}, value});
+}
 
 void MapEntries::size_maps() const {
   std::map<bpf_map*, __u32> sizes;
@@ -24,9 +26,8 @@ void MapEntries::size_maps() const {
 }
 
 void MapEntries::fill_maps() const {
-  const __u8 present = 1;
   for (const Entry& e : entries_)
-    if (bpf_map_update_elem(bpf_map__fd(e.map), e.key.data(), &present, BPF_ANY))
+    if (bpf_map_update_elem(bpf_map__fd(e.map), e.key.data(), &e.value, BPF_ANY))
       throw Error(fmt::format("cannot fill the map {}: {}", bpf_map__name(e.map), std::strerror(errno)));
 }
 

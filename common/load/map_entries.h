@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
 
+#include <linux/types.h>
+
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -12,9 +14,9 @@ namespace needle {
 // Entries for a map of the BPF object, to be put there after it is loaded.
 class MapEntries {
  public:
-  // `key` is as long as the map's keys; the value is one byte, 1.
-  void add(bpf_map* map, std::span<const std::byte> key);
-  template <class K> void add(bpf_map* map, const K& key) { add(map, std::as_bytes(std::span(&key, 1))); }
+  // `key` is as long as the map's keys; the value is one byte.
+  void add(bpf_map* map, std::span<const std::byte> key, __u8 value);
+  template <class K> void add(bpf_map* map, const K& key, __u8 value = 1) { add(map, std::as_bytes(std::span(&key, 1)), value); }
   void size_maps() const;  // before load: throws Error
   void fill_maps() const;  // after load: throws Error
 
@@ -22,6 +24,7 @@ class MapEntries {
   struct Entry {
     bpf_map* map;
     std::vector<std::byte> key;
+    __u8 value;
   };
   std::vector<Entry> entries_;
 };

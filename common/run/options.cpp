@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "run/options.h"
 
+#include "run/habits.h"
 #include "run/help.h"
+#include "run/nearest.h"
 #include "run/words.h"
+#include "who/cgroup_watch.h"
+#include "who/present.h"
 #include "who/users.h"
 
 #include <CLI/CLI.hpp>
@@ -58,6 +62,8 @@ void add(Options& o, ::list list, __u32 value) {
 
 void add_id(Options& o, Ids& ids, const std::string& text) {
   __u32 id = 0;
+  if (text.empty())
+    throw BadUsage(fmt::format("{}: no id is given; if it is what pidof or pgrep printed, they found no process", ids.option));
   if (!to_number(text, id) || id == 0 || id > INT_MAX)
     throw BadUsage(fmt::format("{}: '{}' is not a {} id; give a number, as in {} 1234", ids.option, text, ids.kind, ids.option));
   if (exists(id)) add(o, ids.list, id);
@@ -79,7 +85,8 @@ bool in_initial_pid_namespace() {
   return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == kInitial;
 }
 
-void add_name(std::string_view option, filter_name (&names)[NAMES_MAX], __u32& count, const std::string& text) {
+void add_name(std::string_view option, filter_name (&names)[NAMES_MAX], __u32& count, const std::string& text,
+              std::vector<std::string>& remarks) {
   filter_name name{};
   if (text.empty() || text.size() >= sizeof name.bytes)
     throw BadUsage(
@@ -88,6 +95,8 @@ void add_name(std::string_view option, filter_name (&names)[NAMES_MAX], __u32& c
   std::memcpy(name.bytes, text.data(), text.size());
   std::memset(name.mask, 0xff, text.size());
   names[count++] = name;
+  if (text.find_first_of("*?[^$|") != text.npos || text.find(".+") != text.npos)
+    remarks.push_back(fmt::format("{} {}: a part of the name, no pattern: all characters stand for themselves", option, text));
 }
 
 // It need not be there yet, but the one above it is to be a cgroup: else it is misspelt.
@@ -103,8 +112,19 @@ void add_cgroup(Options& o, const std::string& path) {
     throw BadUsage(fmt::format("--cgroup: {} is no directory", path));
   if (fs.f_type != CGROUP2_SUPER_MAGIC)
     throw BadUsage(fmt::format("--cgroup: {} is not in a cgroup v2 file system; findmnt -t cgroup2 shows where it is", path));
-  if (o.cgroups.size() == CGROUPS_MAX) throw BadUsage(fmt::format("--cgroup: more than {} directories", CGROUPS_MAX));
+  if (o.filter.cgroups == CGROUPS_MAX) throw BadUsage(fmt::format("--cgroup: more than {} directories", CGROUPS_MAX));
   o.cgroups.push_back(path);
+  o.filter.cgroups++;
+}
+
+// Of systemd's: one that does not run has no cgroup yet.
+void add_unit(Options& o, std::string name) {
+  if (name.empty() || name.find('/') != name.npos)
+    throw BadUsage(fmt::format("--unit: '{}' is no unit; give a name as systemctl prints it, such as nginx.service", name));
+  if (name.rfind('.') == name.npos) name += ".service";
+  if (cgroup_mount().empty()) throw BadUsage("--unit: no cgroup v2 file system is mounted, which tells the units");
+  if (o.filter.cgroups == CGROUPS_MAX) throw BadUsage(fmt::format("--unit: more than {} units and directories", CGROUPS_MAX));
+  o.units.push_back(name);
   o.filter.cgroups++;
 }
 
@@ -156,9 +176,14 @@ Rotate rotation(const std::string& text) {
 const Column& column_named(const Tool& tool, std::string_view name) {
   for (const Column& c : tool.columns)
     if (c.name == name) return c;
-  std::string names;
-  for (const Column& c : tool.columns) names += fmt::format("{}{}", names.empty() ? "" : " ", c.name);
-  throw BadUsage(fmt::format("--columns: there is no column '{}'; there are: {}", name, names));
+  if (name == "json") throw BadUsage("--columns: there is no column 'json'; for lines of JSON write -j");
+  if (name.find_first_of("./") != name.npos)
+    throw BadUsage(fmt::format("--columns: '{}' is no column; to write into a file add > {}", name, name));
+  std::vector<std::string_view> names;
+  for (const Column& c : tool.columns) names.push_back(c.name);
+  const std::string_view like = nearest(name, names);
+  throw BadUsage(fmt::format("--columns: there is no column '{}'{}; {} --help lists them", name,
+                             like.empty() ? "" : fmt::format(", did you mean {}?", like), tool.name));
 }
 
 // "pid,path" are these; "+time" is the usual ones and time, each in its place.
@@ -177,6 +202,36 @@ Columns chosen_columns(const Tool& tool, const Words& words, bool all, bool json
   for (const Column& c : tool.columns)
     if (all || (json ? !c.extra : c.shown) || std::ranges::find(added, &c) != added.end()) columns.push_back(&c);
   return columns;
+}
+
+// "10", "0.5", "10s", "5m", "1h", "250ms". Returns seconds; 0: it is none.
+double seconds_of(std::string_view text) {
+  constexpr std::pair<std::string_view, double> kUnits[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}, {"", 1}};
+  for (const auto& [name, factor] : kUnits) {
+    double number = 0;
+    if (!text.ends_with(name) || !to_number(text.substr(0, text.size() - name.size()), number)) continue;
+    return number > 0 && number * factor <= 1e9 ? number * factor : 0;
+  }
+  return 0;
+}
+
+// What a word that is no option may have been meant for.
+std::string answer_to(const CLI::App& app, const Tool& tool, const std::string& word) {
+  if (word.starts_with('-')) {
+    const std::string option = word.substr(0, word.find('='));
+    if (const std::string_view instead = instead_of(option); !instead.empty())
+      return fmt::format("there is no option {}; {}", option, instead);
+    std::vector<std::string> all;
+    for (const CLI::Option* o : app.get_options())
+      for (const std::string& name : o->get_lnames()) all.push_back("--" + name);
+    const std::string_view like = option.starts_with("--") ? nearest(option, {all.begin(), all.end()}) : std::string_view{};
+    return fmt::format("there is no option {}{}; see {} --help", word,
+                       like.empty() ? "" : fmt::format(", did you mean {}?", like), tool.name);
+  }
+  const bool runs = access(word.c_str(), X_OK) == 0;
+  if (word.find('/') != word.npos && !runs && app.get_option_no_throw("--file"))
+    return fmt::format("'{}' is no option; for events of that file write --file {}; to trace a command, -- COMMAND", word, word);
+  return fmt::format("'{}' is no option; to trace a command, write {} -- {}", word, tool.name, word);
 }
 
 // All of them, by groups, in the order in which they were added.
@@ -230,18 +285,27 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
     return words(flags, type, text, kFilters, each);
   };
   const auto list = [&](const char* flags, const char* type, const char* text, auto each) {
-    repeated(flags, type, text, each)->delimiter(',');
+    repeated(flags, type, text, [each](const std::string& all) {
+      bool any = false;
+      for_each_word(all, [&](std::string_view word) {
+        if (word.empty()) return;
+        each(std::string(word));
+        any = true;
+      });
+      if (!any) each("");
+    });
   };
   const auto one = [&](const char* flags, const char* type, const char* text, const char* group, auto set) {
     app.add_option_function<std::string>(flags, set, text)->type_name(type)->group(group);
   };
   ::filter& f = o.filter;
   Ids pids{LIST_PID, "--pid", "process", {}}, tids{LIST_TID, "--tid", "thread", {}}, trees{LIST_TREE, "--tree", "process", {}},
-      not_pids{LIST_NOT_PID, "--exclude-pid", "process", {}};
+      ppids{LIST_PPID, "--ppid", "process", {}}, not_pids{LIST_NOT_PID, "--exclude-pid", "process", {}};
   o.asked = boot_clock();
   if (!in_initial_pid_namespace()) f.set |= FILTER_OWN_IDS;
   list("-p,--pid", "LIST", "only these processes: ids, separated by commas", [&](const std::string& w) { add_id(o, pids, w); });
   list("-t,--tid", "LIST", "only these threads", [&](const std::string& w) { add_id(o, tids, w); });
+  list("--ppid", "LIST", "only children of these processes", [&](const std::string& w) { add_id(o, ppids, w); });
   list("--tree", "LIST", "only these processes and all that descend from them", [&](const std::string& w) {
     add_id(o, trees, w);
     o.filter.set |= FILTER_TREE;
@@ -251,25 +315,29 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   list("--euid", "LIST", "only with these effective users, as setuid programs have",
        [&o](const std::string& w) { add(o, LIST_EUID, user_id("--euid", w)); });
   repeated("-n,--comm", "NAME", "only processes with this in their name",
-           [&f](const std::string& v) { add_name("--comm", f.name, f.names, v); });
+           [&](const std::string& v) { add_name("--comm", f.name, f.names, v, o.remarks); });
   app.add_flag_callback(
          "-x,--failed", [&f] { f.set |= FILTER_FAILED; }, "only what failed")
       ->group(kFilters);
   list("--session", "LIST", "only these sessions: the process ids of their leaders",
        [&o](const std::string& w) { add(o, LIST_SESSION, session_id(w)); });
   repeated("--cgroup", "PATH", "only what runs below this cgroup v2 directory", [&o](const std::string& v) { add_cgroup(o, v); });
+  list("--unit", "LIST", "only these units of systemd, also when they start later",
+       [&o](const std::string& w) { add_unit(o, w); });
   list("--mnt-ns", "ID|PID", "only this mount namespace, or that of a process",
        [&o](const std::string& w) { add(o, LIST_MNT_NS, ns_id("--mnt-ns", "mnt", w)); });
   list("--pid-ns", "ID|PID", "only this pid namespace, or that of a process",
        [&o](const std::string& w) { add(o, LIST_PID_NS, ns_id("--pid-ns", "pid", w)); });
-  const auto container = [&](const char* option, const char* text, std::vector<std::string>& names) {
-    list(option, "LIST", text, [&f, option, &names](const std::string& w) {
-      check_container_name(option, w);
-      names.push_back(w);
+  const auto container = [&](const char* option, const char* text, const char* kind, std::vector<std::string>& names) {
+    list(option, "LIST", text, [&f, option, kind, &names](const std::string& w) {
+      check_container_name(option, kind + w);
+      names.push_back(kind + w);
       f.set |= FILTER_CONTAINER;
     });
   };
-  container("--container", "only these containers: names, ids, pod/NAME, ns/NAMESPACE", o.containers.wanted);
+  container("--container", "only these containers: names, ids, pod/NAME, ns/NAMESPACE", "", o.containers.wanted);
+  container("--pod", "only these pods of Kubernetes, such as 'shop-*'", "pod/", o.containers.pods);
+  container("--namespace", "only these namespaces of Kubernetes", "ns/", o.containers.namespaces);
   app.add_flag_callback(
          "--host",
          [&] {
@@ -282,8 +350,8 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   list("--exclude-uid", "LIST", "not these users",
        [&o](const std::string& w) { add(o, LIST_NOT_UID, user_id("--exclude-uid", w)); });
   repeated("--exclude-comm", "NAME", "not processes with this in their name",
-           [&f](const std::string& v) { add_name("--exclude-comm", f.not_name, f.not_names, v); });
-  container("--exclude-container", "not these containers", o.containers.unwanted);
+           [&](const std::string& v) { add_name("--exclude-comm", f.not_name, f.not_names, v, o.remarks); });
+  container("--exclude-container", "not these containers", "", o.containers.unwanted);
 
   app.add_option("-o,--columns", columns, "columns to show; +NAME adds one")
       ->delimiter(',')
@@ -326,9 +394,10 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
     o.colour = v == "auto" ? Colour::automatic : v == "always" ? Colour::always : Colour::never;
   });
 
-  one("-d,--duration", "SECONDS", "stop after so long", kRun, [&o](const std::string& v) {
-    if (!to_number(v, o.duration) || !(o.duration > 0) || o.duration > 1e9)
-      throw BadUsage(fmt::format("--duration: '{}' is not a time; give seconds above 0, such as 10 or 0.5", v));
+  one("-d,--duration", "TIME", "stop after so long: seconds, or such as 5m", kRun, [&o](const std::string& v) {
+    o.duration = seconds_of(v);
+    if (o.duration == 0)
+      throw BadUsage(fmt::format("--duration: '{}' is not a time; give seconds above 0, such as 10 or 0.5, or 5m, 1h", v));
   });
   one("--count", "N", "stop after so many events", kRun, [&o](const std::string& v) {
     if (!to_number(v, o.count) || o.count == 0) throw BadUsage(fmt::format("--count: '{}'; give a number above 0", v));
@@ -347,12 +416,13 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   app.add_flag("--help", help, "print this: all options, examples and columns")->group(kRun);
 
   const auto end = std::find(argv, argv + argc, std::string_view("--"));
+  const std::vector<std::string> given = in_our_words(tool.name, {argv, end});
+  std::vector<const char*> pointers;
+  for (const std::string& word : given) pointers.push_back(word.c_str());
   try {
-    app.parse(static_cast<int>(end - argv), argv);
+    app.parse(static_cast<int>(pointers.size()), pointers.data());
   } catch (const CLI::ExtrasError& e) {
-    const std::string word = app.remaining().front();
-    if (word.starts_with('-')) throw BadUsage(fmt::format("there is no option {}; see {} --help", word, tool.name));
-    throw BadUsage(fmt::format("'{}' is no option; to trace a command, write {} -- {}", word, tool.name, word));
+    throw BadUsage(answer_to(app, tool, app.remaining().front()));
   } catch (const CLI::ParseError& e) {
     std::string what = e.what();
     what = what.substr(0, what.find('\n'));
@@ -366,11 +436,22 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
     fmt::print("{} {}\n", tool.name, NEEDLE_VERSION);
     return 0;
   }
-  for (const Ids* ids : {&pids, &tids, &trees, &not_pids}) check_ids(o, *ids);
+  for (const Ids* ids : {&pids, &tids, &ppids, &trees, &not_pids}) check_ids(o, *ids);
+  for (const ::listed& l : o.listed) {
+    const bool mnt = l.list == LIST_MNT_NS;
+    if (l.list == LIST_SESSION && !session_has_processes(l.value))
+      o.remarks.push_back(fmt::format("--session {}: no process is in that session now", l.value));
+    if ((mnt || l.list == LIST_PID_NS) && !namespace_has_processes(mnt ? "mnt" : "pid", l.value))
+      o.remarks.push_back(fmt::format("--{}-ns {}: no process is in that namespace now", mnt ? "mnt" : "pid", l.value));
+  }
   if (end != argv + argc) {
     o.command.assign(end + 1, argv + argc);
     if (o.command.empty()) throw BadUsage(fmt::format("--: give a command behind it, as in {} -- ls -l", tool.name));
     f.set |= FILTER_TREE | FILTER_COMMAND;
+    for (const Ids* ids : {&pids, &tids})
+      if (f.lists[ids->list].count > 0 && f.lists[LIST_TREE].count == 0)
+        throw BadUsage(
+            fmt::format("{} and a command: it is a new {}, none of these; leave one of the two out", ids->option, ids->kind));
   }
   if (!o.run_as.empty() && o.command.empty()) throw BadUsage("--run-as: there is no command to run; give it behind --");
   if (o.output.empty() && (o.rotate.bytes > 0 || o.rotate.time.count() > 0))

@@ -20,6 +20,7 @@ struct Options {
   std::int64_t asked = 0;            // boot_clock() when their ids were looked at
   std::vector<std::string> remarks;  // what to tell the user before the trace
   std::vector<std::string> cgroups;  // directories of the cgroup v2 hierarchy
+  std::vector<std::string> units;    // of systemd, with their suffix
   ContainerFilter containers;
   std::vector<std::string> command;  // to run and follow; empty: none
   std::string run_as;                // who is to run it; empty: who called

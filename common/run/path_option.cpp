@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
@@ -53,8 +54,8 @@ std::string shown(std::string_view path) {
   return std::string(line.begin(), line.end());
 }
 
-// Symbolic links to `real`, or to a directory above it, where systems have such: /bin for /usr/bin.
-void add_links(const std::string& real, std::vector<std::string>& names) {
+// Symbolic links to `real`, or to a directory above it, where systems have such: /bin for /usr/bin. `whole`: it is no prefix.
+void add_links(const std::string& real, std::vector<std::string>& names, bool whole) {
   for (const char* parent : {"/", "/usr/", "/var/"}) {
     std::error_code error;
     for (fs::directory_iterator at(parent, error), end; !error && at != end; at.increment(error)) {
@@ -63,7 +64,7 @@ void add_links(const std::string& real, std::vector<std::string>& names) {
       std::string target = fs::canonical(at->path(), ignored);
       if (ignored || target == "/") continue;
       if (real == target || real.starts_with(target + '/')) add(names, at->path().string() + real.substr(target.size()));
-      else if (target.starts_with(real)) add(names, at->path());
+      else if (!whole && target.starts_with(real)) add(names, at->path());
     }
   }
 }
@@ -81,35 +82,56 @@ std::vector<prefix> prefixes_of(const std::vector<std::string>& paths) {
   return all;
 }
 
-}  // namespace
-
-PathPrefixes path_prefixes(std::string_view given, std::vector<std::string>& remarks) {
-  if (given.empty() || given.size() > PREFIX_BYTES)
-    throw BadUsage(fmt::format("--path: a prefix of {} bytes; give 1 to {}", given.size(), PREFIX_BYTES));
+// `path`, and where links lead: see PathPrefixes. `taken`: as what, for those who read the remarks.
+PathPrefixes with_links(std::string_view option, std::string_view given, const std::string& path,
+                        std::vector<std::string>& remarks, std::string_view taken) {
   std::vector<std::string> paths, names;
-  std::string path(given);
-  if (!path.starts_with('/') && path.find(':') >= path.find('/')) {  // "memfd:name" is in no directory
-    std::error_code error;
-    const fs::path here = fs::current_path(error);
-    path = here.string() + '/' + path;
-    remarks.push_back(fmt::format("--path {}: taken for {}", shown(given), shown(folded(path))));
-  }
-  path = folded(path);
   add(paths, path);
   if (!path.starts_with('/')) return {prefixes_of(paths), {}};
-  struct stat st {};
-  if (path.find_first_of("*?[") != path.npos && lstat(path.c_str(), &st) != 0)
-    remarks.push_back(fmt::format("--path {}: a prefix, no pattern: * and the like stand for themselves", shown(given)));
   const std::size_t name = path.rfind('/') + 1;
   std::string directory = resolved(path.substr(0, name));
   for (const std::string& real : {directory.empty() ? directory : directory + path.substr(name), resolved(path)}) {
     const std::size_t before = paths.size();
     add(paths, real);
     if (paths.size() > before)
-      remarks.push_back(fmt::format("--path {}: a symbolic link leads to {}, which is shown too", shown(given), shown(real)));
+      remarks.push_back(
+          fmt::format("{} {}: a symbolic link leads to {}, which is {} too", option, shown(given), shown(real), taken));
   }
-  for (const std::string& real : paths) add_links(real, names);
+  for (const std::string& real : paths) add_links(real, names, option == "--file");
   return {prefixes_of(paths), prefixes_of(names)};
+}
+
+// Made absolute, and folded.
+std::string absolute(std::string_view option, std::string_view given, std::vector<std::string>& remarks) {
+  std::string path(given);
+  if (!path.starts_with('/') && path.find(':') >= path.find('/')) {  // "memfd:name" is in no directory
+    std::error_code error;
+    const fs::path here = fs::current_path(error);
+    path = here.string() + '/' + path;
+    remarks.push_back(fmt::format("{} {}: taken for {}", option, shown(given), shown(folded(path))));
+  }
+  return folded(path);
+}
+
+}  // namespace
+
+PathPrefixes path_prefixes(std::string_view option, std::string_view given, std::vector<std::string>& remarks) {
+  if (given.empty() || given.size() > PREFIX_BYTES)
+    throw BadUsage(fmt::format("{}: a prefix of {} bytes; give 1 to {}", option, given.size(), PREFIX_BYTES));
+  const std::string path = absolute(option, given, remarks);
+  struct stat st {};
+  if (path.starts_with('/') && path.find_first_of("*?[") != path.npos && lstat(path.c_str(), &st) != 0)
+    remarks.push_back(fmt::format("{} {}: a prefix, no pattern: * and the like stand for themselves", option, shown(given)));
+  return with_links(option, given, path, remarks, option == "--path" ? "shown" : "left out");
+}
+
+NamedFile file_named(std::string_view given, std::vector<std::string>& remarks) {
+  if (given.empty() || given.size() >= PATH_MAX || given.find(':') < given.find('/'))
+    throw BadUsage(fmt::format("--file: '{}' is no path; give one, as in --file /etc/shadow", shown(given)));
+  NamedFile file{absolute("--file", given, remarks), {}};
+  if (file.path.size() > 1 && file.path.ends_with('/')) file.path.pop_back();
+  if (file.path.size() <= PREFIX_BYTES) file.names = with_links("--file", given, file.path, remarks, "compared");
+  return file;
 }
 
 void keep_common(const prefix& prefix, bool first, __u64& bytes, __u64& mask) {

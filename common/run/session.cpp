@@ -59,6 +59,9 @@ std::unique_ptr<Output> make_output(const Options& o, int fd) {
   return o.summary ? make_summary(std::move(lines), o.json, o.top) : std::move(lines);
 }
 
+// Those of which the last one's end is the tool's: nothing can match any more.
+constexpr std::pair<::list, std::string_view> kEnding[] = {{LIST_PID, "pid"}, {LIST_TID, "tid"}, {LIST_PPID, "ppid"}};
+
 // The command, which has been made by now, keeps the limit that it was given.
 void raise_file_limit() {
   rlimit files{};
@@ -87,7 +90,7 @@ Session::Session(const Tool& tool, const Options& o, Command* command)
     stages_.push_back(std::make_unique<ContainerStage>(o.filter.set & FILTER_CONTAINER ? &o.containers : nullptr,
                                                        tracer_->object().unwanted()));
   watch_listed();
-  if (tracer_->cgroup_watch()) tracer_->cgroup_watch()->tell_absent();
+  for (const auto& watch : tracer_->watches()) watch->tell_absent();
   for (const std::string& remark : o.remarks) say(remark);
   if (tracer_->stats().pid_level > 0)
     say("in a pid namespace: options take its process ids, columns show those of the initial one; nspid is what a process's own "
@@ -105,8 +108,7 @@ Session::Session(const Tool& tool, const Options& o, Command* command)
   std::uint64_t needed = 0;
   if (command) needed |= 1ull << CAP_KILL;                // to pass signals on to a command of another user
   if (containers) needed |= 1ull << CAP_DAC_READ_SEARCH;  // users' own runtimes write where only they may read
-  if (tracer_->cgroup_watch())
-    needed |= 1ull << CAP_BPF;  // to tell the programs of a new one; before Linux 5.19 every look at a map takes it
+  for (const auto& watch : tracer_->watches()) needed |= watch->capabilities();
   drop_privileges(needed);
   sink_.check_rotation();
   malloc_trim(0);  // what libbpf needed for the kernel's BTF
@@ -125,7 +127,7 @@ void Session::watch_listed() {
   constexpr unsigned PIDFD_THREAD = O_EXCL;
 #endif
   for (const auto& [list, id] : options_.listed)
-    if (list == LIST_PID || list == LIST_TID) {
+    if (list == LIST_PID || list == LIST_TID || list == LIST_PPID) {
       const auto open_fd = [id = id](unsigned flags) { return static_cast<int>(syscall(SYS_pidfd_open, id, flags)); };
       int fd = open_fd(list == LIST_TID ? PIDFD_THREAD : 0);
       if (fd < 0 && errno == ESRCH) continue;
@@ -187,6 +189,7 @@ void Session::run() {
   else say("tracing, Ctrl-C to stop");
   sink_.begin();
   if (command_) command_->go();
+  silence_.emplace(tracer_->object(), tool_);
   loop();
   // What has happened is drained; without this, a flood would never let it end.
   tracer_->detach();
@@ -233,7 +236,8 @@ void Session::end() {
         {.shown = events_, .lost = losses_.said(), .skipped = losses_.skipped(), .replaced = losses_.replaced(), .why = why_});
   flush();
   if (sink_.reader_gone() && losses_.said() == 0) return;  // who has seen enough
-  say(fmt::format("{} event{} shown, {} lost", events_, events_ == 1 ? "" : "s", losses_.said()));
+  say(fmt::format("{} event{} shown, {} lost{}", events_, events_ == 1 ? "" : "s", losses_.said(),
+                  silence_->left_out(events_, records_)));
 }
 
 // Those that are no end.
@@ -260,20 +264,19 @@ void Session::loop() {
       epoll_event e{.events = EPOLLIN, .data = {.fd = fd}};
       if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
     }
-  CgroupWatch* const cgroups = tracer_->cgroup_watch();
-  if (cgroups) {
-    epoll_event e{.events = EPOLLIN, .data = {.fd = cgroups->fd()}};
-    if (cgroups->fd() >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, cgroups->fd(), &e);
-    cgroups->look();  // they may have changed since
+  for (const auto& watch : tracer_->watches()) {
+    epoll_event e{.events = EPOLLIN, .data = {.fd = watch->fd()}};
+    if (watch->fd() >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, watch->fd(), &e);
+    watch->look();  // it may have changed since
   }
-  int grace = -1;  // what the kernel does for a process may end after it
-  const auto none_left = [&] {
-    for (const __u32 list : {LIST_PID, LIST_TID})
-      if (options_.filter.lists[list].count > 0 && listed_[list].empty()) return true;
-    return false;
+  int grace = -1;               // what the kernel does for a process may end after it
+  const auto none_left = [&] {  // the option that asked for them; empty: some are left
+    for (const auto& [list, name] : kEnding)
+      if (options_.filter.lists[list].count > 0 && listed_[list].empty()) return name;
+    return std::string_view{};
   };
   const auto end_soon = [&] {
-    if (grace >= 0 || !none_left()) return;
+    if (grace >= 0 || none_left().empty()) return;
     grace = duration_timer(0.5);
     epoll_event e{.events = EPOLLIN, .data = {.fd = grace}};
     epoll_ctl(epoll, EPOLL_CTL_ADD, grace, &e);
@@ -306,17 +309,19 @@ void Session::loop() {
     epoll_event e[5];
     const int n = epoll_wait(epoll, e, 5, more || done_ ? 0 : busy ? kLookMs : kSleepMs);
     waits.store(READER_AWAKE, std::memory_order_relaxed);
-    if (cgroups && n == 0 && !more && !busy) cgroups->look();  // where nobody can be told of it
+    const bool idle = n == 0 && !more && !busy;
+    for (const auto& watch : tracer_->watches()) {
+      const auto heard = [&](const epoll_event& event) { return event.data.fd == watch->fd(); };
+      if (idle || std::any_of(e, e + std::max(n, 0), heard)) watch->look();  // idle: there is what nobody can be told of
+    }
     for (int i = 0; i < n; i++) {
-      if (cgroups && e[i].data.fd == cgroups->fd()) cgroups->look();
       if (e[i].data.fd == sink_.fd()) sink_.forget_reader(), done_ = true;
       if (std::uint64_t n_signals; e[i].data.fd == signal_event()) [[maybe_unused]]
         const ssize_t size = read(signal_event(), &n_signals, sizeof n_signals);
       if (std::uint64_t seconds; e[i].data.fd == refresh && read(refresh, &seconds, sizeof seconds) > 0) show_summary();
       if (e[i].data.fd == timer) stop = true, why_ = "duration";
       if (grace >= 0 && e[i].data.fd == grace) {
-        say(fmt::format("what --{} asked for has ended",
-                        listed_[LIST_PID].empty() && options_.filter.lists[LIST_PID].count > 0 ? "pid" : "tid"));
+        say(fmt::format("what --{} asked for has ended", none_left()));
         stop = true;
         why_ = "ended";
       }
@@ -338,6 +343,7 @@ void Session::loop() {
       alone = true;
     }
     if (!done_) look();
+    silence_->look(events_, records_);
   }
   for (const int fd : {epoll, timer, grace, refresh})
     if (fd >= 0) close(fd);

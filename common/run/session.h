@@ -5,6 +5,7 @@
 #include "run/command.h"
 #include "run/losses.h"
 #include "run/options.h"
+#include "run/silence.h"
 #include "run/sink.h"
 #include "run/tracer.h"
 #include "stage.h"
@@ -53,8 +54,9 @@ class Session {
   std::vector<std::unique_ptr<Stage>> stages_;
   Buffer out_;
   Losses losses_;
+  std::optional<Silence> silence_;
   std::uint64_t events_ = 0, records_ = 0;      // shown; received
-  std::array<std::vector<int>, LISTS> listed_;  // pidfds of those of LIST_PID and LIST_TID that have not ended
+  std::array<std::vector<int>, LISTS> listed_;  // pidfds of those of -p, -t, --ppid that have not ended
   bool done_ = false;
   std::string_view why_ = "signal";  // it ends, in one word
 };

@@ -2,7 +2,9 @@
 #include "run/tracer.h"
 
 #include "print/clock.h"
+#include "run/file_watch.h"
 #include "run/message.h"
+#include "who/cgroup_watch.h"
 #include "who/context.h"
 
 #include <bpf/bpf.h>
@@ -42,6 +44,7 @@ void Tracer::set_up(Object& object, MapEntries& entries) const {
   const Options& o = options_;
   entries = {};
   *object.filter = o.filter;
+  object.files.clear();
   for (const Column* c : o.columns) object.filter->want |= c->wanted;
   if (o.filter.set & FILTER_CONTAINER) object.filter->want |= WANT_CONTAINER;
   if (object.filter->want & WANT_CONTAINER && have_cgroup_v1()) object.filter->want |= WANT_V1;
@@ -58,12 +61,15 @@ void Tracer::set_up(Object& object, MapEntries& entries) const {
   const int cpus = libbpf_num_possible_cpus();
   size_map(object.scratch, bpf_map__max_entries(object.scratch) * static_cast<__u32>(cpus), "cannot size the scratch memory");
   bpf_program__set_autoload(object.self, true);
+  if (!object.files.empty()) bpf_program__set_autoload(object.find_file, true);
 }
 
 // Before it is attached.
 void Tracer::loaded(Object& object) {
-  cgroup_watch_.reset();
-  if (!options_.cgroups.empty()) cgroup_watch_.emplace(bpf_map__fd(object.filter_cgroups), options_.cgroups);
+  watches_.clear();
+  if (options_.filter.cgroups > 0)
+    watches_.push_back(std::make_unique<CgroupWatch>(bpf_map__fd(object.filter_cgroups), options_.cgroups, options_.units));
+  if (!object.files.empty()) watches_.push_back(std::make_unique<FileWatch>(object.find_file, object.watched(), object.files));
   learn_self(object);
   ring_buffer__free(ring_);
   const auto receive = [](void* self, void* data, std::size_t size) { return static_cast<Tracer*>(self)->receive_(data, size); };

@@ -5,14 +5,14 @@
 #include "load/hooks.h"
 #include "run/options.h"
 #include "tool.h"
-#include "who/cgroup_watch.h"
+#include "run/watch.h"
 
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 struct ring_buffer;  // libbpf's
 
@@ -31,8 +31,8 @@ class Tracer {
 
   Object& object() const { return *object_; }
   ::event_stats& stats() const { return object_->stats(); }
-  unsigned wanted() const { return object_->filter->want; }                          // enum want_bits
-  CgroupWatch* cgroup_watch() { return cgroup_watch_ ? &*cgroup_watch_ : nullptr; }  // null without --cgroup
+  unsigned wanted() const { return object_->filter->want; }  // enum want_bits
+  const std::vector<std::unique_ptr<Watch>>& watches() const { return watches_; }
   int ring_fd() const;
 
   const std::set<std::string>& programs() const { return hooks_.taken(); }
@@ -52,7 +52,7 @@ class Tracer {
   Hooks hooks_;
   std::unique_ptr<Object> object_;  // loaded
   ring_buffer* ring_ = nullptr;
-  std::optional<CgroupWatch> cgroup_watch_;
+  std::vector<std::unique_ptr<Watch>> watches_;
 };
 
 }  // namespace needle

@@ -2,17 +2,25 @@
 // What values of options are made of.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <system_error>
 
 namespace needle {
 
-// Calls f for each word between commas.
+// Calls f for each word between commas, or blanks: "$(pidof nginx)". Of an empty list: with an empty word.
 template <class F> void for_each_word(std::string_view list, F f) {
-  for (std::size_t end = 0; end != list.npos; list.remove_prefix(end == list.npos ? 0 : end + 1)) {
-    end = list.find(',');
+  constexpr std::string_view kBlanks = " \t\n";
+  const std::size_t first = list.find_first_not_of(kBlanks);
+  list = first == list.npos ? std::string_view{} : list.substr(first, list.find_last_not_of(kBlanks) + 1 - first);
+  for (;;) {
+    const std::size_t end = list.find_first_of(", \t\n");
     f(list.substr(0, end));
+    if (end == list.npos) return;
+    std::size_t next = list.find_first_not_of(kBlanks, end);  // there is one: the list ends with no blank
+    if (list[next] == ',') next = std::min(list.find_first_not_of(kBlanks, next + 1), list.size());
+    list.remove_prefix(next);
   }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// --cgroup: which cgroups its directories are. A service that is started again gets a new cgroup in a directory of the same name.
+// --cgroup and --unit: which cgroups their directories are. A service that is started again gets a new cgroup in a directory of the same name.
 #pragma once
+
+#include "run/watch.h"
 
 #include <cstdint>
 #include <string>
@@ -8,32 +10,33 @@
 
 namespace needle {
 
-class CgroupWatch {
+class CgroupWatch final : public Watch {
  public:
-  // `map`: the programs' array of cgroups, borrowed, whose entry i is for paths[i], which need not be there yet. Throws Error.
-  CgroupWatch(int map, std::vector<std::string> paths);
-  ~CgroupWatch();
-  CgroupWatch(const CgroupWatch&) = delete;
-  CgroupWatch& operator=(const CgroupWatch&) = delete;
+  // `map`: the programs' array of cgroups, borrowed, whose entries are for the paths and then for the units of systemd; they need
+  // not be there yet. Throws Error.
+  CgroupWatch(int map, const std::vector<std::string>& paths, const std::vector<std::string>& units);
 
-  // An inotify(7) descriptor, readable when one of the directories may have come or gone; -1: none could be had.
-  int fd() const { return notify_; }
-  // Says which of them are waited for.
-  void tell_absent() const;
-  // Looks at the directories, tells the programs, and says what has changed.
-  void look();
+  int fd() const override { return notify_.fd(); }
+  void tell_absent() const override;
+  void look() override;
+  std::uint64_t capabilities() const override;
 
  private:
   struct Directory {
-    std::string path;
+    std::string path;         // of a unit, where it was last
+    std::string unit;         // empty: it is none
     std::uint64_t inode = 0;  // 0: it is not there
   };
   bool update(Directory&, std::uint32_t index);  // whether it has come or gone
-  void watch(const std::string& path);
+  void find(Directory&);
 
-  int map_, notify_;
+  int map_;
+  Notify notify_;
   int error_ = 0;  // errno of the last update
   std::vector<Directory> directories_;
 };
+
+// Where cgroup v2 is mounted; empty: nowhere.
+std::string cgroup_mount();
 
 }  // namespace needle

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
+#include <fnmatch.h>
 
 #include <algorithm>
 #include <fstream>
@@ -19,10 +20,16 @@ constexpr std::size_t kPrefix = 6;  // shorter ones may begin the id of another 
 
 bool begins(std::string_view text, std::string_view id) { return id == text || (text.size() >= kPrefix && id.starts_with(text)); }
 
-bool names(std::string_view text, const Container& c) {
-  if (text.starts_with(kPod)) return c.pod == text.substr(kPod.size());
-  if (text.starts_with(kNamespace)) return c.ns == text.substr(kNamespace.size());
-  return c.name == text || begins(text, c.id);
+// `text`: a name, or a pattern of fnmatch(3).
+bool is(const std::string& text, const std::string& name) {
+  if (name.empty()) return false;
+  return text.find_first_of("*?[") == text.npos ? text == name : fnmatch(text.c_str(), name.c_str(), 0) == 0;
+}
+
+bool names(const std::string& text, const Container& c) {
+  if (text.starts_with(kPod)) return is(text.substr(kPod.size()), c.pod);
+  if (text.starts_with(kNamespace)) return is(text.substr(kNamespace.size()), c.ns);
+  return is(text, c.name) || is(text, c.id) || begins(text, c.id);
 }
 
 bool any_names(const std::vector<std::string>& texts, const Container& c) {
@@ -51,17 +58,23 @@ void check_container_name(std::string_view option, const std::string& name) {
 }
 
 ContainerFilter::Verdict ContainerFilter::of(const Container* c, const std::vector<std::string>& claims) const {
-  if (!c) return host || wanted.empty() ? Verdict::wanted : Verdict::unwanted;
+  const bool asks = !wanted.empty() || !pods.empty() || !namespaces.empty();
+  if (!c) return host || !asks ? Verdict::wanted : Verdict::unwanted;
   if (c->id.empty() || c->claimed) return Verdict::wanted;
   if (any_names(unwanted, *c)) return Verdict::unwanted;
-  if (any_names(wanted, *c) || (wanted.empty() && !host)) return Verdict::wanted;
-  for (const std::string& text : wanted)
-    if (std::ranges::any_of(claims, [&](const std::string& id) { return begins(text, id); })) return Verdict::wanted;
-  return wanted.empty() || c->described ? Verdict::unwanted : Verdict::not_yet;
+  if (!asks) return host ? Verdict::unwanted : Verdict::wanted;
+  const auto claimed = [&](const std::string& text) {
+    return std::ranges::any_of(claims, [&](const std::string& id) { return begins(text, id); });
+  };
+  if ((wanted.empty() || any_names(wanted, *c) || std::ranges::any_of(wanted, claimed)) &&
+      (pods.empty() || any_names(pods, *c)) && (namespaces.empty() || any_names(namespaces, *c)))
+    return Verdict::wanted;
+  return c->described ? Verdict::unwanted : Verdict::not_yet;
 }
 
 ContainerFilter::Absent ContainerFilter::absent() const {
   Absent left{wanted};
+  for (const auto* more : {&pods, &namespaces}) left.names.insert(left.names.end(), more->begin(), more->end());
   if (left.names.empty()) return left;
   Containers containers;
   std::set<std::string> unnamed;

@@ -10,8 +10,9 @@
 namespace needle {
 
 struct ContainerFilter {
-  // Names, ids or beginnings of ids, pod/NAME, ns/NAMESPACE.
-  std::vector<std::string> wanted, unwanted;
+  // Names, ids or beginnings of ids, pod/NAME, ns/NAMESPACE; names may be patterns of fnmatch(3). Of each list that is given one
+  // must match.
+  std::vector<std::string> wanted, pods, namespaces, unwanted;
   bool host = false;  // wanted is what is in no container; with `wanted`, either
 
   enum class Verdict { wanted, not_yet, unwanted };  // not_yet: its names are not known
@@ -19,7 +20,7 @@ struct ContainerFilter {
   // or that is not known, can make it wanted, but never unwanted.
   Verdict of(const Container*, const std::vector<std::string>& claims) const;
 
-  // Those of `wanted` that no process is in now, and how many containers there are whose names are not known.
+  // Those asked for that no process is in now, and how many containers there are whose names are not known.
   struct Absent {
     std::vector<std::string> names;
     std::size_t unnamed = 0;

@@ -34,6 +34,6 @@ extern const Deed connectsnoop_deed = {
     .bad = {{{"--dest", "10.0.0.0/33"}, "--dest", "/33"},
             {{"--dest", "nonsense"}, "--dest", "nonsense"},
             {{"--port", "65536"}, "--port", "65536"},
-            {{"--port", "http"}, "--port", "http"},
+            {{"--port", "no-such"}, "--port", "no-such"},
             {{"--proto", "nope"}, "--proto", "nope"}},
 };

@@ -24,6 +24,7 @@ extern const Deed opensnoop_deed = {
                        .rows = {{"*", "-", file}, {"78", "-", file}, {"-", "ENOENT", absent}}};
         },
     .bad = {{{"-f", "O_NOPE"}, "-f", "O_NOPE"},
+            {{"/etc/shadow"}, "/etc/shadow", " /etc/shadow; to trace"},
             {{"--path", ""}, "--path", "give"},
             {{"--path", std::string(300, 'x')}, "--path", "300"}},
 };

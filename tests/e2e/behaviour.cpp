@@ -461,7 +461,10 @@ TEST_CASE("bad usage: status 2, and one line that names the option and says what
       {{"-p", "-1"}, "--pid", ""},
       {{"-p", "12x"}, "--pid", "12x"},
       {{"-p", "1,,x"}, "--pid", "x"},
-      {{"-p", ""}, "--pid", ""},
+      {{"-p", ""}, "--pid", "found no process"},
+      {{"-p", " \n"}, "--pid", "found no process"},
+      {{"--ppid", "4194305"}, "--ppid", "4194305"},
+      {{"-p", std::to_string(getpid()), "--", "true"}, "--pid", "leave one of the two out"},
       {{"-t", "4194305"}, "--tid", "4194305"},
       {{"--tid", "99999999999999999999"}, "--tid", "give a number"},
       {{"-u", "no-such-user"}, "--uid", "no-such-user"},
@@ -474,10 +477,15 @@ TEST_CASE("bad usage: status 2, and one line that names the option and says what
       {{"--mnt-ns", "4194305"}, "--mnt-ns", "4194305"},
       {{"-o", "nope"}, "--columns", "nope"},
       {{"-o", "pid,+nope"}, "--columns", "nope"},
+      {{"-o", "+contaner"}, "--columns", "did you mean container?"},
+      {{"-o", "json"}, "--columns", "write -j"},
+      {{"-o", "out.json"}, "--columns", "> out.json"},
       {{"-d", "0"}, "--duration", "give"},
       {{"-d", "-1"}, "--duration", ""},
       {{"-d", "soon"}, "--duration", "soon"},
       {{"-d", "nan"}, "--duration", "give"},
+      {{"-d", "5x"}, "--duration", "5m"},
+      {{"-d", "ms"}, "--duration", "give"},
       {{"-d", "inf"}, "--duration", "give"},
       {{"--count", "0"}, "--count", "give"},
       {{"--count", "1.5"}, "--count", "give"},
@@ -488,6 +496,8 @@ TEST_CASE("bad usage: status 2, and one line that names the option and says what
       {{"--hook", "kprobe"}, "--hook", "fentry"},
       {{"--color", "red"}, "--color", "never"},
       {{"--no-such-option"}, "--no-such-option", "--help"},
+      {{"--extendd"}, "--extendd", "did you mean --extended?"},
+      {{"--cgroupmap", "x"}, "--cgroupmap", "write --cgroup"},
       {{"-Z"}, "-Z", "--help"},
       {{"-p"}, "--pid", "--help"},
       {{"-d"}, "--duration", "--help"},
@@ -501,7 +511,7 @@ TEST_CASE("bad usage: status 2, and one line that names the option and says what
       {{"--container", "pod/"}, "--container", "give a name"},
       {{"--exclude-container", "ns/"}, "--exclude-container", "give a name"},
       {{"-d", "1", "-d", "2"}, "--duration", ""},
-      {{"-p", "1\n2"}, "--pid", "1\\n2"},
+      {{"-p", "1\r2"}, "--pid", "1\\r2"},
   };
   for (const std::string& tool : common_code_tools()) {
     std::vector<Bad> cases = bad;
@@ -515,6 +525,45 @@ TEST_CASE("bad usage: status 2, and one line that names the option and says what
     }
     // Refused as well for who may not trace: before anything else is asked.
     check_one_line(tool, run({"setpriv", "--bounding-set=-all", "--inh-caps=-all", tool_path(tool), "-p", "x"}), 2, "--pid");
+  }
+}
+
+TEST_CASE("options and values as other suites have them mean the same") {
+  const std::string pid = std::to_string(getpid());
+  const std::map<Args, Args> same{
+      {{"--timestamp", "--print-uid"}, {"-T", "-U"}},
+      {{"--extended-fields"}, {"-e"}},
+      {{"--name=x", "--fails"}, {"-n", "x", "-x"}},
+      {{"-p", pid + " 1\n" + pid}, {"-p", pid + ",1"}},
+  };
+  for (const std::string& tool : common_code_tools()) {
+    for (const auto& [theirs, ours] : same) {
+      Args a = theirs, b = ours;
+      for (Args* args : {&a, &b}) args->insert(args->end(), {"-p", pid, "-d", "20ms"});
+      INFO(Json(a));
+      const Result their = run_tool(tool, a), our = run_tool(tool, b);
+      CHECK(their.status == 0);
+      CHECK(their.err == our.err);
+      CHECK(their.out == our.out);
+    }
+    const Result r = run_tool(tool, {"-n", "ng.*", "-p", pid, "-d", "20ms"});
+    CHECK(r.status == 0);
+    CHECK(r.err.find("--comm ng.*: a part of the name, no pattern") != std::string::npos);
+    const Result none = run_tool(tool, {"--session", "4194303", "--mnt-ns", "4026530000", "-p", pid, "-d", "20ms"});
+    CHECK(none.status == 0);
+    CHECK(none.err.find("--session 4194303: no process is in that session now\n") != std::string::npos);
+    CHECK(none.err.find("--mnt-ns 4026530000: no process is in that namespace now\n") != std::string::npos);
+  }
+  for (const Args& args : {Args{"opensnoop", "-F", "--full-path", "--flag_filter", "O_CREAT"},
+                           Args{"execsnoop", "-q", "-P" + pid}, Args{"connectsnoop", "-P", "80"}}) {
+    INFO(Json(args));
+    CHECK(run_tool(args[0],
+                   [&] {
+                     Args rest(args.begin() + 1, args.end());
+                     rest.insert(rest.end(), {"-p", pid, "-d", "20ms"});
+                     return rest;
+                   }())
+              .status == 0);
   }
 }
 

@@ -1340,6 +1340,10 @@ TEST_CASE("filters") {
   CHECK(seen({"--dest", "::/0"}) == "127.0.0.1 ::1 127.0.0.2");
   CHECK(seen({"--proto", "udp,unix"}) == "127.0.0.2 /absent");
   CHECK(seen({"-x"}) == "/absent");
+  CHECK(seen({"--exclude-port", "53," + std::to_string(six.port())}) == "127.0.0.1 /absent");
+  CHECK(seen({"--exclude-dest", "127.0.0.2", "--exclude-dest", "::1"}) == "127.0.0.1 /absent");
+  CHECK(seen({"--dest", "localhost", "--exclude-dest", "127.0.0.1"}) == "::1 127.0.0.2");
+  CHECK(seen({"--port", "domain"}) == "127.0.0.2");
 }
 TEST_CASE("bad values are refused with one line") {
   for (const auto& [option, value] : std::vector<std::pair<std::string, std::string>>{{"--dest", "10.0.0.0/33"},
@@ -1350,8 +1354,10 @@ TEST_CASE("bad values are refused with one line") {
                                                                                       {"--dest", ""},
                                                                                       {"--port", "65536"},
                                                                                       {"--port", "80,"},
-                                                                                      {"--port", "http"},
+                                                                                      {"--port", "no-such-service"},
                                                                                       {"--port", "-1"},
+                                                                                      {"--exclude-port", "x"},
+                                                                                      {"--exclude-dest", "abc"},
                                                                                       {"--proto", "tcp,foo"}}) {
     INFO(option << " " << value);
     const Result r = run_tool("connectsnoop", {option + "=" + value});

@@ -334,6 +334,11 @@ TEST_CASE("Kubernetes: by pod and namespace") {
   for (const auto& [filter, shows] : std::vector<std::pair<Args, bool>>{{{"--container", "pod/web-5d9c"}, true},
                                                                         {{"--container", "ns/shop"}, true},
                                                                         {{"--container", "nginx"}, true},
+                                                                        {{"--container", "pod/we[bc]-*"}, true},
+                                                                        {{"--container", "pod/*-web,n?inx"}, true},
+                                                                        {{"--pod", "web-*", "--namespace", "shop"}, true},
+                                                                        {{"--pod", "web-*", "--namespace", "test"}, false},
+                                                                        {{"--exclude-container", "ns/*"}, false},
                                                                         {{"--container", "pod/web,ns/sho"}, false},
                                                                         {{"--exclude-container", "ns/shop"}, false}}) {
     INFO(Json(filter).dump());
@@ -385,4 +390,40 @@ TEST_CASE(
   CHECK(bad("/nonexistent/x") == 2);
   CHECK(bad(dir.path()) == 2);
   CHECK(bad(mount + "/cgroup.procs") == 2);
+}
+
+TEST_CASE("S11: --unit: a service of systemd, by its cgroup, whichever slice that is in, and also when it starts later") {
+  TempDir dir;
+  const std::string path = dir.file("f"), mount = unified_mount(), name = "needle" + std::to_string(getpid());
+  const std::string slice = mount + "/" + name + ".slice", deeper = slice + "/" + name + "-a.slice",
+                    unit = deeper + "/" + name + ".service", fake = slice + "/x.service";
+  for (const bool there : {true, false}) {
+    INFO(there);
+    std::vector<std::string> made{slice, fake, fake + "/" + name + ".service"};
+    if (there) made.insert(made.end(), {deeper, unit});
+    for (const std::string& d : made) REQUIRE(mkdir(d.c_str(), 0755) == 0);
+    const auto in = [&](const std::string& group) {
+      return [&, group](Json&) {
+        move_to(group);
+        for (int i = 0; i < 50; i++) deed_for("opensnoop", path), usleep(10'000);  // the tool has to hear of it first
+        move_to(mount);
+      };
+    };
+    Actor other(in(fake + "/" + name + ".service")), actor(in(unit));
+    const pid_t pid = actor.pid();
+    Tracer tracer("opensnoop", {"-j", "-o", "pid", "--path", path, "--unit", name});
+    if (!there)
+      for (const std::string& d : {deeper, unit}) REQUIRE(mkdir(d.c_str(), 0755) == 0);
+    other.act();
+    actor.act();
+    for (const std::string& d : {unit, deeper, fake + "/" + name + ".service", fake, slice}) CHECK(rmdir(d.c_str()) == 0);
+    tracer.stop();
+    const auto events = tracer.events();
+    CHECK(events.size() > 20u);
+    for (const Json& e : events) CHECK(e["pid"] == pid);
+    const auto says = [&](const std::string& part) { return tracer.err().find(part) != std::string::npos; };
+    CHECK(says(name + ".service does not run yet") == !there);
+    CHECK(says(name + ".service is there") == !there);
+  }
+  CHECK(run_tool("opensnoop", {"--unit", "a/b"}).status == 2);
 }

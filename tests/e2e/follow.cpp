@@ -971,6 +971,29 @@ TEST_CASE("options: -p needs no /proc") {
   }
 }
 
+TEST_CASE("options: --ppid: children of these processes, and the tool ends with the last of these") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  for (const std::string& tool : all_tools()) {
+    INFO(tool);
+    Puppets tree([&] { deed_for(tool, path); }), other([&] { deed_for(tool, path); });
+    tree.fork(0, 1);
+    tree.fork(1, 2);
+    other.fork(0, 1);
+    Tracer tracer(tool, {"-j", "-o", "pid,ppid", "--ppid", tree.id(0), "--ppid", other.id(1)});
+    for (int i = 0; i < 3; i++) tree.act(i);
+    other.act(1);
+    const Pids wanted{tree.pid(1)};
+    other.end(1);
+    tree.end(0);
+    tree.act(1);  // another's child by now
+    tracer.wait();
+    CHECK(tracer.status() == 0);
+    CHECK(pids_of(tracer) == wanted);
+    CHECK(tracer.err().ends_with("what --ppid asked for has ended\n"));
+  }
+}
+
 TEST_CASE("options: --euid: the effective user, of setuid programs too") {
   for (const std::string& tool : all_tools()) {
     const auto effective = [] { check(setresuid(65534, 65533, 0), "setresuid"); };

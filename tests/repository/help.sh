@@ -2,7 +2,7 @@
 # --help: fits 80 columns, on standard output, and knows the options that all tools share. -h is one screen of it.
 source "$(dirname "$0")/common.sh"
 
-shared="-C --containers -p --pid -t --tid -u --uid --euid -n --comm -x --failed --cgroup --mnt-ns --pid-ns --session --tree --container --host --exclude-pid --exclude-uid --exclude-comm
+shared="-C --containers -p --pid -t --tid --ppid -u --uid --euid -n --comm -x --failed --cgroup --mnt-ns --pid-ns --session --tree --unit --container --pod --namespace --host --exclude-pid --exclude-uid --exclude-comm
 --exclude-container --run-as -d --duration --count -o --columns
 -j --json -T -U -e --no-heading --buffer --hook -v -V --version -h --help --color --wide"
 
