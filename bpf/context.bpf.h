@@ -4,6 +4,7 @@
 #ifndef NEEDLE_CONTEXT_BPF_H
 #define NEEDLE_CONTEXT_BPF_H
 
+#include "actor.bpf.h"
 #include "path.bpf.h"
 #include "share.bpf.h"
 
@@ -333,6 +334,27 @@ static __always_inline void append_exe(struct record *r, struct ev_str *s, struc
 		append_marked_path(r, s, (void *)exe + bpf_core_field_offset(struct file, f_path), task);
 }
 
+/* What the process runs with: nothing for a thread of the kernel. */
+static __always_inline void append_actor(struct record *r, struct context *c)
+{
+	struct task_struct *task = current_task();
+	struct mm_struct *mm = READ(task, mm);
+	struct inode *inode;
+
+	if (!mm) {
+		if (!(READ(task, flags) & PF_KTHREAD))
+			c->args.s.mark = c->preload.s.mark = EV_STR_UNKNOWN;
+		return;
+	}
+	if (filter.want & WANT_ARGS)
+		append_memory(r, &c->args.s, READ(mm, arg_start), READ(mm, arg_end));
+	if (filter.want & WANT_PRELOAD)
+		append_preload(r, &c->preload.s, mm);
+	inode = filter.want & WANT_IMAGE ? READ(mm, exe_file, f_inode) : NULL;
+	if (inode)
+		fill_image(&c->image, inode);
+}
+
 /* Makes room for a struct context, or returns NULL. */
 static __always_inline struct context *context_begin(struct record *r)
 {
@@ -397,6 +419,8 @@ __noinline int fill_context(__u32 slot)
 	}
 	if (filter.want & WANT_PEXE)
 		append_exe(r, &c->pexe, parent);
+	if (filter.want & (WANT_ARGS | WANT_PRELOAD | WANT_IMAGE))
+		append_actor(r, c);
 	c->len = r->len - c->strings;
 	return 0;
 }
@@ -545,6 +569,8 @@ static __always_inline void append_kept_context(struct record *r, __u64 key)
 	c->cwd.off += moved;
 	c->tty.name.off += moved;
 	c->lineage.s.off += moved;
+	c->args.s.off += moved;
+	c->preload.s.off += moved;
 	n = c->len;
 	strings = kept + sizeof(struct context);
 	if (n >= PATH_BYTES) {

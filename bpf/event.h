@@ -160,6 +160,15 @@ struct event_header {
 	__u32 unused;
 };
 
+/* Which file a program is: as long as none of this changes, its content has not. */
+struct image {
+	ev_ino ino; /* 0: there is none */
+	__u64 size;
+	struct ev_wall mtime, ctime;
+	ev_dev dev;
+	__u32 generation;
+};
+
 /* Who did it, as far as the columns shown ask for it: see enum want_bits. */
 struct context {
 	struct ev_cgroups cgroups;
@@ -168,6 +177,9 @@ struct context {
 	struct ev_str cwd;
 	struct ev_tty tty;
 	struct ev_lineage lineage;
+	struct ev_strv args;    /* their count is not known */
+	struct ev_strv preload; /* variables of the environment, as it was at the exec, that the loader heeds */
+	struct image image;
 	struct ev_comm pcomm;
 	ev_uid login_uid;
 	ev_audit audit_session;

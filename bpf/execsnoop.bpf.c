@@ -97,31 +97,6 @@ static __always_inline int forget_before(void)
 	return 0;
 }
 
-/* Newer kernels keep a flag of their own in the nanoseconds. */
-#define WALL(s, ns) ((struct ev_wall){.sec = (s), .nsec = (ns)&0x3fffffff, .known = 1})
-#define TIMESPEC(inode, field) WALL(READ(inode, field.tv_sec), READ(inode, field.tv_nsec))
-
-static __always_inline void fill_times(struct exec_event *e, const struct inode *inode)
-{
-	const struct inode___times *old = (void *)inode;
-	const struct inode___times2 *mid = (void *)inode;
-	const struct inode___times3 *new = (void *)inode;
-
-	if (bpf_core_field_exists(new->i_ctime_sec)) {
-		e->ctime = WALL(READ(new, i_ctime_sec), READ(new, i_ctime_nsec));
-		e->mtime = WALL(READ(new, i_mtime_sec), READ(new, i_mtime_nsec));
-		return;
-	}
-	if (bpf_core_field_exists(mid->__i_ctime))
-		e->ctime = TIMESPEC(mid, __i_ctime);
-	else
-		e->ctime = TIMESPEC(old, i_ctime);
-	if (bpf_core_field_exists(mid->__i_mtime))
-		e->mtime = TIMESPEC(mid, __i_mtime);
-	else
-		e->mtime = TIMESPEC(old, i_mtime);
-}
-
 /* Whether a file of an overlay is in its upper layer: struct ovl_inode, which a module may
  * define, goes on behind the inode with its dentry there. */
 static __always_inline bool in_upper_layer(const struct inode *inode)
@@ -151,7 +126,7 @@ static __always_inline void append_program(struct record *r, struct exec_event *
 	e->dev = READ(inode, i_sb, s_dev);
 	e->ino = READ(inode, i_ino);
 	e->upper = magic == OVERLAYFS_SUPER_MAGIC ? in_upper_layer(inode) : EV_NONE;
-	fill_times(e, inode);
+	inode_times(&e->mtime, &e->ctime, inode);
 }
 
 static __always_inline void fill_no_program(struct exec_event *e)

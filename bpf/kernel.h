@@ -239,6 +239,7 @@ struct inode {
 	struct hlist_head i_dentry;
 	struct super_block *i_sb;
 	struct address_space *i_mapping;
+	__s64 i_size;
 	void *i_private;
 };
 enum inode_state_flags_t { /* of 6.18 */

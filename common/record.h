@@ -17,6 +17,7 @@ struct Record {
   std::span<const std::byte> bytes;
   std::string_view event = {};           // what it is, in one word: see Tool
   const Container* container = nullptr;  // of the process: null: none; see unknown_container()
+  std::string_view sha256 = {};          // of its program, in hexadecimal digits; empty: not known
 
   template <class E> const E& as() const { return *reinterpret_cast<const E*>(bytes.data()); }
   const context* who() const;  // null if it did not travel

@@ -47,7 +47,7 @@ template <> inline constexpr auto gathered<exec_event> = std::tuple{
 
 // An exec is rare: what costs little goes into JSON unasked. The program is its own business.
 static constexpr auto context = [] {
-  auto all = without("exe", context_columns);
+  auto all = without("args", without("exe", context_columns));
   for (const char* name : {"session", "login_uid", "audit_session", "tty", "cwd"})
     std::ranges::find(all, name, &Column::name)->extra = false;
   return all;

@@ -27,6 +27,9 @@ template <> inline constexpr auto gathered<context> = std::tuple{
     Gathered<WANT_CWD, &context::cwd>{},
     Gathered<WANT_SESSION, &context::session, &context::login_uid, &context::audit_session, &context::tty>{},
     Gathered<WANT_NSPID, &context::nspid>{},
+    Gathered<WANT_ARGS, &context::args>{},
+    Gathered<WANT_PRELOAD, &context::preload>{},
+    Gathered<WANT_IMAGE, &context::image>{},
 };
 
 // The columns that every event has. Tools put their own behind these, the longest last.
@@ -89,7 +92,10 @@ inline constexpr std::array context_columns{
     extra(column_as<OfContainer<&Container::pod_uid, 36>, &context::cgroups>("pod_uid", "Kubernetes: unique id of the pod")),
     extra(column<&context::exe>("exe", "the program that the process runs")),
     extra(column<&context::pexe>("pexe", "the program that its parent runs")),
+    extra(column_as<Sha256, &context::image>("sha256", "SHA-256 of its program's file; ? until it is known")),
     extra(column<&context::cwd>("cwd", "working directory")),
+    extra(column<&context::preload>("preload", "LD_PRELOAD and the like in its environment, as it was at the exec")),
+    extra(column<&context::args>("args", "its command line, which it can change")),
     extra(column<&context::lineage>("lineage", "ancestors, the first one first, and the process itself")),
 };
 

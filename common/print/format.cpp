@@ -105,6 +105,7 @@ template <class F> static void for_each_word(const ev_strv& v, Record r, F f) {
 }
 
 void Format<ev_strv>::text(Buffer& out, const ev_strv& v, Record r, Blanks b) {
+  if (not_known(v.s)) return out.push_back('?');
   Buffer words;
   for_each_word(v, r, [&words](std::string_view word) {
     if (!words.empty()) words.push_back(' ');
@@ -117,6 +118,7 @@ void Format<ev_strv>::text(Buffer& out, const ev_strv& v, Record r, Blanks b) {
 }
 
 void Format<ev_strv>::json(Buffer& out, std::string_view key, const ev_strv& v, Record r) {
+  if (not_known(v.s)) return put_null(out, key);
   put_key(out, key);
   out.push_back('[');
   bool valid = true, first = true;
@@ -213,6 +215,17 @@ void UserName::text(Buffer& out, ev_uid uid, Record, Blanks b) { put_text(out, n
 void UserName::json(Buffer& out, std::string_view key, ev_uid uid, Record) {
   if (const std::string_view name = name_of(uid); !name.empty()) put_json_member(out, key, name);
   else put_null(out, key);
+}
+
+void Sha256::text(Buffer& out, const image& i, Record r, Blanks) {
+  if (i.ino == ev_ino{} && r.who()) out.push_back('-');
+  else if (r.sha256.empty()) out.push_back('?');
+  else out += r.sha256;
+}
+
+void Sha256::json(Buffer& out, std::string_view key, const image&, Record r) {
+  if (r.sha256.empty()) put_null(out, key);
+  else put_json_member(out, key, r.sha256);
 }
 
 void put_container_text(Buffer& out, std::string Container::*part, Record r, Blanks b) {

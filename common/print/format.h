@@ -267,6 +267,12 @@ struct UserName {
   static void text(Buffer& out, ev_uid uid, Record r, Blanks b);
   static void json(Buffer& out, std::string_view key, ev_uid uid, Record r);
 };
+struct Sha256 {  // of the file that is the program: what the record's stage knows
+  static constexpr int width = 64;
+  static constexpr Align align = Align::left;
+  static void text(Buffer& out, const image& i, Record r, Blanks);
+  static void json(Buffer& out, std::string_view key, const image& i, Record r);
+};
 // What is known of the record's container.
 void put_container_text(Buffer& out, std::string Container::*part, Record r, Blanks b);
 void put_container_json(Buffer& out, std::string_view key, std::string Container::*part, Record r);

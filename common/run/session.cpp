@@ -7,6 +7,7 @@
 #include "run/privileges.h"
 #include "run/signals.h"
 #include "who/container_stage.h"
+#include "who/hasher.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -89,6 +90,8 @@ Session::Session(const Tool& tool, const Options& o, Command* command)
   if (containers)
     stages_.push_back(std::make_unique<ContainerStage>(o.filter.set & FILTER_CONTAINER ? &o.containers : nullptr,
                                                        tracer_->object().unwanted()));
+  const bool hashes = (tracer_->wanted() & WANT_IMAGE) != 0;
+  if (hashes) stages_.push_back(std::make_unique<HashStage>());
   watch_listed();
   for (const auto& watch : tracer_->watches()) watch->tell_absent();
   for (const std::string& remark : o.remarks) say(remark);
@@ -108,6 +111,7 @@ Session::Session(const Tool& tool, const Options& o, Command* command)
   std::uint64_t needed = 0;
   if (command) needed |= 1ull << CAP_KILL;                // to pass signals on to a command of another user
   if (containers) needed |= 1ull << CAP_DAC_READ_SEARCH;  // users' own runtimes write where only they may read
+  if (hashes) needed |= 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH;  // to read the programs of all, by /proc/PID/exe
   for (const auto& watch : tracer_->watches()) needed |= watch->capabilities();
   drop_privileges(needed);
   sink_.check_rotation();

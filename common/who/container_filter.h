@@ -12,8 +12,9 @@ namespace needle {
 struct ContainerFilter {
   // Names, ids or beginnings of ids, pod/NAME, ns/NAMESPACE; names may be patterns of fnmatch(3). Of each list that is given one
   // must match.
-  std::vector<std::string> wanted, pods, namespaces, unwanted;
+  std::vector<std::string> wanted, unwanted;
   bool host = false;  // wanted is what is in no container; with `wanted`, either
+  std::vector<std::string> pods{}, namespaces{};  // asked for like `wanted`
 
   enum class Verdict { wanted, not_yet, unwanted };  // not_yet: its names are not known
   // Null: in no container. `claims`: the ids of cgroups inside it. What those say, or a name that its user may have chosen,

@@ -123,9 +123,18 @@ std::string own_name(const char* what) {
   return std::string(what) + std::to_string(getpid() % 100000) + "." + std::to_string(n++ % 100);
 }
 
+// The tool by a shell: `TOOL` in the script is the tool with "$@".
+Args by_shell(const std::string& tool, std::string script, const Args& args) {
+  script.replace(script.find("TOOL"), 4, "'" + tool_path(tool) + "' \"$@\"");
+  Args argv{"bash", "-c", script, "bash"};
+  argv.insert(argv.end(), args.begin(), args.end());
+  return argv;
+}
+
 const std::vector<std::string> kColumns = {"user",      "nspid",     "pcomm",   "session",        "login_uid", "audit_session",
                                            "tty",       "container", "runtime", "container_name", "image",     "pod",
-                                           "namespace", "pod_uid",   "exe",     "pexe",           "cwd",       "lineage"};
+                                           "namespace", "pod_uid",   "exe",     "pexe",           "cwd",       "lineage",
+                                           "args",      "preload",   "sha256"};
 
 // The lines of one deed of a process of this name, by -e.
 std::vector<Json> traced(const Kind& k, const std::string& tier, const std::string& comm, const std::function<void(Json&)>& deed,
@@ -278,6 +287,82 @@ TEST_CASE("in a table each column is one word, and no name acts on the terminal"
   CHECK(word("tty") == "-");
   CHECK(word("container") == "-");
   CHECK(word("lineage").ends_with(">e2e_context>a\\x20\\x3e\\x20" + comm.substr(4)));
+}
+
+TEST_CASE("S6: args, preload, sha256: what the process runs with, also of one that goes on as another program") {
+  TempDir dir;
+  const std::string path = dir.file("file");
+  const std::vector<std::string> loader{"LD_LIBRARY_PATH=/no such", "LD_PRELOAD=", "LD_AUDIT_NOT=1"};
+  for (const Deed* deed : all_deeds()) {
+    // A shell needs another program for a chmod.
+    const bool perl = deed->tool == "chmodsnoop";
+    const std::string program = fs::canonical(perl ? "/usr/bin/perl" : "/bin/bash");
+    const std::string script =
+        perl ? "for (1..400) { chmod 0600, '" + path + "'; exit if -e '" + dir.path() +
+                   "/enough'; select undef, undef, undef, 0.05 }"
+             : "for i in {1..400}; do " + deed->script(path) + "; [ -e '" + dir.path() + "/enough' ] && exit; sleep 0.05; done";
+    const std::vector<std::string> args{"name", perl ? "-e" : "-c", script, "two words", "", "\n\xc3\xa9"};
+    for (const std::string& tier : tiers(deed->tool)) {
+      INFO(deed->tool << " " << tier);
+      fs::remove(dir / "enough");
+      Actor actor([&](Json&) {
+        reap(child_named("bash", [&] {
+          std::vector<char*> argv, env{const_cast<char*>("PATH=/usr/bin:/bin"), const_cast<char*>("XLD_PRELOAD=no")};
+          for (const std::string& a : args) argv.push_back(const_cast<char*>(a.c_str()));
+          for (const std::string& e : loader) env.push_back(const_cast<char*>(e.c_str()));
+          argv.push_back(nullptr), env.push_back(nullptr);
+          check(setresuid(65534, 65534, 65534), "setresuid");
+          check(execve(program.c_str(), argv.data(), env.data()), "execve");
+        }));
+      });
+      Tracer tracer(by_shell(deed->tool, "exec TOOL > " + dir.path() + "/out",
+                             {"-j", "--hook", tier, "--tree", actor.id(), "-o", "pid,comm,exe,args,preload,sha256"}));
+      actor.start();
+      const auto lines = [&] {
+        std::vector<Json> all;
+        std::istringstream in(slurp(dir / "out"));
+        for (std::string line; std::getline(in, line);)
+          if (const Json j = Json::parse(line, nullptr, false); !j.is_discarded() && j.contains("sha256")) all.push_back(j);
+        return all;
+      };
+      // Known within a while, as long as such a process lives.
+      Json last;
+      for (int i = 0; i < 600 && last.is_null(); i++, usleep(50'000))
+        for (const Json& e : lines())
+          if (e["exe"] == (deed->tool == "execsnoop" ? path + "-none" : program) && !e["sha256"].is_null()) last = e;
+      std::ofstream(dir / "enough");
+      actor.finish();
+      tracer.stop();
+      REQUIRE(!last.is_null());
+      CHECK(last["sha256"] == run({"sha256sum", program}).out.substr(0, 64));
+      CHECK(last["preload"] == Json(loader));
+      if (deed->tool != "execsnoop") CHECK(last["args"] == Json(args));  // there they are the new program's
+    }
+  }
+}
+
+TEST_CASE("args and preload that are long are cut, and say so") {
+  TempDir dir;
+  const std::string path = dir.file("file"), longer(10'000, 'x'), variable = "LD_PRELOAD=" + std::string(3000, 'p');
+  for (const std::string& tier : tiers("opensnoop")) {
+    Actor actor([&](Json&) {
+      reap(child_named("sh", [&] {
+        const std::string script = ": < " + path;
+        const char* argv[] = {"sh", "-c", script.c_str(), longer.c_str(), nullptr};
+        const char* env[] = {variable.c_str(), nullptr};
+        execve("/bin/sh", const_cast<char**>(argv), const_cast<char**>(env));
+      }));
+    });
+    Tracer tracer("opensnoop", {"-j", "--hook", tier, "-o", "args,preload", "--path", path});
+    actor.act();
+    tracer.stop();
+    REQUIRE(tracer.events().size() == 1);
+    const Json e = tracer.events()[0];
+    const std::size_t whole = 3 + 3 + (": < " + path).size() + 1 + longer.size() + 1;
+    CHECK(e["args"].back().get<std::string>().size() + e["args_missing"].get<std::size_t>() == longer.size() + 1);
+    CHECK(whole - e["args_missing"].get<std::size_t>() == 4095);
+    CHECK(e["preload"][0].get<std::string>() == variable);
+  }
 }
 
 TEST_CASE("a program and a directory that have been removed") {

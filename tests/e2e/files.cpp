@@ -33,7 +33,7 @@ void own_mounts() {
   check(mount("", "/", "", MS_REC | MS_PRIVATE, ""), "mount /");
 }
 
-void bind(const std::string& what, const std::string& where) {
+void bind_mount(const std::string& what, const std::string& where) {
   check(mount(what.c_str(), where.c_str(), nullptr, MS_BIND | MS_REC, nullptr), "mount --bind");
 }
 
@@ -50,11 +50,11 @@ TEST_CASE("S2: --file: one file by all its names: links, mounts, a chroot, overl
   const auto deed = [&](Json&) {
     own_mounts();
     touch(path), touch(hard), touch(link), touch(other);
-    bind(path, other);
+    bind_mount(path, other);
     touch(other);
     check(mount("overlay", (dir / "merged").c_str(), "overlay", 0, overlay.c_str()), "mount overlay");
     touch(dir / "merged/f");
-    bind("/", dir / "root");
+    bind_mount("/", dir / "root");
     check(chroot((dir / "root").c_str()), "chroot");
     touch(path);
   };

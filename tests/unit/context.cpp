@@ -278,7 +278,7 @@ TEST_CASE("a context that is not there, or not where the record says, is not kno
     if ((m.record().who() != nullptr) != fits) FAIL("at " << at);
   }
   m.header().context = 0;
-  for (const char* name : {"nspid", "session", "login_uid", "audit_session", "lineage", "exe", "pexe", "cwd", "tty"}) {
+  for (const char* name : {"nspid", "session", "login_uid", "audit_session", "lineage", "exe", "pexe", "cwd", "tty", "args", "preload", "sha256"}) {
     CHECK(text(m, name) == "?");
     CHECK(json(m, name)["key"].is_null());
   }

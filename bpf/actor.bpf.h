@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a process was given to run with: arguments, variables of the loader, and which file its program is. See struct context. */
+#ifndef NEEDLE_ACTOR_BPF_H
+#define NEEDLE_ACTOR_BPF_H
+
+#include "record.bpf.h"
+#include "task.bpf.h"
+
+/* Newer kernels keep a flag of their own in the nanoseconds. */
+#define WALL(s, ns) ((struct ev_wall){.sec = (s), .nsec = (ns)&0x3fffffff, .known = 1})
+#define TIMESPEC(inode, field) WALL(READ(inode, field.tv_sec), READ(inode, field.tv_nsec))
+
+static __always_inline void inode_times(struct ev_wall *mtime, struct ev_wall *ctime, const struct inode *inode)
+{
+	const struct inode___times *old = (void *)inode;
+	const struct inode___times2 *mid = (void *)inode;
+	const struct inode___times3 *new = (void *)inode;
+
+	if (bpf_core_field_exists(new->i_ctime_sec)) {
+		*ctime = WALL(READ(new, i_ctime_sec), READ(new, i_ctime_nsec));
+		*mtime = WALL(READ(new, i_mtime_sec), READ(new, i_mtime_nsec));
+		return;
+	}
+	if (bpf_core_field_exists(mid->__i_ctime))
+		*ctime = TIMESPEC(mid, __i_ctime);
+	else
+		*ctime = TIMESPEC(old, i_ctime);
+	if (bpf_core_field_exists(mid->__i_mtime))
+		*mtime = TIMESPEC(mid, __i_mtime);
+	else
+		*mtime = TIMESPEC(old, i_mtime);
+}
+
+static __always_inline void fill_image(struct image *i, const struct inode *inode)
+{
+	i->ino = READ(inode, i_ino);
+	i->dev = READ(inode, i_sb, s_dev);
+	i->generation = READ(inode, i_generation);
+	i->size = READ(inode, i_size);
+	inode_times(&i->mtime, &i->ctime, inode);
+}
+
+/* The string `s` of the current process's memory [from, to), as much as fits and is resident: whole, or up to the end of its first
+ * page. */
+#define ACTOR_BYTES 4095
+static __always_inline void append_memory(struct record *r, struct ev_str *s, __u64 from, __u64 to)
+{
+	__u64 len = to - from;
+	__u32 off = r->len, n = len < ACTOR_BYTES ? len : ACTOR_BYTES, page = 4096 - (from & 4095);
+
+	if (!from || to <= from)
+		return;
+	s->off = off;
+	if (off > RECORD_MAX - ACTOR_BYTES) {
+		n = 0;
+	} else if (bpf_probe_read_user(record_at(r, off), n, (void *)from)) {
+		n = page < n ? page : 0;
+		if (n && bpf_probe_read_user(record_at(r, off), n & 4095, (void *)from))
+			n = 0;
+	}
+	len -= n;
+	s->len = n;
+	s->mark |= !n ? EV_STR_UNKNOWN : len < EV_STR_UNKNOWN ? len : EV_STR_UNKNOWN - 1;
+	r->len = off + n;
+}
+
+/* Appends those of the next variables that tell the loader what else to load, LD_PRELOAD=... and the like: up to r->leader, from
+ * r->node on, where the rest begins afterwards. Nonzero: that was all, or it cannot be read. */
+#define VARIABLES 32
+#define LOADER_BYTES 2048
+__noinline int append_loader_variables(__u32 slot, __u32 start)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	if (!r)
+		return 1;
+	for (int i = 0; i < VARIABLES; i++) {
+		__u64 at = r->node;
+		__u32 off = r->len;
+		bool within = r->owned; /* a variable that is longer than what is read at once */
+		long n;
+
+		if (at >= r->leader)
+			return 1;
+		if (off > RECORD_MAX - STR_MAX || off - start > LOADER_BYTES)
+			return 1;
+		n = bpf_probe_read_user_str(record_at(r, off), STR_MAX, (void *)at);
+		if (n < 0)
+			return 1;
+		if (!n) /* an empty string, on older kernels */
+			n = 1;
+		r->owned = n == STR_MAX;
+		r->node = at + n - r->owned;
+		if (!within && (*(__u32 *)record_at(r, off) & 0xffffff) == ('L' | 'D' << 8 | '_' << 16))
+			r->len = off + (n & (2 * STR_MAX - 1));
+	}
+	return 0;
+}
+
+static __always_inline void append_preload(struct record *r, struct ev_str *s, struct mm_struct *mm)
+{
+	__u32 start = r->len;
+
+	r->node = READ(mm, env_start);
+	r->leader = READ(mm, env_end);
+	r->owned = 0;
+	if (!r->node)
+		return;
+	for (int i = 0; i < VARIABLES; i++)
+		if (append_loader_variables(r->slot, start))
+			break;
+	s->off = start;
+	s->len = r->len - start;
+	if (r->node < r->leader) { /* there may be more */
+		__u64 rest = r->leader - r->node;
+
+		s->mark |= !s->len || rest >= EV_STR_UNKNOWN ? EV_STR_UNKNOWN : rest;
+	}
+}
+
+#endif
