@@ -50,12 +50,13 @@ static __always_inline void append_memory(struct record *r, struct ev_str *s, __
 
 	if (!from || to <= from)
 		return;
+	barrier_var(n); /* see record_at(): the masks are for old verifiers */
 	s->off = off;
 	if (off > RECORD_MAX - ACTOR_BYTES) {
 		n = 0;
-	} else if (bpf_probe_read_user(record_at(r, off), n, (void *)from)) {
+	} else if (bpf_probe_read_user(record_at(r, off), n & ACTOR_BYTES, (void *)from)) {
 		n = page < n ? page : 0;
-		if (n && bpf_probe_read_user(record_at(r, off), n & 4095, (void *)from))
+		if (n && bpf_probe_read_user(record_at(r, off), n & ACTOR_BYTES, (void *)from))
 			n = 0;
 	}
 	len -= n;

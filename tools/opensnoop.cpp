@@ -67,7 +67,7 @@ static constexpr Trial trials[] = {{"open", [](Object&) { close(open("/", O_PATH
 
 constexpr Tool needle::opensnoop =
     make_tool<opensnoop_bpf, open_event>("opensnoop", "open", "Trace files as they are opened, however they are named.",
-                                         "opensnoop --path /etc/shadow\twho opens /etc/shadow\n"
+                                         "opensnoop --file /etc/shadow\twho opens it, by whatever name\n"
                                          "opensnoop -x -n sshd\tfailed opens of sshd\n"
                                          "opensnoop -w --path /usr/\twho opens system files for writing\n"
                                          "opensnoop -j -d 10 | jq -r .path\tall paths of ten seconds\n",

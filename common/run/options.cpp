@@ -178,7 +178,7 @@ const Column& column_named(const Tool& tool, std::string_view name) {
     if (c.name == name) return c;
   if (name == "json") throw BadUsage("--columns: there is no column 'json'; for lines of JSON write -j");
   if (name.find_first_of("./") != name.npos)
-    throw BadUsage(fmt::format("--columns: '{}' is no column; to write into a file add > {}", name, name));
+    throw BadUsage(fmt::format("--columns: '{}' is no column; to write into a file, --output {}", name, name));
   std::vector<std::string_view> names;
   for (const Column& c : tool.columns) names.push_back(c.name);
   const std::string_view like = nearest(name, names);
@@ -416,9 +416,9 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   app.add_flag("--help", help, "print this: all options, examples and columns")->group(kRun);
 
   const auto end = std::find(argv, argv + argc, std::string_view("--"));
-  const std::vector<std::string> given = in_our_words(tool.name, {argv, end});
+  const std::vector<std::string> our_words = in_our_words(tool.name, {argv, end});
   std::vector<const char*> pointers;
-  for (const std::string& word : given) pointers.push_back(word.c_str());
+  for (const std::string& word : our_words) pointers.push_back(word.c_str());
   try {
     app.parse(static_cast<int>(pointers.size()), pointers.data());
   } catch (const CLI::ExtrasError& e) {
@@ -440,9 +440,9 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   for (const ::listed& l : o.listed) {
     const bool mnt = l.list == LIST_MNT_NS;
     if (l.list == LIST_SESSION && !session_has_processes(l.value))
-      o.remarks.push_back(fmt::format("--session {}: no process is in that session now", l.value));
+      o.remarks.push_back(fmt::format("--session {}: no process is seen in that session now", l.value));
     if ((mnt || l.list == LIST_PID_NS) && !namespace_has_processes(mnt ? "mnt" : "pid", l.value))
-      o.remarks.push_back(fmt::format("--{}-ns {}: no process is in that namespace now", mnt ? "mnt" : "pid", l.value));
+      o.remarks.push_back(fmt::format("--{}-ns {}: no process is seen in that namespace now", mnt ? "mnt" : "pid", l.value));
   }
   if (end != argv + argc) {
     o.command.assign(end + 1, argv + argc);

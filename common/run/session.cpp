@@ -184,6 +184,7 @@ void Session::report_losses(bool end) {
 }
 
 void Session::run() {
+  silence_.emplace(tracer_->object(), tool_);
   watch_signals(command_, {.reopen = !options_.output.empty(), .summary = options_.summary});
   output_->fit(screen_columns());
   if (screen_columns() > 0 && output_->width() > screen_columns())
@@ -193,7 +194,6 @@ void Session::run() {
   else say("tracing, Ctrl-C to stop");
   sink_.begin();
   if (command_) command_->go();
-  silence_.emplace(tracer_->object(), tool_);
   loop();
   // What has happened is drained; without this, a flood would never let it end.
   tracer_->detach();

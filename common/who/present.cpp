@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -43,12 +42,9 @@ bool session_has_processes(__u32 session) {
 }
 
 bool namespace_has_processes(const std::string& kind, __u32 number) {
-  bool hidden = false;  // some cannot be seen
   return any_process([&](const std::string& process) {
     struct stat st {};
-    if (stat((process + "/ns/" + kind).c_str(), &st) == 0) return st.st_ino == number;
-    hidden |= errno == EACCES;
-    return hidden;
+    return stat((process + "/ns/" + kind).c_str(), &st) == 0 && st.st_ino == number;
   });
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Whether some process is in what a filter asks for, as far as /proc tells.
+// Whether some process that the tool can see is in what a filter asks for, by /proc.
 #pragma once
 
 #include <linux/types.h>

@@ -479,7 +479,7 @@ TEST_CASE("bad usage: status 2, and one line that names the option and says what
       {{"-o", "pid,+nope"}, "--columns", "nope"},
       {{"-o", "+contaner"}, "--columns", "did you mean container?"},
       {{"-o", "json"}, "--columns", "write -j"},
-      {{"-o", "out.json"}, "--columns", "> out.json"},
+      {{"-o", "out.json"}, "--columns", "--output out.json"},
       {{"-d", "0"}, "--duration", "give"},
       {{"-d", "-1"}, "--duration", ""},
       {{"-d", "soon"}, "--duration", "soon"},
@@ -543,16 +543,15 @@ TEST_CASE("options and values as other suites have them mean the same") {
       INFO(Json(a));
       const Result their = run_tool(tool, a), our = run_tool(tool, b);
       CHECK(their.status == 0);
-      CHECK(their.err == our.err);
       CHECK(their.out == our.out);
     }
     const Result r = run_tool(tool, {"-n", "ng.*", "-p", pid, "-d", "20ms"});
     CHECK(r.status == 0);
     CHECK(r.err.find("--comm ng.*: a part of the name, no pattern") != std::string::npos);
-    const Result none = run_tool(tool, {"--session", "4194303", "--mnt-ns", "4026530000", "-p", pid, "-d", "20ms"});
+    const Result none = run_tool(tool, {"--session", "4194303", "--mnt-ns", "4294967290", "-p", pid, "-d", "20ms"});
     CHECK(none.status == 0);
-    CHECK(none.err.find("--session 4194303: no process is in that session now\n") != std::string::npos);
-    CHECK(none.err.find("--mnt-ns 4026530000: no process is in that namespace now\n") != std::string::npos);
+    CHECK(none.err.find("--session 4194303: no process is seen in that session now\n") != std::string::npos);
+    CHECK(none.err.find("--mnt-ns 4294967290: no process is seen in that namespace now\n") != std::string::npos);
   }
   for (const Args& args : {Args{"opensnoop", "-F", "--full-path", "--flag_filter", "O_CREAT"},
                            Args{"execsnoop", "-q", "-P" + pid}, Args{"connectsnoop", "-P", "80"}}) {
