@@ -123,8 +123,9 @@ int file__run(void *ctx)
 	return 0;
 }
 
-/* The key of an LPM trie at the string `s` of the record, which is not its first byte: has its length in the place of what is before. */
-static __always_inline __u8 *prefix_of(void *map, struct record *r, const struct ev_str *s)
+/* What an LPM trie has for the string `s` of the record, which is not its first byte; 0: nothing. The key has its length in the place of
+ * what is before. A number, since the compiler may combine two answers, which the verifier allows no pointers. */
+static __always_inline __u32 prefix_of(void *map, struct record *r, const struct ev_str *s)
 {
 	__u32 n = s->len, before;
 	struct prefix *key = record_at(r, s->off - sizeof(key->bits));
@@ -134,7 +135,7 @@ static __always_inline __u8 *prefix_of(void *map, struct record *r, const struct
 	key->bits = (n < PREFIX_BYTES ? n : PREFIX_BYTES) * 8;
 	found = bpf_map_lookup_elem(map, key);
 	key->bits = before;
-	return found;
+	return found ? *found : 0;
 }
 
 /* ---- What a name means where ".." leads to the directory before it: so it is unless that is a symbolic link, which only a look-up
@@ -200,16 +201,18 @@ __noinline int mean(__u32 slot, __u32 from, __u32 end)
 }
 
 /* The same as prefix_of() for what mean() has left. */
-static __always_inline __u8 *meant_prefix(void *map, struct record *r)
+static __always_inline __u32 meant_prefix(void *map, struct record *r)
 {
 	__u32 pos = r->pos, n = PATH_BYTES - pos;
 	struct prefix *key;
+	__u8 *found;
 
 	if (pos < sizeof(key->bits) || pos > PATH_BYTES)
-		return NULL;
+		return 0;
 	key = (void *)&r->path[(pos - sizeof(key->bits)) & (PATH_BYTES - 1)];
 	key->bits = (n < PREFIX_BYTES ? n : PREFIX_BYTES) * 8;
-	return bpf_map_lookup_elem(map, key);
+	found = bpf_map_lookup_elem(map, key);
+	return found ? *found : 0;
 }
 
 #endif

@@ -617,27 +617,18 @@ static __always_inline bool path_begins(struct record *r, const struct ev_str *s
 __noinline int may_mean_wanted(__u32 slot, __u32 from, __u32 end)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
-	__u8 *length;
 
 	if (!r || mean(slot, from, end))
 		return 1;
 	if (path_filter && !meant_prefix(&path_prefixes, r) && !meant_prefix(&asked_prefixes, r))
 		return 0;
-	if (!filter.files)
-		return 1;
-	length = meant_prefix(&file_names, r);
-	return length && *length == PATH_BYTES - r->pos;
+	return !filter.files || meant_prefix(&file_names, r) == PATH_BYTES - r->pos;
 }
 
 /* Of what failed there is only a name: whether it is one of those of --file. */
 static __always_inline bool name_wanted(struct record *r, const struct ev_str *s)
 {
-	__u8 *length;
-
-	if (!filter.files || may_be_anywhere(s))
-		return true;
-	length = prefix_of(&file_names, r, s);
-	return length && *length == s->len;
+	return !filter.files || may_be_anywhere(s) || prefix_of(&file_names, r, s) == s->len;
 }
 
 static __always_inline bool path_wanted(struct record *r, const struct ev_str *s, bool asked)
