@@ -204,6 +204,36 @@ static __always_inline int tcp_state(struct sock *sk, int old, int new, bool aga
 	return tcp_start(number(sk));
 }
 
+/* Run by user space when the hooks are gone: each attempt that is still under way has its line, and how it ends is not known. */
+SEC("?iter/bpf_map_elem")
+int rest__run(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct record *r;
+	struct connect_event *e;
+	struct sock *sk;
+	__u64 key = 0;
+
+	if (!ctx->key || !ctx->value)
+		return 0;
+	r = event_begin(connect_event);
+	if (!r)
+		return 0;
+	e = event_of(r, connect_event);
+	bpf_probe_read_kernel(&key, sizeof(key), (void *)number(ctx->key));
+	bpf_probe_read_kernel(e, sizeof(*e), (void *)number(ctx->value)); /* of struct start the first */
+	sk = (void *)key;
+	e->lport = EV_UNKNOWN;
+	e->laddr.kind = ADDR_UNKNOWN;
+	if (READ(sk, __sk_common.skc_state) == TCP_SYN_SENT && sock_cookie(sk) == e->sock.cookie)
+		inet_local(sk, &e->laddr, &e->lport);
+	fill_mapped(e);
+	e->ms = EV_NONE64;
+	e->err = EV_ERRNO_UNKNOWN;
+	append_kept_context(r, key);
+	event_submit(r);
+	return 0;
+}
+
 SEC("?tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp__tp_state, struct sock *sk, int old, int new)
 {

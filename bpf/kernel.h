@@ -554,6 +554,9 @@ struct bpf_sock_addr_kern { /* what a program is handed as struct bpf_sock_addr 
 struct bpf_iter__task {
 	struct task_struct *task;
 };
+struct bpf_iter__bpf_map_elem {
+	void *key, *value; /* NULL behind the last */
+};
 struct linux_binprm {
 	struct file *file;
 	int argc;

@@ -40,6 +40,8 @@ class Object {
   bpf_program *self, *seed;
   bpf_program* find_file = nullptr;  // null: the tool has no --file
   std::vector<std::string> files;    // that --file names
+  bpf_program* rest = nullptr;  // of tools that keep attempts until they end, and the map that has them
+  bpf_map* kept = nullptr;
   // In .rodata: to be written until it is loaded.
   ::filter* filter;
   bool *direct_reads, *untyped;
@@ -160,6 +162,10 @@ template <class S> class Skeleton final : public Object {
     self = s->progs.self__run;
     seed = s->progs.seed__run;
     if constexpr (requires { s->progs.file__run; }) find_file = s->progs.file__run;
+    if constexpr (requires { s->progs.rest__run; }) {
+      rest = s->progs.rest__run;
+      kept = s->maps.starts;
+    }
     filter = &s->rodata->filter;
     direct_reads = const_cast<bool*>(&s->rodata->direct_reads);
     untyped = &s->rodata->untyped;

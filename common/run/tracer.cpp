@@ -25,6 +25,23 @@ void size_map(bpf_map* map, __u32 entries, const char* what) {
   if (const int e = bpf_map__set_max_entries(map, entries)) throw Error(fmt::format("{}: {}", what, std::strerror(-e)));
 }
 
+// An iterator over what the program is for: read(2) of it runs that for each; or -1 with errno. `map`: over its entries.
+int walk(const bpf_program* program, const bpf_map* map = nullptr) {
+  bpf_iter_link_info info{};
+  LIBBPF_OPTS(bpf_iter_attach_opts, opts);
+  if (map) {
+    info.map.map_fd = static_cast<__u32>(bpf_map__fd(map));
+    opts.link_info = &info;
+    opts.link_info_len = sizeof info;
+  }
+  bpf_link* link = bpf_program__attach_iter(program, map ? &opts : nullptr);
+  const int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+  const int error = errno;
+  bpf_link__destroy(link);
+  errno = error;
+  return fd;
+}
+
 }  // namespace
 
 Tracer::Tracer(const Tool& tool, const Options& options, Receive receive)
@@ -36,9 +53,19 @@ Tracer::Tracer(const Tool& tool, const Options& options, Receive receive)
                           loaded(object);
                         });
   if (bpf_program__autoload(object_->seed)) find_followed();
+  if (object_->rest && bpf_program__autoload(object_->rest)) rest_ = walk(object_->rest, object_->kept);
 }
 
-Tracer::~Tracer() { ring_buffer__free(ring_); }
+Tracer::~Tracer() {
+  ring_buffer__free(ring_);
+  if (rest_ >= 0) close(rest_);
+}
+
+void Tracer::tell_rest() {
+  char nothing;
+  if (rest_ >= 0 && read(rest_, &nothing, 1) < 0)
+    say(fmt::format("cannot tell what is still under way: {}", std::strerror(errno)));
+}
 
 void Tracer::set_up(Object& object, MapEntries& entries) const {
   const Options& o = options_;
@@ -62,6 +89,7 @@ void Tracer::set_up(Object& object, MapEntries& entries) const {
   size_map(object.scratch, bpf_map__max_entries(object.scratch) * static_cast<__u32>(cpus), "cannot size the scratch memory");
   bpf_program__set_autoload(object.self, true);
   if (!object.files.empty()) bpf_program__set_autoload(object.find_file, true);
+  if (object.rest) bpf_program__set_autoload(object.rest, !*object.untyped);
 }
 
 // Before it is attached.
@@ -93,12 +121,11 @@ void Tracer::learn_self(Object& object) const {
 
 // Those of the trees that are there already.
 void Tracer::find_followed() {
-  bpf_link* link = bpf_program__attach_iter(object_->seed, nullptr);
-  const int walk = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+  const int processes = walk(object_->seed);
   char nothing;
-  if (walk < 0 || read(walk, &nothing, 1) < 0) throw Error(fmt::format("cannot walk the processes: {}", std::strerror(errno)));
-  close(walk);
-  bpf_link__destroy(link);
+  if (processes < 0 || read(processes, &nothing, 1) < 0)
+    throw Error(fmt::format("cannot walk the processes: {}", std::strerror(errno)));
+  close(processes);
   std::atomic_ref(stats().seeded).store(1);
 }
 

@@ -39,6 +39,7 @@ class Tracer {
   void tell_hooks(bool verbose) const;  // what is not seen without those that are missing; all of them
   bool consume();                       // hands over what is there; false: Receive has paused it
   void detach() { hooks_.detach(); }    // no program runs afterwards
+  void tell_rest();                     // sends what is still under way; then there is more to consume
 
  private:
   void set_up(Object&, MapEntries&) const;
@@ -53,6 +54,7 @@ class Tracer {
   std::unique_ptr<Object> object_;  // loaded
   ring_buffer* ring_ = nullptr;
   std::vector<std::unique_ptr<Watch>> watches_;
+  int rest_ = -1;  // an iterator: when privileges are gone, none could be made
 };
 
 }  // namespace needle

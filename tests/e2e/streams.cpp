@@ -2,8 +2,11 @@
 // Files and streams: how they begin and end, --output, rotation, and files that are opened again.
 #include "deeds.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -331,6 +334,58 @@ TEST_CASE("a summary: at the end, and on SIGQUIT, which then is no end: counts a
   const Result top = run_tool("opensnoop", {"--top", "1", "-o", "path", "--path", dir / "", "--", "sh", "-c",
                                             ": <" + path + "; : <" + path + "; : <" + dir.file("g")});
   CHECK(top.out == "  COUNT PATH\n      2 " + path + "\n      1 \\other\n");
+}
+
+TEST_CASE("attempts to connect that are under way when the tool ends are told, and that their end is not known") {
+  const int listener = static_cast<int>(check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"));
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof to;
+  check(bind(listener, reinterpret_cast<sockaddr*>(&to), size), "bind");
+  check(listen(listener, 0), "listen");
+  getsockname(listener, reinterpret_cast<sockaddr*>(&to), &size);
+  for (const std::string& tier : tiers("connectsnoop"))
+    for (const char* columns : {"+err", "+exe"}) {
+      INFO(tier << columns);
+      Tracer tracer("connectsnoop", {"-j", "--hook", tier, "-o", columns, "-p", std::to_string(getpid())});
+      std::vector<int> sockets;
+      std::vector<int> hang, through;  // by their local ports
+      for (int i = 0; i < 6; i++) {
+        sockets.push_back(static_cast<int>(check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket")));
+        connect(sockets.back(), reinterpret_cast<sockaddr*>(&to), sizeof to);
+      }
+      usleep(50000);  // loopback answers at once, or, as the queue is full, not at all
+      for (const int fd : sockets) {
+        tcp_info info{};
+        size = sizeof info;
+        check(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), "TCP_INFO");
+        sockaddr_in own{};
+        size = sizeof own;
+        getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size);
+        (info.tcpi_state == TCP_SYN_SENT ? hang : through).push_back(ntohs(own.sin_port));
+      }
+      tracer.stop();
+      CHECK(tracer.status() == 0);
+      REQUIRE(!hang.empty());
+      std::vector<int> told_hang, told_through;
+      for (const Json& e : tracer.events()) {
+        CHECK(e["rport"] == ntohs(to.sin_port));
+        CHECK(e["raddr"] == "127.0.0.1");
+        CHECK(e["laddr"] == "127.0.0.1");
+        if (std::string(columns) == "+exe") CHECK(e["exe"] == std::filesystem::read_symlink("/proc/self/exe").string());
+        (e["errno"].is_null() ? told_hang : told_through).push_back(e["lport"]);
+        CHECK(e["ms"].is_null() == e["errno"].is_null());
+      }
+      std::sort(told_hang.begin(), told_hang.end()), std::sort(hang.begin(), hang.end());
+      std::sort(told_through.begin(), told_through.end()), std::sort(through.begin(), through.end());
+      CHECK(told_hang == hang);
+      CHECK(told_through == through);
+      CHECK(tracer.whole().end["shown"] == 6);
+      for (const int fd : sockets) close(fd);
+      for (int fd; (fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) close(fd);  // room for the next
+    }
+  close(listener);
 }
 
 TEST_CASE("with --utc times of the table are those of UTC, and of the day's first line date and zone") {
