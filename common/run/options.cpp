@@ -381,6 +381,7 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
     if (!to_number(v, o.top) || o.top == 0) throw BadUsage(fmt::format("--top: '{}'; give a number above 0", v));
     o.summary = true;
   });
+  app.add_flag("--journal", o.journal, "into the systemd journal, columns as fields")->group(kOutput);
   app.add_flag_callback("--utc", use_utc, "times of the table in UTC")->group(kOutput);
   one("--output", "FILE", "write to this file, not to standard output", kOutput, [&o](const std::string& v) {
     if (v.empty()) throw BadUsage("--output: '' names no file");
@@ -456,11 +457,13 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   if (!o.run_as.empty() && o.command.empty()) throw BadUsage("--run-as: there is no command to run; give it behind --");
   if (o.output.empty() && (o.rotate.bytes > 0 || o.rotate.time.count() > 0))
     throw BadUsage("--rotate: standard output is no file; name one with --output FILE");
+  if (o.journal && (o.json || o.summary || !o.output.empty()))
+    throw BadUsage("--journal: give it without --json, --summary and --output: it is instead of them");
   o.command_line.assign(argv, argv + argc);
   for (const CLI::Option* given : app.get_options())
     if (given->count() > 0 && (given->get_group() == kFilters || given->get_group() == own_group))
       o.filters.emplace_back(given->get_name().substr(given->get_name().find_first_not_of('-')), given->results());
-  o.columns = chosen_columns(tool, columns, extended, o.json && !o.summary);
+  o.columns = chosen_columns(tool, columns, extended, (o.json || o.journal) && !o.summary);
   return -1;
 }
 

@@ -31,6 +31,7 @@ struct Options {
   unsigned buffer = 4u << 20;        // bytes of the ring buffer, a power of two
   std::string hook;                  // the only mechanism to use; empty: the best
   std::string btf;                   // a file with the kernel's types, for one that has none
+  bool journal = false;              // entries of the systemd journal instead of lines
   bool summary = false;              // counts instead of lines
   unsigned top = 0;                  // the highest ones only; 0: all
   std::string output;                // the file that lines go to; empty: standard output

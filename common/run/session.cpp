@@ -3,6 +3,7 @@
 
 #include "print/clock.h"
 #include "print/summary.h"
+#include "run/journal.h"
 #include "run/message.h"
 #include "run/privileges.h"
 #include "run/signals.h"
@@ -55,7 +56,8 @@ bool wants_colour(Colour c, int fd) {
   return isatty(fd) && !(no && *no) && !(terminal && std::string_view(terminal) == "dumb");
 }
 
-std::unique_ptr<Output> make_output(const Options& o, int fd) {
+std::unique_ptr<Output> make_output(const Tool& tool, const Options& o, int fd) {
+  if (o.journal) return make_journal(o.columns, tool.name);
   auto lines = o.json ? make_json(o.columns) : make_table(o.columns, wants_colour(o.colour, fd), !isatty(fd) && !o.summary);
   return o.summary ? make_summary(std::move(lines), o.json, o.top) : std::move(lines);
 }
@@ -78,7 +80,7 @@ Session::Session(const Tool& tool, const Options& o, Command* command)
       options_(o),
       command_(command),
       sink_(o.output, o.rotate, command != nullptr, [this](Buffer& out, unsigned part) { begin(out, part); }),
-      output_(make_output(o, sink_.fd())),
+      output_(make_output(tool, o, sink_.fd())),
       losses_([this](std::string_view what, std::uint64_t now, std::uint64_t total) {
         output_->missing(out_, what, now, total);
         flush();
@@ -197,8 +199,13 @@ void Session::run() {
   loop();
   // What has happened is drained; without this, a flood would never let it end.
   tracer_->detach();
-  while (!done_ && consume())
-    if (stop_signals() > 1) break;
+  const auto drain = [this] {
+    while (!done_ && consume())
+      if (stop_signals() > 1) break;
+  };
+  drain();
+  tracer_->tell_rest();
+  drain();
   report_losses(true);
   end();
 }

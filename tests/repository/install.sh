@@ -13,6 +13,7 @@ wanted=$({
     echo "share/bash-completion/completions/$tool"
   done
   echo share/man/man7/needle.7
+  for file in ecs.jq needle.lnav.json ocsf.jq rsyslog.conf; do echo "share/needle/$file"; done
   for file in README.md LICENSE LICENSES/GPL-2.0-only.txt LICENSES/BSD-2-Clause.txt; do echo "share/doc/needle/$file"; done
 } | sort)
 check equal files "$(cd "$prefix" && find . -type f | sed 's/^..//' | sort)" "$wanted"
