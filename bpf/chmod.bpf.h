@@ -40,23 +40,10 @@ DEFINE_CALLS(open, OPEN_CALLS)
 DEFINE_CALLS(node, NODE_CALLS)
 DEFINE_CALLS(entry, ENTRY_CALLS)
 
-#define VIA_CASE(name) case VIA_##name:
-#define VIA_IS(via, LIST)                         \
-	({                                        \
-		bool is = false;                  \
-		switch ((via) & ~VIA_COMPAT) {    \
-			LIST(VIA_CASE) is = true; \
-		}                                 \
-		is;                               \
-	})
-
 /* What the caller asks for. */
 struct request {
-	const char *name; /* NULL: there is none */
-	bool kernel_name; /* it is the kernel's copy, not user memory */
-	bool by_fd;       /* dfd is the file itself */
-	bool in_root;     /* dfd is the root of the look-up */
-	int dfd;
+	struct lookup lookup;
+	int fd; /* of the file itself; negative: it has none */
 	__u32 mode;
 	__u32 flags;  /* AT_* */
 	__u32 oflags; /* O_*, of an open */
@@ -109,70 +96,22 @@ static __always_inline void change_of_file(struct change *c, struct file *file)
 	change_of_path(c, (void *)file + bpf_core_field_offset(struct file, f_path));
 }
 
-static __always_inline void request_of(struct request *q, const struct call *call)
+/* REQUEST_OF(q, CALLS, call): fills what a call asks for that is one of CALLS, of DEFINE_CALLS(). */
+#define REQUEST_OF(q, calls, call)             \
+	do {                                   \
+		struct asked asked;            \
+                                               \
+		calls##_asked(&asked, (call)); \
+		fill_request((q), &asked);     \
+	} while (0)
+static __always_inline void fill_request(struct request *q, const struct asked *a)
 {
-	const unsigned long *args = call->args;
-	__u32 resolve = 0;
-	char first = 0;
-
-	*q = (struct request){.dfd = AT_FDCWD, .via = call->via};
-	switch (call->via & ~VIA_COMPAT) {
-	case VIA_chmod:
-	case VIA_mknod:
-		q->name = (void *)args[0];
-		q->mode = args[1];
-		break;
-	case VIA_creat:
-		q->name = (void *)args[0];
-		q->mode = args[1];
-		q->oflags = O_CREAT | O_WRONLY | O_TRUNC;
-		break;
-	case VIA_mkdir:
-		q->name = (void *)args[0];
-		q->mode = S_IFDIR | (args[1] & 01777);
-		break;
-	case VIA_open:
-		q->name = (void *)args[0];
-		q->oflags = args[1];
-		q->mode = args[2];
-		break;
-	case VIA_fchmod:
-		q->dfd = args[0];
-		q->mode = args[1];
-		q->by_fd = true;
-		break;
-	case VIA_fchmodat2:
-		q->flags = args[3];
-		if (q->flags & AT_EMPTY_PATH && !bpf_probe_read_user(&first, 1, (void *)args[1]))
-			q->by_fd = !first;
-		/* fallthrough */
-	case VIA_fchmodat:
-	case VIA_mknodat:
-		q->dfd = args[0];
-		q->name = (void *)args[1];
-		q->mode = args[2];
-		break;
-	case VIA_mkdirat:
-		q->dfd = args[0];
-		q->name = (void *)args[1];
-		q->mode = S_IFDIR | (args[2] & 01777);
-		break;
-	case VIA_openat:
-		q->dfd = args[0];
-		q->name = (void *)args[1];
-		q->oflags = args[2];
-		q->mode = args[3];
-		break;
-	case VIA_openat2:
-		q->dfd = args[0];
-		q->name = (void *)args[1];
-		bpf_probe_read_user(&q->oflags, sizeof(q->oflags), (void *)args[2]);
-		bpf_probe_read_user(&q->mode, sizeof(q->mode), (void *)args[2] + sizeof(__u64));
-		bpf_probe_read_user(&resolve, sizeof(resolve), (void *)args[2] + 2 * sizeof(__u64));
-		q->in_root = resolve & RESOLVE_IN_ROOT;
-		break;
-	}
-	q->mode &= S_IFMT | 07777;
+	*q = (struct request){.lookup = a->lookup,
+			      .fd = asks_for_fd(a) ? a->lookup.dfd : a->fd,
+			      .mode = a->mode & (S_IFMT | 07777),
+			      .flags = a->at_flags,
+			      .oflags = a->flags,
+			      .via = a->via};
 }
 
 /* The least of the masks that a process with several threads has had while it was traced: whoever reads its umask after a call
@@ -238,19 +177,15 @@ static __always_inline int report_by(const struct request *q, struct change *c, 
 	if (dentry) {
 		append_dentry(r, &e->path, c->mnt, dentry);
 		e->deleted = !READ(dentry, d_inode, i_nlink) || unlinked(dentry);
-		if (filter.want & WANT_REQUESTED && q->name) {
-			if (q->kernel_name)
-				append_kernel_str(r, &e->requested, q->name);
-			else
-				append_user_str(r, &e->requested, q->name);
-		}
+		if (filter.want & WANT_REQUESTED && q->lookup.name)
+			append_given(r, &e->requested, &q->lookup);
 	} else {
-		src = q->kernel_name ? SRC_KERNEL : SRC_USER;
+		src = q->lookup.kernel ? SRC_KERNEL : SRC_USER;
 		if (by && by->pid != current_pid_tgid() >> 32) { /* nobody knows any more from where */
-			append_kernel_str(r, &e->requested, q->name);
+			append_given(r, &e->requested, &q->lookup);
 			e->path = e->requested;
-		} else if (q->name) {
-			append_name_in(r, &e->path, &e->requested, q->dfd, q->name, q->kernel_name, q->in_root);
+		} else if (q->lookup.name) {
+			append_name(r, &e->path, &e->requested, &q->lookup);
 		}
 	}
 	if (!path_wanted(r, &e->path, !dentry))

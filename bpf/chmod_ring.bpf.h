@@ -17,8 +17,10 @@ static __always_inline bool is_refused_slot(int err)
 static __always_inline int uring_creates(const struct uring_open *u, const struct event_header *by, struct file *file, int err,
 					 bool ended)
 {
-	struct request q = {
-		.name = u->name, .kernel_name = true, .dfd = u->dfd, .mode = u->mode, .via = VIA_IO_URING, .in_root = u->in_root};
+	struct request q = {.lookup = {.name = u->name, .dfd = u->dfd, .kernel = true, .in_root = u->in_root},
+			    .fd = -1,
+			    .mode = u->mode,
+			    .via = VIA_IO_URING};
 	bool sure = u->flags & O_EXCL && !err, opened = file && was_created(file), stays = ended && creation_stays(&u->made);
 	struct change c = {};
 	__u32 src = SRC_KERNEL;

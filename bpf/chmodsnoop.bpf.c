@@ -18,7 +18,7 @@ static __always_inline int chmod_ends(const struct request *q, const struct chan
 		if (c.dentry && named(c.mnt, c.dentry) != c.inode)
 			c.dentry = NULL; /* gone since */
 	}
-	file = !c.dentry && q->by_fd ? fd_file(q->dfd) : NULL;
+	file = c.dentry ? NULL : fd_file(q->fd);
 	if (file) {
 		change_of_file(&of_fd, file);
 		src = SRC_FD;
@@ -91,11 +91,11 @@ static __always_inline int call_ends(const struct pt_regs *regs, long ret)
 		return VIA_IS(call.via, CHMOD_CALLS) ? drop() : 0;
 	if (VIA_IS(call.via, CHMOD_CALLS)) {
 		take_seen(&c);
-		request_of(&q, &call);
+		REQUEST_OF(&q, chmod, &call);
 		return chmod_ends(&q, &c, ret);
 	}
 	creation_take(current_pid_tgid(), &made);
-	request_of(&q, &call);
+	REQUEST_OF(&q, any, &call);
 	if (open)
 		return open_ends(&q, &made, ret);
 	return ret < 0 ? 0 : node_ends(&q, &made);
@@ -146,7 +146,7 @@ static __always_inline int inode_changes(struct inode *inode, const void *ctx)
 		return 0;
 	tid = current_pid_tgid();
 	chmods = VIA_IS(call.via, CHMOD_CALLS);
-	request_of(&q, &call);
+	REQUEST_OF(&q, any, &call);
 	mode = READ(inode, i_mode);
 	if (chmods) {
 		/* Not the access time of a symlink on the way. Setgid may have been refused. */
@@ -170,7 +170,7 @@ static __always_inline int inode_changes(struct inode *inode, const void *ctx)
 		name_creation(made, inode, number(ctx));
 		return 0;
 	}
-	path = changed_path(inode, q.via, q.by_fd && !q.name, q.dfd, number(ctx));
+	path = changed_path(inode, q.via, !q.lookup.name, q.fd, number(ctx));
 	if (path)
 		change_of_path(&c, path);
 	else
@@ -234,9 +234,9 @@ int BPF_PROG(mode__tp_opt_sys_enter, struct pt_regs *regs)
 		return 0;
 	}
 	tid = current_pid_tgid();
-	request_of(&q, &call);
+	REQUEST_OF(&q, entry, &call);
 	/* The name's page may not be there yet; if it is not empty, another file will change. */
-	file = q.by_fd || q.flags & AT_EMPTY_PATH ? fd_file(q.dfd) : NULL;
+	file = fd_file(q.flags & AT_EMPTY_PATH ? q.lookup.dfd : q.fd);
 	if (!file)
 		return 0;
 	change_of_file(&c, file);
@@ -285,7 +285,7 @@ int BPF_PROG(mode__fentry_end, const struct path *path, unsigned short mode, int
 	c.reported = 1;
 	keep_change(tid, &c);
 	if (chmod_runs(&call))
-		request_of(&q, &call);
+		REQUEST_OF(&q, chmod, &call);
 	return report(&q, &c, ret < 0 ? -ret : 0, SRC_KERNEL);
 }
 
@@ -360,7 +360,7 @@ __noinline int chmod_returns(int ret)
 		return 0;
 	if (filtered_out())
 		return drop();
-	request_of(&q, &call);
+	REQUEST_OF(&q, chmod, &call);
 	return chmod_ends(&q, &c, ret);
 }
 
@@ -374,7 +374,7 @@ __noinline int open_returns(int fd)
 	if (!open_runs(&call) || !may_create(&call) || filtered_out())
 		return 0;
 	creation_take(current_pid_tgid(), &made);
-	request_of(&q, &call);
+	REQUEST_OF(&q, open, &call);
 	return open_ends(&q, NULL, fd);
 }
 
@@ -387,7 +387,7 @@ __noinline int node_returns(int ret)
 	creation_take(current_pid_tgid(), &made);
 	if (ret < 0 || filtered_out() || !node_runs(&call))
 		return 0;
-	request_of(&q, &call);
+	REQUEST_OF(&q, node, &call);
 	return node_ends(&q, &made);
 }
 
@@ -481,12 +481,12 @@ static __always_inline int file_opens(struct filename *name, const struct open_f
 	if (URING_WORKS(open_in))
 		q.via = VIA_IO_URING;
 	else if (open_runs(&call))
-		request_of(&q, &call);
+		REQUEST_OF(&q, open, &call);
 	else
 		return 0;
 	q.mode = BPF_CORE_READ(op, mode) & 07777;
-	q.kernel_name = true;
-	q.name = BPF_CORE_READ(name, name);
+	q.lookup.kernel = true;
+	q.lookup.name = BPF_CORE_READ(name, name);
 	if (err) {
 		c.mnt = made.mnt;
 		c.dentry = made.dentry;

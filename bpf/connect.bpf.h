@@ -242,36 +242,6 @@ static __always_inline void forget_inside(struct inside *inside)
 		inside->started = inside->cookie = inside->sock = inside->bits = 0;
 }
 
-/* The arguments of a call on a socket, of socketcall(2) too. */
-struct socket_args {
-	__u32 op; /* SYS_* */
-	int fd;
-	unsigned long arg[6];
-};
-
-static __always_inline bool args_of(struct socket_args *a, const struct call *call)
-{
-	__u32 args[6] = {};
-
-	switch (call->via & ~VIA_COMPAT) {
-	case VIA_connect: a->op = SYS_CONNECT; break;
-	case VIA_sendto: a->op = SYS_SENDTO; break;
-	case VIA_sendmsg: a->op = SYS_SENDMSG; break;
-	case VIA_sendmmsg: a->op = SYS_SENDMMSG; break;
-	case VIA_socketcall:
-		a->op = call->args[0];
-		bpf_probe_read_user(args, a->op == SYS_CONNECT ? 12 : a->op == SYS_SENDTO ? 24 : 16, (void *)call->args[1]);
-		for (int i = 0; i < 6; i++)
-			a->arg[i] = args[i];
-		a->fd = args[0];
-		return a->op == SYS_CONNECT || a->op == SYS_SENDTO || a->op == SYS_SENDMSG || a->op == SYS_SENDMMSG;
-	}
-	for (int i = 0; i < 6; i++)
-		a->arg[i] = call->args[i];
-	a->fd = call->args[0];
-	return true;
-}
-
 /* An IP address with its port, as a struct sockaddr_in or _in6 has it. */
 struct inet_address {
 	__u16 family, port;
@@ -305,10 +275,10 @@ __noinline int requested_by_call(__u32 slot)
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 	struct {
 		struct call call;
-		struct socket_args args;
 		struct inet_address s;
 		__u32 words[4];
 	} * w;
+	struct asked asked;
 	__u64 addr;
 	__u32 len;
 
@@ -316,23 +286,17 @@ __noinline int requested_by_call(__u32 slot)
 		return 0;
 	w = (void *)sockaddr_of(r);
 	__builtin_memset(w, 0, sizeof(*w));
-	if (!socket_call_runs(&w->call) || !args_of(&w->args, &w->call))
+	if (!socket_call_runs(&w->call) || !socket_call_asked(&asked, &w->call))
 		return 0;
-	if (w->args.op == SYS_CONNECT) {
-		addr = w->args.arg[1];
-		len = w->args.arg[2];
-	} else if (w->args.op == SYS_SENDTO) {
-		addr = w->args.arg[4];
-		len = w->args.arg[5];
-	} else if (w->args.op == SYS_SENDMSG && !bpf_probe_read_user(w->words, sizeof(w->words), (void *)w->args.arg[1])) {
+	addr = asked.addr;
+	len = asked.addrlen;
+	if (asked.call == VIA_sendmsg && !bpf_probe_read_user(w->words, sizeof(w->words), (void *)asked.message)) {
 		addr = w->words[0];
 		len = w->words[1];
 		if (!(w->call.via & VIA_COMPAT)) {
 			addr |= (__u64)w->words[1] << 32;
 			len = w->words[2];
 		}
-	} else {
-		return 0;
 	}
 	if (!addr || bpf_probe_read_user(&w->s, len < sizeof(w->s) ? len & 31 : sizeof(w->s), (void *)addr))
 		return 0;

@@ -134,7 +134,7 @@ static __always_inline int datagram_begin(struct bpf_sock_addr *ctx, struct data
 	struct ev_addr a = {.kind = ADDR_IP};
 	struct send key = {.tid = task_id()};
 	struct batch *batch = NULL;
-	struct socket_args args;
+	struct asked asked;
 	struct call call;
 	__u32 index = 0;
 
@@ -144,10 +144,10 @@ static __always_inline int datagram_begin(struct bpf_sock_addr *ctx, struct data
 		return 1;
 	if (!lengths_seen) { /* what is no call's, or comes behind its end, is not seen to end */
 		regs = task_regs();
-		if (!socket_call_in(&call, regs) || !call_runs(regs) || !args_of(&args, &call))
+		if (!socket_call_in(&call, regs) || !call_runs(regs) || !socket_call_asked(&asked, &call))
 			return 1;
 		index = 1;
-		if (args.op == SYS_SENDMMSG) {
+		if (asked.call == VIA_sendmmsg) {
 			batch = next_of_batch(key.tid);
 			if (!batch)
 				return 1;

@@ -142,14 +142,14 @@ int BPF_PROG(sent__tp_opt_result_alt_1_each, struct sock *sk, int ret)
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(sent__tp_opt_result_alt_2_end, struct pt_regs *regs, long ret)
 {
-	struct socket_args args = {};
+	struct asked asked;
 	struct call call;
 
 	if (!sends_seen || !socket_call_exits(&call, regs))
 		return 0;
 	exit_args(&call, regs);
-	if (args_of(&args, &call) && args.op != SYS_CONNECT)
-		sends_end(&args, call.via, ret, filtered_out());
+	if (socket_call_asked(&asked, &call) && asked.call != VIA_connect)
+		sends_end(&asked, ret, filtered_out());
 	return 0;
 }
 

@@ -234,7 +234,7 @@ static __noinline int goes_elsewhere(__u64 sock, int ret)
 /* A send that has returned, by the caller's memory. In the room of sockaddr_of(), because old kernels have none on this stack. */
 struct user_send {
 	struct call call;
-	struct socket_args args;
+	struct asked asked;
 	__u64 sock;
 	struct datagram to;
 	struct inet_address address;
@@ -279,7 +279,7 @@ __noinline int user_datagram(__u32 slot, __u64 addr, __u32 len, int ret)
 	if (w->to.bits & ADDRESS_ASKED)
 		sock_any_is_loopback_inline(w->sock, w->to.ip);
 	fill_socket(&w->facts, sk);
-	return datagram_end(sk, &w->facts, &w->to, ret, w->call.via, w->args.fd, SRC_USER, true);
+	return datagram_end(sk, &w->facts, &w->to, ret, w->call.via, w->asked.fd, SRC_USER, true);
 }
 
 /* The same by a struct msghdr in user space. */
@@ -328,9 +328,9 @@ __noinline int addressed_messages(__u64 messages, __u32 via, int count)
 	return n;
 }
 
-static __always_inline __u32 messages_of(const struct socket_args *a)
+static __always_inline __u32 messages_of(const struct asked *a)
 {
-	return a->arg[2] < UIO_MAXIOV ? a->arg[2] : UIO_MAXIOV;
+	return a->count < UIO_MAXIOV ? a->count : UIO_MAXIOV;
 }
 
 /* Where only the end of a sendmmsg(2) is seen: whether the hooks of cgroups have seen the message by which it ended, as the `n`-th
@@ -351,21 +351,21 @@ static __noinline int batch_saw(__u64 messages, __u32 via, int n)
 }
 
 /* Whether such a call has failed, or a message of it. */
-static __always_inline bool send_failed(const struct socket_args *a, long ret)
+static __always_inline bool send_failed(const struct asked *a, long ret)
 {
-	return ret < 0 || (a->op == SYS_SENDMMSG && ret < messages_of(a));
+	return ret < 0 || (a->call == VIA_sendmmsg && ret < messages_of(a));
 }
 
 /* Takes how the last message of a send has failed; 0: that has been told. Where no hook knows, the call's own error tells, but for
  * EFAULT of sendmmsg(2): that also comes if a message was sent and its length could not be written (___sys_sendmmsg() in
  * net/socket.c). Not inline, for its own stack. */
-static __noinline int take_failure(__u32 op, int ret)
+static __noinline int take_failure(__u32 call, int ret)
 {
 	__u64 tid = current_pid_tgid();
 	struct failure *failure = bpf_map_lookup_elem(&failures, &tid);
 
 	if (!failure)
-		return ret < 0 && !(op == SYS_SENDMMSG && ret == -EFAULT) ? ret : -EV_ERRNO_UNKNOWN;
+		return ret < 0 && !(call == VIA_sendmmsg && ret == -EFAULT) ? ret : -EV_ERRNO_UNKNOWN;
 	ret = failure->told ? 0 : ret < 0 ? ret : failure->ret;
 	bpf_map_delete_elem(&failures, &tid);
 	return ret;
@@ -376,36 +376,36 @@ static __always_inline void user_send(struct user_send *w, __u32 slot, int ret)
 	struct socket *sock;
 	struct sock *sk;
 
-	if (!socket_call_runs(&w->call) || !args_of(&w->args, &w->call))
+	if (!socket_call_runs(&w->call) || !socket_call_asked(&w->asked, &w->call))
 		return;
-	w->err = send_failed(&w->args, ret) ? take_failure(w->args.op, ret) : 0;
-	if (w->args.op == SYS_SENDTO && !w->args.arg[4])
+	w->err = send_failed(&w->asked, ret) ? take_failure(w->asked.call, ret) : 0;
+	if (w->asked.call == VIA_sendto && !w->asked.addr)
 		return;
-	sock = file_socket(fd_file(w->args.fd));
+	sock = file_socket(fd_file(w->asked.fd));
 	if (!sock)
 		return;
 	sk = sock_of(sock);
 	if (READ(sk, sk_protocol) != IPPROTO_UDP || READ(sk, sk_type) != SOCK_DGRAM || filtered_out())
 		return;
 	w->sock = (__u64)sk;
-	w->sent = any(w->args.op == SYS_SENDMMSG && ret > 0 ? ret : 0);
+	w->sent = any(w->asked.call == VIA_sendmmsg && ret > 0 ? ret : 0);
 	if (w->err && !lengths_seen && sends_seen &&
-	    (w->args.op == SYS_SENDMMSG ? batch_saw(w->args.arg[1], w->call.via, w->sent) :
-					  HOOKED(current_pid_tgid()) == hooked_word(current_pid_tgid(), sock_id(sk))))
+	    (w->asked.call == VIA_sendmmsg ? batch_saw(w->asked.message, w->call.via, w->sent) :
+					     HOOKED(current_pid_tgid()) == hooked_word(current_pid_tgid(), sock_id(sk))))
 		w->err = 0;
 	keep_own_context(); /* here, because old kernels allow no deeper calls on this stack */
-	if (w->args.op == SYS_SENDMMSG) {
+	if (w->asked.call == VIA_sendmmsg) {
 		__u32 size = MESSAGE_SIZE(w->call.via);
 
 		for (int i = 0; i < UIO_MAXIOV && i < w->sent && sends_seen != (IP_V4 | IP_V6); i += MESSAGES)
-			user_messages(slot, w->args.arg[1] + i * size, size, w->sent - i);
+			user_messages(slot, w->asked.message + i * size, size, w->sent - i);
 		if (w->err)
-			user_message(slot, w->args.arg[1] + w->sent * size, w->err);
+			user_message(slot, w->asked.message + w->sent * size, w->err);
 	} else if (ret >= 0 || w->err) {
-		if (w->args.op == SYS_SENDTO)
-			user_datagram(slot, w->args.arg[4], w->args.arg[5], w->err ?: ret);
+		if (w->asked.call == VIA_sendto)
+			user_datagram(slot, w->asked.addr, w->asked.addrlen, w->err ?: ret);
 		else
-			user_message(slot, w->args.arg[1], w->err ?: ret);
+			user_message(slot, w->asked.message, w->err ?: ret);
 	}
 	forget_context(current_pid_tgid());
 }
@@ -455,7 +455,7 @@ __noinline int batch_datagram(__u32 n)
 }
 
 /* Tells how the datagrams fared that the cgroup hooks saw, where only the end of the call does. */
-static __always_inline void sends_end(const struct socket_args *a, __u32 via, long ret, bool out)
+static __always_inline void sends_end(const struct asked *a, long ret, bool out)
 {
 	__u64 tid = current_pid_tgid();
 	struct socket *sock = file_socket(fd_file(a->fd));
@@ -466,14 +466,14 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 	struct sock *sk;
 
 	take_hooked(tid);
-	if (a->op == SYS_SENDMMSG) {
+	if (a->call == VIA_sendmmsg) {
 		batch = bpf_map_lookup_elem(&batches, &tid);
 		if (!batch)
 			return;
 		batch->asked = messages_of(a);
 		batch->ret = ret;
 		batch->fd = a->fd;
-		batch->via = via;
+		batch->via = a->via;
 		batch->sock = sock ? (__u64)sock_of(sock) : 0;
 		batch->out = out;
 		if (!out)
@@ -491,7 +491,7 @@ static __always_inline void sends_end(const struct socket_args *a, __u32 via, lo
 	sk = sock ? sock_of(sock) : NULL;
 	if (!out && sk && sock_id(sk) == to->sock) {
 		fill_socket(&facts, sk);
-		datagram_end(sk, &facts, to, ret, via, a->fd, SRC_KERNEL, false);
+		datagram_end(sk, &facts, to, ret, a->via, a->fd, SRC_KERNEL, false);
 	} else if (!out) { /* another socket is behind the descriptor by now, or none */
 		__sync_fetch_and_add(&stats.lost_map, 1);
 	}

@@ -5,9 +5,9 @@
 #include "trampoline.bpf.h"
 
 /* Such a call returns. What was begun in it, or a connect. */
-static __always_inline void attempt_ends(const struct socket_args *args, __u32 via, long ret, struct inside *inside)
+static __always_inline void attempt_ends(const struct asked *asked, long ret, struct inside *inside)
 {
-	struct ending end = {.ret = ret, .via = via};
+	struct ending end = {.ret = ret, .via = asked->via};
 	struct ev_socket facts = {.family = EV_NONE, .type = EV_NONE, .net_ns = EV_NONE};
 	__u64 key;
 
@@ -18,13 +18,13 @@ static __always_inline void attempt_ends(const struct socket_args *args, __u32 v
 		s = bpf_map_lookup_elem(&starts, &key);
 		if (s && s->failing)
 			tcp_done(key, s, ret < 0 ? -ret : EV_ERRNO_UNKNOWN);
-	} else if (args->op == SYS_CONNECT || (inside && inside->cookie && ret < 0)) { /* the latter: Fast Open */
+	} else if (asked->call == VIA_connect || (inside && inside->cookie && ret < 0)) { /* the latter: Fast Open */
 		if (filtered_out()) {
 			drop();
 			goto out;
 		}
-		end.fd = args->fd;
-		end.sock = file_socket(fd_file(args->fd));
+		end.fd = asked->fd;
+		end.sock = file_socket(fd_file(asked->fd));
 		end.facts = &facts;
 		if (inside && inside->sock) {
 			if ((__u64)end.sock != inside->sock)
@@ -36,8 +36,8 @@ static __always_inline void attempt_ends(const struct socket_args *args, __u32 v
 		} else {
 			if (end.sock)
 				fill_socket(&facts, sock_of(end.sock));
-			end.addr = (void *)args->arg[1];
-			end.len = any(args->op == SYS_CONNECT ? args->arg[2] : 0);
+			end.addr = (void *)asked->addr;
+			end.len = any(asked->call == VIA_connect ? asked->addrlen : 0);
 		}
 		connect_end(&end, inside);
 	}
@@ -61,11 +61,11 @@ static __noinline int goes_on(long ret)
 /* The end of one that was interrupted for good. The same in both tiers. */
 static __always_inline int interrupted_by(int sig, const struct k_sigaction *action)
 {
-	struct socket_args args = {};
+	struct asked asked;
 	struct call call;
 
-	if (ends_interrupted(&call, sig, action) && args_of(&args, &call))
-		attempt_ends(&args, call.via, -EINTR, seen_inside(current_pid_tgid()));
+	if (ends_interrupted(&call, sig, action) && socket_call_asked(&asked, &call))
+		attempt_ends(&asked, -EINTR, seen_inside(current_pid_tgid()));
 	return 0;
 }
 
@@ -84,7 +84,7 @@ int BPF_PROG(connect__fentry_opt_signal, int sig, void *info, struct k_sigaction
 /* `sends`: of datagrams, nothing else sees the end. */
 static __always_inline int call_end(const struct pt_regs *regs, long ret, bool sends)
 {
-	struct socket_args args = {};
+	struct asked asked;
 	struct inside *inside;
 	struct call call;
 	__u64 tid;
@@ -92,16 +92,16 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret, bool s
 	if (!socket_call_exits(&call, regs))
 		return 0;
 	exit_args(&call, regs);
-	if (!args_of(&args, &call))
+	if (!socket_call_asked(&asked, &call))
 		return 0;
 	tid = current_pid_tgid();
 	inside = seen_inside(tid);
-	if (args.op == SYS_CONNECT && GOES_ON(inside, ret))
+	if (asked.call == VIA_connect && GOES_ON(inside, ret))
 		return 0;
-	if (sends && args.op != SYS_CONNECT && (sends_seen != (IP_V4 | IP_V6) || send_failed(&args, ret)))
+	if (sends && asked.call != VIA_connect && (sends_seen != (IP_V4 | IP_V6) || send_failed(&asked, ret)))
 		user_datagrams(ret);
-	if (args.op == SYS_CONNECT || inside)
-		attempt_ends(&args, call.via, ret, inside);
+	if (asked.call == VIA_connect || inside)
+		attempt_ends(&asked, ret, inside);
 	return 0;
 }
 
@@ -183,13 +183,15 @@ out:
 SEC("?fexit/__sys_connect")
 int BPF_PROG(connect__fentry_alt_1_connect, int fd, void *address, int addrlen, int ret)
 {
-	struct socket_args args = {.op = SYS_CONNECT, .fd = fd, .arg = {fd, (unsigned long)address, addrlen}};
+	struct asked asked = {.call = VIA_connect, .fd = fd, .addr = (unsigned long)address, .addrlen = addrlen};
 	__u64 tid = current_pid_tgid();
 	struct inside *inside = seen_inside(tid);
 	struct call call;
 
-	if (socket_call_runs(&call) && !GOES_ON(inside, ret))
-		attempt_ends(&args, call.via, ret, inside);
+	if (!socket_call_runs(&call) || GOES_ON(inside, ret))
+		return 0;
+	asked.via = call.via;
+	attempt_ends(&asked, ret, inside);
 	return 0;
 }
 
@@ -198,7 +200,7 @@ SEC("?fexit/__inet_stream_connect")
 int BPF_PROG(connect__fentry_alt_1_fast_open, struct socket *sock, void *address, int addrlen, int flags, int is_sendmsg, int ret)
 {
 	__u64 tid = current_pid_tgid();
-	struct socket_args args = {};
+	struct asked asked;
 	struct inside *inside;
 	struct call call;
 
@@ -207,8 +209,8 @@ int BPF_PROG(connect__fentry_alt_1_fast_open, struct socket *sock, void *address
 	inside = seen_inside(tid);
 	if (inside)
 		keep_used(inside, address, ret);
-	if (inside && socket_call_runs(&call) && args_of(&args, &call))
-		attempt_ends(&args, call.via, ret, inside);
+	if (inside && socket_call_runs(&call) && socket_call_asked(&asked, &call))
+		attempt_ends(&asked, ret, inside);
 	return 0;
 }
 

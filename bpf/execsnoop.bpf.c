@@ -308,6 +308,7 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 	struct mm_struct *mm = READ(task, mm);
 	struct before *b = bpf_map_lookup_elem(&befores, &tid);
 	const char *name, *interp;
+	struct lookup lookup;
 	struct exec_event *e;
 	struct record *r;
 	bool wanted;
@@ -326,8 +327,9 @@ int BPF_PROG(exec__tp_done, struct task_struct *task, int old_tid, struct linux_
 	wanted = file_wanted(READ(mm, exe_file, f_inode)) && path_wanted(r, &e->exe.path, false);
 	name = READ(bprm, filename);
 	interp = READ(bprm, interp);
+	lookup = (struct lookup){.name = name, .dfd = AT_FDCWD, .kernel = true};
 	if (interp != name && (path_filter || filter.files || filter.want & WANT_NAMES))
-		append_name(r, &e->script, &e->requested, AT_FDCWD, name, true);
+		append_name(r, &e->script, &e->requested, &lookup);
 	if (!wanted && (interp == name || !path_wanted(r, &e->script, true))) {
 		event_drop(r);
 		drop();
@@ -417,14 +419,13 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 	__u32 tid = current_pid_tgid();
 	struct mm_struct *mm = READ(task, mm);
 	struct before *b = bpf_map_lookup_elem(&befores, &tid);
-	const unsigned long *args = call->args;
-	bool at = (call->via & ~VIA_COMPAT) == VIA_execveat;
-	const char *path = (void *)args[at];
 	__u32 via = call->via, src = SRC_USER;
 	struct file *known = NULL; /* the program's */
+	bool has_args;
 	struct exec_event *e;
 	struct before now;
 	struct record *r;
+	struct asked a;
 
 	if (filtered_out()) {
 		drop();
@@ -434,6 +435,8 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 	if (!r)
 		return;
 	e = event_of(r, exec_event);
+	exec_asked(&a, call);
+	has_args = a.lookup.name;
 	if (b && b->mm == (__u64)mm) { /* beyond the point of no return: the caller's memory is gone */
 		known = READ(mm, exe_file);
 		append_program(r, e, known);
@@ -442,38 +445,32 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 		src = SRC_KERNEL;
 		e->args.count = EV_UNKNOWN;
 		e->args.s.mark = 1;
-		path = NULL;
+		has_args = false;
 	} else {
 		struct file *file = NULL, *opened = misleads(ret) ? exec_opened() : NULL;
-		char first = 1;
 
-		if (at && args[4] & AT_EMPTY_PATH)
-			bpf_probe_read_user(&first, 1, path);
-		if (!first)
-			file = fd_file(args[0]);
+		if (asks_for_fd(&a))
+			file = fd_file(a.lookup.dfd);
+		if (name) {
+			a.lookup.name = name->s;
+			a.lookup.kernel = true;
+		}
 		if (opened) { /* so what is missing is its interpreter, or its loader */
 			known = opened;
 			append_program(r, e, opened);
 			e->exe.path.mark |= EV_STR_FOUND;
 			src = SRC_KERNEL;
-			if (filter.want & WANT_NAMES) {
-				if (name)
-					append_kernel_str(r, &e->requested, name->s);
-				else
-					append_user_str(r, &e->requested, path);
-			}
+			if (filter.want & WANT_NAMES)
+				append_given(r, &e->requested, &a.lookup);
 		} else if (file) {
 			known = file;
 			append_program(r, e, file);
 			src = SRC_FD;
 		} else {
 			fill_no_program(e);
-			if (name) {
-				append_name(r, &e->exe.path, &e->requested, at ? args[0] : AT_FDCWD, name->s, true);
+			append_name(r, &e->exe.path, &e->requested, &a.lookup);
+			if (name)
 				src = SRC_KERNEL;
-			} else {
-				append_name(r, &e->exe.path, &e->requested, at ? args[0] : AT_FDCWD, path, false);
-			}
 		}
 		if (filter.want & WANT_NAMES)
 			append_missing(r, e, opened);
@@ -492,9 +489,9 @@ static __always_inline void report_failed(const struct call *call, long ret, con
 	e->err = -ret;
 	e->old_tid = e->h.tid;
 	fill_actor(e);
-	if (path) {
+	if (has_args) {
 		e->args.s.off = r->len;
-		if (append_user_args(r->slot, args[at + 1], via & VIA_COMPAT ? 4 : 8)) {
+		if (append_user_args(r->slot, a.argv, via & VIA_COMPAT ? 4 : 8)) {
 			e->args.count = EV_UNKNOWN;
 			e->args.s.mark++;
 		}

@@ -109,12 +109,6 @@
 #define TCP_SYN_RECV 3
 #define TCP_CLOSE 7
 
-/* include/uapi/linux/net.h: socketcall(2) */
-#define SYS_CONNECT 3
-#define SYS_SENDTO 11
-#define SYS_SENDMSG 16
-#define SYS_SENDMMSG 20
-
 /* include/uapi/linux/io_uring.h, include/linux/io_uring_types.h */
 #define IORING_OP_CONNECT 16
 #define IORING_OP_OPENAT 18

@@ -15,12 +15,10 @@ const volatile __u32 access_any = 0;
 
 /* An open as the kernel was asked for it. */
 struct request {
-	const char *name; /* NULL: there is none */
+	struct lookup lookup;
 	__u64 flags, mode, resolve;
-	int dfd;
 	__u32 via;
 	__u32 claimed; /* flags that may have been others: they are read from memory that the caller can change */
-	__u32 unused;
 };
 
 /* What is kept of an open of io_uring, which the kernel forgets when it has been tried. */
@@ -39,7 +37,6 @@ struct result {
 	int fd;            /* negative: none */
 	int err;
 	__u32 src;
-	bool kernel_name;              /* request.name is the kernel's copy */
 	const struct event_header *by; /* who asked for it; NULL: the current task */
 };
 
@@ -48,35 +45,15 @@ DEFINE_CALLS(open, OPEN_CALLS)
 
 static __always_inline void request_of(struct request *q, const struct call *call)
 {
-	const unsigned long *args = call->args;
+	struct asked a;
 
-	*q = (struct request){.dfd = AT_FDCWD, .via = call->via};
-	switch (call->via & ~VIA_COMPAT) {
-	case VIA_open:
-		q->name = (void *)args[0];
-		q->flags = (__u32)args[1];
-		q->mode = args[2];
-		break;
-	case VIA_creat:
-		q->name = (void *)args[0];
-		q->flags = O_CREAT | O_WRONLY | O_TRUNC;
-		q->mode = args[1];
-		break;
-	case VIA_openat:
-		q->dfd = args[0];
-		q->name = (void *)args[1];
-		q->flags = (__u32)args[2];
-		q->mode = args[3];
-		break;
-	case VIA_openat2:
-		q->dfd = args[0];
-		q->name = (void *)args[1];
-		/* flags, mode, resolve lie there in the same order; user memory, so only a claim */
-		bpf_probe_read_user(&q->flags, 3 * sizeof(__u64), (void *)args[2]);
-		q->claimed = ~0u;
-		break;
-	case VIA_open_by_handle_at: q->flags = (__u32)args[2]; break;
-	}
+	open_asked(&a, call);
+	*q = (struct request){.lookup = a.lookup,
+			      .flags = a.flags,
+			      .mode = a.mode,
+			      .resolve = a.resolve,
+			      .via = a.via,
+			      .claimed = a.claimed ? ~0u : 0};
 }
 
 /* What a call has returned: an error, or a descriptor, behind which is the file. */
@@ -154,21 +131,17 @@ static __always_inline int report(const struct request *q, const struct result *
 	e = event_of(r, open_event);
 	if (file) {
 		append_path(r, &e->path, (void *)file + bpf_core_field_offset(struct file, f_path));
-		if (filter.want & WANT_REQUESTED && q->name) {
-			if (res->kernel_name)
-				append_kernel_str(r, &e->requested, q->name);
-			else
-				append_user_str(r, &e->requested, q->name);
-		}
+		if (filter.want & WANT_REQUESTED && q->lookup.name)
+			append_given(r, &e->requested, &q->lookup);
 		if (filter.want & WANT_INODE)
 			fill_file(e, file);
 	} else {
-		if (q->name && res->by && res->by->pid != current_pid_tgid() >> 32) { /* nobody knows any more from where */
-			append_kernel_str(r, &e->requested, q->name);
+		if (q->lookup.name && res->by &&
+		    res->by->pid != current_pid_tgid() >> 32) { /* nobody knows any more from where */
+			append_given(r, &e->requested, &q->lookup);
 			e->path = e->requested;
-		} else if (q->name) {
-			append_name_in(r, &e->path, &e->requested, q->dfd, q->name, res->kernel_name,
-				       q->resolve & RESOLVE_IN_ROOT);
+		} else if (q->lookup.name) {
+			append_name(r, &e->path, &e->requested, &q->lookup);
 		}
 		e->owner = e->group = EV_NONE;
 		e->perm = e->type = e->created = e->deleted = EV_NONE;
@@ -275,7 +248,7 @@ static __always_inline bool has_opened(const struct request *q, const struct res
 		return false;
 	if (!q->claimed && (READ(file, f_flags) ^ q->flags) & (kept | O_PATH))
 		return false;
-	return is_called_so((unsigned long)q->name, (unsigned long)file);
+	return is_called_so((unsigned long)q->lookup.name, (unsigned long)file);
 }
 
 /* ---- Tracepoint tier ----
@@ -336,21 +309,21 @@ static __always_inline void uring_request(struct request *q, struct io_kiocb *re
 {
 	struct io_open *open = (void *)req;
 
-	q->name = NULL;
 	q->flags = BPF_CORE_READ(open, how.flags) & ~(__u64)O_LARGEFILE; /* which the kernel adds */
 	q->mode = BPF_CORE_READ(open, how.mode);
 	q->resolve = BPF_CORE_READ(open, how.resolve);
-	q->dfd = BPF_CORE_READ(open, dfd);
+	q->lookup = (struct lookup){.dfd = BPF_CORE_READ(open, dfd), .kernel = true, .in_root = !!(q->resolve & RESOLVE_IN_ROOT)};
 	q->via = VIA_IO_URING;
 }
 
 static __always_inline void uring_ends(struct uring_request *u, __u64 key, int ret, bool lost)
 {
-	struct result res = {.fd = -1, .src = SRC_KERNEL, .kernel_name = true, .by = uring_header(u)};
+	struct result res = {.fd = -1, .src = SRC_KERNEL, .by = uring_header(u)};
 	bool here = u->h.pid == current_pid_tgid() >> 32; /* not when a ring is torn down, for example */
 	struct request q = u->kept.q;
 
-	q.name = u->kept.name;
+	q.lookup.name = u->kept.name;
+	q.lookup.kernel = true;
 	if (ret < 0) {
 		res.err = -ret;
 	} else if (u->kept.slot) {
@@ -386,10 +359,10 @@ static __always_inline int uring_submits(struct io_kiocb *req, bool hooked)
 	u->kept.unused = 0;
 	bpf_probe_read_kernel_str(u->kept.name, sizeof(u->kept.name), uring_filename(req));
 	if ((BPF_CORE_READ(req, flags) & REQ_F_CQE_SKIP && !hooked) || !uring_keep(u, req)) {
-		struct result res = {.fd = -1, .err = EV_ERRNO_UNKNOWN, .src = SRC_KERNEL, .kernel_name = true};
+		struct result res = {.fd = -1, .err = EV_ERRNO_UNKNOWN, .src = SRC_KERNEL};
 		struct request q = u->kept.q;
 
-		q.name = uring_filename(req);
+		q.lookup.name = uring_filename(req);
 		record_release(r);
 		return !hooked && wanted(&q, res.err) ? report(&q, &res) : 0;
 	}
@@ -485,8 +458,9 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 			return 0;
 		request_of(&o.q, &call);
 	}
-	o.q.dfd = dfd;
-	o.q.name = BPF_CORE_READ(name, name);
+	o.q.lookup.dfd = dfd;
+	o.q.lookup.name = BPF_CORE_READ(name, name);
+	o.q.lookup.kernel = true;
 	if (o.q.claimed) {
 		o.q.flags = (flags & ~(O_LARGEFILE | O_CLOEXEC)) | (o.q.flags & (O_LARGEFILE | O_CLOEXEC));
 		o.q.mode = BPF_CORE_READ(op, mode);
@@ -496,7 +470,7 @@ static __always_inline int opened_by_name(int dfd, struct filename *name, const 
 		o.file = file;
 	} else {
 		long error = number(file);
-		struct result res = {.fd = -1, .err = -error, .src = SRC_KERNEL, .kernel_name = true};
+		struct result res = {.fd = -1, .err = -error, .src = SRC_KERNEL};
 
 		if (u || (!uring && is_restart(error))) /* its end is going to tell */
 			return 0;
@@ -524,7 +498,7 @@ int BPF_PROG(open__fentry_alt_2_file, int dfd, struct filename *name, const stru
 
 static __always_inline int installed(struct file *file, int fd)
 {
-	struct result res = {.file = file, .fd = fd, .src = SRC_KERNEL, .kernel_name = true};
+	struct result res = {.file = file, .fd = fd, .src = SRC_KERNEL};
 	__u32 tid = current_pid_tgid();
 	struct opened *o = bpf_map_lookup_elem(&opened, &tid);
 	struct uring_request *u;

@@ -405,14 +405,28 @@ __noinline int fold_name(__u32 slot, __u32 from, __u32 end, int in_root)
 	return out > from + 1 && *(char *)record_at(r, out - 1) == '/' ? out - 1 : out;
 }
 
-/* Appends `name`, as a system call was given it, made absolute: behind the path of the directory
- * `dfd`, of the working directory, or of the caller's root where that is not the namespace's.
- * `name` is the kernel's own copy, or else user memory. `whole` becomes all of it, with "//" and
- * "/." folded, `given` the part that the caller named, as it is. Symlinks and ".." in it are not followed.
- * `in_root`: the directory is the root of the look-up, so that neither "/" nor ".." leads out of it: RESOLVE_IN_ROOT of openat2(2). */
-static __always_inline void append_name_in(struct record *r, struct ev_str *whole, struct ev_str *given, int dfd,
-					   const char *name, bool kernel, bool in_root)
+/* A name as a system call was given it, and where it begins. */
+struct lookup {
+	const char *name; /* NULL: there is none */
+	int dfd;          /* the directory; AT_FDCWD: the working directory */
+	bool kernel;      /* the name is the kernel's own copy, else user memory */
+	bool in_root;     /* RESOLVE_IN_ROOT of openat2(2): the directory is the root, out of which neither "/" nor ".." leads */
+	__u16 unused;
+};
+
+/* Appends the name as it is. */
+static __always_inline long append_given(struct record *r, struct ev_str *given, const struct lookup *l)
 {
+	return l->kernel ? append_kernel_str(r, given, l->name) : append_user_str(r, given, l->name);
+}
+
+/* Appends the name made absolute: behind the path of its directory, or of the caller's root where that is not the namespace's.
+ * `whole` becomes all of it, with "//" and "/." folded, `given` the part that the caller named, as it is. Symlinks and ".." in it are
+ * not followed. */
+static __always_inline void append_name(struct record *r, struct ev_str *whole, struct ev_str *given, const struct lookup *l)
+{
+	const char *name = l->name;
+	bool in_root = l->in_root;
 	struct task_struct *task = current_task();
 	struct fs_struct *fs = READ(task, fs);
 	const struct path *base = NULL;
@@ -421,14 +435,14 @@ static __always_inline void append_name_in(struct record *r, struct ev_str *whol
 	long n;
 
 	r->rises = in_root;
-	if (kernel ? bpf_probe_read_kernel(&first, 1, name) : bpf_probe_read_user(&first, 1, name))
+	if (l->kernel ? bpf_probe_read_kernel(&first, 1, name) : bpf_probe_read_user(&first, 1, name))
 		return;
 	if (first == '/' && !in_root) {
 		base = (void *)fs + bpf_core_field_offset(struct fs_struct, root);
-	} else if (dfd == AT_FDCWD) {
+	} else if (l->dfd == AT_FDCWD) {
 		base = (void *)fs + bpf_core_field_offset(struct fs_struct, pwd);
 	} else {
-		struct file *file = fd_file(dfd);
+		struct file *file = fd_file(l->dfd);
 
 		if (file)
 			base = (void *)file + bpf_core_field_offset(struct file, f_path);
@@ -445,7 +459,7 @@ static __always_inline void append_name_in(struct record *r, struct ev_str *whol
 	if (in_root && !base)
 		whole->mark |= EV_STR_DEEP;
 	from = first == '/' ? r->len : r->len - 1;
-	n = kernel ? append_kernel_str(r, given, name) : append_user_str(r, given, name);
+	n = append_given(r, given, l);
 	if (n < 0)
 		given->mark |= 1;
 	end = r->len;
@@ -462,12 +476,6 @@ static __always_inline void append_name_in(struct record *r, struct ev_str *whol
 			end = from; /* nothing is left but the slash */
 	}
 	whole->len = end - start;
-}
-
-static __always_inline void append_name(struct record *r, struct ev_str *whole, struct ev_str *given, int dfd, const char *name,
-					bool kernel)
-{
-	append_name_in(r, whole, given, dfd, name, kernel, false);
 }
 
 /* --path: strings that paths must begin with. */

@@ -275,6 +275,7 @@ static __always_inline void append_unix(struct record *r, struct ev_addr *a, str
 static __always_inline void append_sockaddr(struct record *r, struct ev_addr *a, ev_port *port, const union sockaddr_any *s,
 					    __u32 len, bool whole)
 {
+	struct lookup lookup = {.name = s->un.path, .dfd = AT_FDCWD, .kernel = true};
 	struct ev_str given = {};
 
 	*port = EV_NONE;
@@ -306,7 +307,7 @@ static __always_inline void append_sockaddr(struct record *r, struct ev_addr *a,
 		}
 		a->kind = ADDR_PATH;
 		if (whole)
-			append_name(r, &a->str, &given, AT_FDCWD, s->un.path, true);
+			append_name(r, &a->str, &given, &lookup);
 		else
 			append_kernel_str(r, &a->str, s->un.path);
 		return;
