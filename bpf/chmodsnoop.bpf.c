@@ -73,29 +73,26 @@ static __always_inline bool may_create(const struct call *call)
 }
 
 /* Any of the calls returns. */
-static __always_inline int call_ends(const struct pt_regs *regs, long ret)
+static __always_inline int call_ends(struct call *call, const struct pt_regs *regs, long ret)
 {
 	struct creation made = {};
 	struct change c = {};
 	struct request q;
-	struct call call;
 	bool open;
 
-	if (!any_exits(&call, regs))
-		return 0;
-	exit_args(&call, regs);
-	open = VIA_IS(call.via, OPEN_CALLS);
-	if (open && !may_create(&call))
+	exit_args(call, regs);
+	open = VIA_IS(call->via, OPEN_CALLS);
+	if (open && !may_create(call))
 		return 0;
 	if (filtered_out()) /* of the others it is not known if they change anything */
-		return VIA_IS(call.via, CHMOD_CALLS) ? drop() : 0;
-	if (VIA_IS(call.via, CHMOD_CALLS)) {
+		return VIA_IS(call->via, CHMOD_CALLS) ? drop() : 0;
+	if (VIA_IS(call->via, CHMOD_CALLS)) {
 		take_seen(&c);
-		REQUEST_OF(&q, chmod, &call);
+		REQUEST_OF(&q, chmod, call);
 		return chmod_ends(&q, &c, ret);
 	}
 	creation_take(current_pid_tgid(), &made);
-	REQUEST_OF(&q, any, &call);
+	REQUEST_OF(&q, any, call);
 	if (open)
 		return open_ends(&q, &made, ret);
 	return ret < 0 ? 0 : node_ends(&q, &made);
@@ -246,11 +243,7 @@ int BPF_PROG(mode__tp_opt_sys_enter, struct pt_regs *regs)
 	return 0;
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(mode__tp_sys_exit, struct pt_regs *regs, long ret)
-{
-	return call_ends(regs, ret);
-}
+CALL_ENDS(mode__tp_sys_exit, any, true, call_ends(&call, regs, ret))
 
 /* ---- Kernel tier ----
  * chmod_common() is handed the path; the name of a new node is known before it is made. */
@@ -392,43 +385,27 @@ __noinline int node_returns(int ret)
 }
 
 /* By the functions that the calls enter by: do_fchmodat(), which they share, may be inlined in some of them, as in 6.12. */
-#define CHMOD_RETURNS(program, function)                            \
-	SEC("?fexit/" function)                                     \
-	int BPF_PROG(program, const struct pt_regs *regs, long ret) \
-	{                                                           \
-		return chmod_returns(ret);                          \
-	}
-CHMOD_RETURNS(mode__fentry_alt_1_fchmod, ENTRY(fchmod))
-CHMOD_RETURNS(mode__fentry_alt_1_fchmodat, ENTRY(fchmodat))
-CHMOD_RETURNS(mode__fentry_opt_fchmodat2, ENTRY(fchmodat2)) /* since 6.6 */
+ENTRY_ENDS(mode__fentry_alt_1_fchmod, ENTRY(fchmod), chmod_returns(ret))
+ENTRY_ENDS(mode__fentry_alt_1_fchmodat, ENTRY(fchmodat), chmod_returns(ret))
+ENTRY_ENDS(mode__fentry_opt_fchmodat2, ENTRY(fchmodat2), chmod_returns(ret)) /* since 6.6 */
 #if defined(__TARGET_ARCH_x86)
-CHMOD_RETURNS(mode__fentry_alt_1_chmod, ENTRY(chmod))
-CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_chmod, ENTRY_32(chmod))
-CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_fchmod, ENTRY_32(fchmod))
-CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_fchmodat, ENTRY_32(fchmodat))
-CHMOD_RETURNS(mode__fentry_opt_fchmodat2_32, ENTRY_32(fchmodat2))
+ENTRY_ENDS(mode__fentry_alt_1_chmod, ENTRY(chmod), chmod_returns(ret))
+ENTRY_ENDS(mode__fentry_opt_compat_alt_1_chmod, ENTRY_32(chmod), chmod_returns(ret))
+ENTRY_ENDS(mode__fentry_opt_compat_alt_1_fchmod, ENTRY_32(fchmod), chmod_returns(ret))
+ENTRY_ENDS(mode__fentry_opt_compat_alt_1_fchmodat, ENTRY_32(fchmodat), chmod_returns(ret))
+ENTRY_ENDS(mode__fentry_opt_fchmodat2_32, ENTRY_32(fchmodat2), chmod_returns(ret))
 #define ENTERS_APART(via) ((via)&VIA_COMPAT)
 #else /* where the others serve 32-bit callers too */
-CHMOD_RETURNS(mode__fentry_opt_compat_alt_1_chmod, ENTRY(chmod))
+ENTRY_ENDS(mode__fentry_opt_compat_alt_1_chmod, ENTRY(chmod), chmod_returns(ret))
 #define ENTERS_APART(via) ((via) == (VIA_chmod | VIA_COMPAT))
 #endif
 
 /* Else the end of every call that there is. */
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(mode__fentry_alt_2_sys_exit, struct pt_regs *regs, long ret)
-{
-	struct call call;
+CALL_ENDS(mode__fentry_alt_2_sys_exit, chmod, true,
+	  VIA_IS(call.via, OLD_CHMOD_CALLS) && !ENTERS_APART(call.via) ? chmod_returns(ret) : 0)
 
-	return chmod_exits(&call, regs) && VIA_IS(call.via, OLD_CHMOD_CALLS) && !ENTERS_APART(call.via) ? chmod_returns(ret) : 0;
-}
-
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(mode__fentry_opt_compat_alt_2_sys_exit, struct pt_regs *regs, long ret)
-{
-	struct call call;
-
-	return chmod_exits(&call, regs) && VIA_IS(call.via, OLD_CHMOD_CALLS) && ENTERS_APART(call.via) ? chmod_returns(ret) : 0;
-}
+CALL_ENDS(mode__fentry_opt_compat_alt_2_sys_exit, chmod, true,
+	  VIA_IS(call.via, OLD_CHMOD_CALLS) && ENTERS_APART(call.via) ? chmod_returns(ret) : 0)
 
 SEC("?fexit/do_mkdirat")
 int BPF_PROG(mode__fentry_opt_node_alt_1_mkdir, int dfd, void *name, unsigned short mode, int ret)
@@ -454,13 +431,7 @@ int BPF_PROG(mode__fentry_opt_node_alt_2_mknod, int dfd, void *name, unsigned sh
 	return node_returns(ret);
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(mode__fentry_opt_node_alt_3_sys_exit, struct pt_regs *regs, long ret)
-{
-	struct call call;
-
-	return node_exits(&call, regs) ? node_returns(ret) : 0;
-}
+CALL_ENDS(mode__fentry_opt_node_alt_3_sys_exit, node, true, node_returns(ret))
 
 /* An open ends, with a file or an error; neither another thread nor the caller can have changed either. The name is the kernel's. */
 static __always_inline int file_opens(struct filename *name, const struct open_flags *op, struct file *file)
@@ -509,12 +480,6 @@ int BPF_PROG(mode__fentry_opt_open_alt_2, int dfd, struct filename *name, const 
 	return file_opens(name, op, file);
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(mode__fentry_opt_open_alt_3, struct pt_regs *regs, long ret)
-{
-	struct call call;
-
-	return open_exits(&call, regs) && ret >= 0 ? open_returns(ret) : 0;
-}
+CALL_ENDS(mode__fentry_opt_open_alt_3, open, true, ret >= 0 ? open_returns(ret) : 0)
 
 WATCH_TRAMPOLINES(mode__fentry_opt_watch)

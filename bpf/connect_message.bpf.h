@@ -139,19 +139,17 @@ int BPF_PROG(sent__tp_opt_result_alt_1_each, struct sock *sk, int ret)
 	return READ(sk, sk_protocol) == IPPROTO_UDP ? message_ends(sk, 0, 0, ret) : 0;
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(sent__tp_opt_result_alt_2_end, struct pt_regs *regs, long ret)
+static __always_inline int send_ends(struct call *call, const struct pt_regs *regs, long ret)
 {
 	struct asked asked;
-	struct call call;
 
-	if (!sends_seen || !socket_call_exits(&call, regs))
-		return 0;
-	exit_args(&call, regs);
-	if (socket_call_asked(&asked, &call) && asked.call != VIA_connect)
+	exit_args(call, regs);
+	if (socket_call_asked(&asked, call) && asked.call != VIA_connect)
 		sends_end(&asked, ret, filtered_out());
 	return 0;
 }
+
+CALL_ENDS(sent__tp_opt_result_alt_2_end, socket_call, sends_seen, send_ends(&call, regs, ret))
 
 SEC("?fexit/udp_sendmsg")
 int BPF_PROG(sent__fentry_v4, struct sock *sk, struct msghdr *msg, __u64 len, int ret)

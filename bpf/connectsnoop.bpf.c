@@ -59,40 +59,27 @@ static __noinline int goes_on(long ret)
 #define GOES_ON(inside, ret) (is_restart(ret) && !((inside) && (inside)->started) && goes_on(ret))
 
 /* The end of one that was interrupted for good. The same in both tiers. */
-static __always_inline int interrupted_by(int sig, const struct k_sigaction *action)
+static __always_inline int interrupted_ends(const struct call *call)
 {
 	struct asked asked;
-	struct call call;
 
-	if (ends_interrupted(&call, sig, action) && socket_call_asked(&asked, &call))
+	if (socket_call_asked(&asked, call))
 		attempt_ends(&asked, -EINTR, seen_inside(current_pid_tgid()));
 	return 0;
 }
 
-SEC("?tp_btf/signal_deliver")
-int BPF_PROG(connect__tp_opt_signal, int sig, void *info, struct k_sigaction *action)
-{
-	return interrupted_by(sig, action);
-}
-
-SEC("?tp_btf/signal_deliver")
-int BPF_PROG(connect__fentry_opt_signal, int sig, void *info, struct k_sigaction *action)
-{
-	return interrupted_by(sig, action);
-}
+INTERRUPTED_ENDS(connect__tp_opt_signal, interrupted_ends(&call))
+INTERRUPTED_ENDS(connect__fentry_opt_signal, interrupted_ends(&call))
 
 /* `sends`: of datagrams, nothing else sees the end. */
-static __always_inline int call_end(const struct pt_regs *regs, long ret, bool sends)
+static __always_inline int call_ends(struct call *call, const struct pt_regs *regs, long ret, bool sends)
 {
 	struct asked asked;
 	struct inside *inside;
-	struct call call;
 	__u64 tid;
 
-	if (!socket_call_exits(&call, regs))
-		return 0;
-	exit_args(&call, regs);
-	if (!socket_call_asked(&asked, &call))
+	exit_args(call, regs);
+	if (!socket_call_asked(&asked, call))
 		return 0;
 	tid = current_pid_tgid();
 	inside = seen_inside(tid);
@@ -105,11 +92,7 @@ static __always_inline int call_end(const struct pt_regs *regs, long ret, bool s
 	return 0;
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(connect__tp_sys_exit, struct pt_regs *regs, long ret)
-{
-	return call_end(regs, ret, true);
-}
+CALL_ENDS(connect__tp_sys_exit, socket_call, true, call_ends(&call, regs, ret, true))
 
 /* The kernel tier: every connect of a process, with the kernel's own copy of the address. */
 SEC("?fentry/security_socket_connect")
@@ -215,10 +198,6 @@ int BPF_PROG(connect__fentry_alt_1_fast_open, struct socket *sock, void *address
 }
 
 /* Else the end of every call that there is. */
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(connect__fentry_alt_2_sys_exit, struct pt_regs *regs, long ret)
-{
-	return call_end(regs, ret, false);
-}
+CALL_ENDS(connect__fentry_alt_2_sys_exit, socket_call, true, call_ends(&call, regs, ret, false))
 
 WATCH_TRAMPOLINES(connect__fentry_opt_watch)

@@ -506,17 +506,14 @@ static __always_inline bool has_failed(long ret)
 	return ret < 0 && !is_restart(ret);
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(fail__tp_sys_exit, struct pt_regs *regs, long ret)
+static __always_inline int fails(struct call *call, const struct pt_regs *regs, long ret)
 {
-	struct call call;
-
-	if (!has_failed(ret) || !exec_exits(&call, regs))
-		return 0;
-	exit_args(&call, regs);
-	report_failed(&call, ret, NULL);
+	exit_args(call, regs);
+	report_failed(call, ret, NULL);
 	return forget_before();
 }
+
+CALL_ENDS(fail__tp_sys_exit, exec, has_failed(ret), fails(&call, regs, ret))
 
 /* ---- Kernel tier: the same, with the kernel's copy of the name, which alloc_bprm() is the
  * first to get. */
@@ -587,32 +584,14 @@ __noinline int exec_failed(int ret)
 }
 
 /* The end of each call: that of the function by which it has entered, */
-#define EXEC_RETURNS(program, function)                             \
-	SEC("?fexit/" function)                                     \
-	int BPF_PROG(program, const struct pt_regs *regs, long ret) \
-	{                                                           \
-		return ret < 0 ? exec_failed(ret) : 0;              \
-	}
-EXEC_RETURNS(fail__fentry_alt_1_execve, ENTRY(execve))
-EXEC_RETURNS(fail__fentry_alt_1_execveat, ENTRY(execveat))
-EXEC_RETURNS(fail__fentry_opt_compat_alt_1_execve, ENTRY_COMPAT(execve))
-EXEC_RETURNS(fail__fentry_opt_compat_alt_1_execveat, ENTRY_COMPAT(execveat))
+#define FAILS (ret < 0 ? exec_failed(ret) : 0)
+ENTRY_ENDS(fail__fentry_alt_1_execve, ENTRY(execve), FAILS)
+ENTRY_ENDS(fail__fentry_alt_1_execveat, ENTRY(execveat), FAILS)
+ENTRY_ENDS(fail__fentry_opt_compat_alt_1_execve, ENTRY_COMPAT(execve), FAILS)
+ENTRY_ENDS(fail__fentry_opt_compat_alt_1_execveat, ENTRY_COMPAT(execveat), FAILS)
 
 /* or else of all calls that there are. */
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(fail__fentry_alt_2_sys_exit, struct pt_regs *regs, long ret)
-{
-	struct call call;
-
-	return ret < 0 && exec_exits(&call, regs) && !(call.via & VIA_COMPAT) ? exec_failed(ret) : 0;
-}
-
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(fail__fentry_opt_compat_alt_2_sys_exit, struct pt_regs *regs, long ret)
-{
-	struct call call;
-
-	return ret < 0 && exec_exits(&call, regs) && call.via & VIA_COMPAT ? exec_failed(ret) : 0;
-}
+CALL_ENDS(fail__fentry_alt_2_sys_exit, exec, ret < 0, call.via &VIA_COMPAT ? 0 : exec_failed(ret))
+CALL_ENDS(fail__fentry_opt_compat_alt_2_sys_exit, exec, ret < 0, call.via &VIA_COMPAT ? exec_failed(ret) : 0)
 
 WATCH_TRAMPOLINES(fail__fentry_opt_watch)

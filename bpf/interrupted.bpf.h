@@ -106,4 +106,14 @@ static __always_inline bool ends_interrupted(struct call *call, int sig, const s
 	return ends;
 }
 
+/* The program for that: `ends` tells what becomes of `call`, as an int. */
+#define INTERRUPTED_ENDS(program, ends)                                        \
+	SEC("?tp_btf/signal_deliver")                                          \
+	int BPF_PROG(program, int sig, void *info, struct k_sigaction *action) \
+	{                                                                      \
+		struct call call;                                              \
+                                                                               \
+		return ends_interrupted(&call, sig, action) ? (ends) : 0;      \
+	}
+
 #endif

@@ -254,26 +254,22 @@ static __always_inline bool has_opened(const struct request *q, const struct res
 /* ---- Tracepoint tier ----
  * One hook, when the call returns: its arguments are still in the registers, its strings have
  * been paged in, and the descriptor leads to the file. */
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
+static __always_inline int open_ends(struct call *call, const struct pt_regs *regs, long ret)
 {
 	struct result res = {.fd = -1, .src = SRC_USER};
 	struct request q;
-	struct call call;
 	bool unsure;
 
 	/* -x first: it is the cheapest, and most calls succeed. */
-	if (!open_exits(&call, regs))
-		return 0;
 	if ((filter.set & FILTER_FAILED && ret >= 0 && is_unanswered(ret)) || filtered_out())
 		return drop();
 	unsure = ret >= 0 && !is_unanswered(ret);
-	exit_args(&call, regs);
+	exit_args(call, regs);
 	if (is_restart(ret)) {
-		keep_interrupted(&call, ret);
+		keep_interrupted(call, ret);
 		return 0;
 	}
-	request_of(&q, &call);
+	request_of(&q, call);
 	if (!q.claimed && !wanted(&q, ret < 0 ? -ret : unsure))
 		return drop();
 	result_of(&res, ret);
@@ -285,24 +281,19 @@ int BPF_PROG(open__tp_sys_exit, struct pt_regs *regs, long ret)
 	return report(&q, &res);
 }
 
+CALL_ENDS(open__tp_sys_exit, open, true, open_ends(&call, regs, ret))
+
 /* The end of one that was interrupted. The same in both tiers. */
-static __always_inline int interrupted_by(int sig, const struct k_sigaction *action)
+static __always_inline int interrupted_ends(const struct call *call)
 {
 	struct result res = {.fd = -1, .err = EINTR, .src = SRC_USER};
 	struct request q;
-	struct call call;
 
-	if (!ends_interrupted(&call, sig, action))
-		return 0;
-	request_of(&q, &call);
+	request_of(&q, call);
 	return wanted(&q, EINTR) ? report(&q, &res) : drop();
 }
 
-SEC("?tp_btf/signal_deliver")
-int BPF_PROG(open__tp_opt_signal, int sig, void *info, struct k_sigaction *action)
-{
-	return interrupted_by(sig, action);
-}
+INTERRUPTED_ENDS(open__tp_opt_signal, interrupted_ends(&call))
 
 /* What the caller asked io_uring for, but for the name. */
 static __always_inline void uring_request(struct request *q, struct io_kiocb *req)
@@ -568,11 +559,7 @@ int BPF_PROG(open__fentry_end, int dfd, const char *name, struct open_how *how, 
 	return wanted(&q, res.err) ? report(&q, &res) : drop();
 }
 
-SEC("?tp_btf/signal_deliver")
-int BPF_PROG(open__fentry_opt_signal, int sig, void *info, struct k_sigaction *action)
-{
-	return interrupted_by(sig, action);
-}
+INTERRUPTED_ENDS(open__fentry_opt_signal, interrupted_ends(&call))
 
 /* open_by_handle_at(2) has its own way to a file. */
 SEC("?fentry/do_handle_open")

@@ -245,6 +245,28 @@ static __always_inline __u32 socketcall_of(unsigned long *args, const struct cal
 		return true;                                                                                          \
 	}
 
+/* CALL_ENDS(program, NAME, wants, ends): the program at sys_exit for the calls of DEFINE_CALLS(NAME, LIST). Nobody else knows how
+ * their ends are seen. `wants`: of any call, by its `ret` alone, whether it is worth a look; `ends`: what to do with `call`, `regs` and
+ * `ret`, as an int. exit_args() gets its arguments. */
+#define CALL_ENDS(program, calls, wants, ends)                \
+	SEC("?tp_btf/sys_exit")                               \
+	int BPF_PROG(program, struct pt_regs *regs, long ret) \
+	{                                                     \
+		struct call call;                             \
+                                                              \
+		if (!(wants) || !calls##_exits(&call, regs))  \
+			return 0;                             \
+		return (ends);                                \
+	}
+
+/* The same at the end of the function by which a call enters: ENTRY() and others in kernel.h. */
+#define ENTRY_ENDS(program, function, ends)                         \
+	SEC("?fexit/" function)                                     \
+	int BPF_PROG(program, const struct pt_regs *regs, long ret) \
+	{                                                           \
+		return (ends);                                      \
+	}
+
 /* Whether a call is one of a list. */
 #define VIA_CASE(name) case VIA_##name:
 #define VIA_IS(via, LIST)                         \
