@@ -74,8 +74,7 @@ struct {
 	__type(key, __u64);
 	__type(value, struct inside);
 } calls SEC(".maps");
-
-static const struct inside nothing = {};
+ROOM_FN(call_room, calls, __u64, struct inside)
 
 /* A datagram on its way, by thread: written by the cgroup hooks, taken when its send returns. Where
  * only the end of the whole call is seen, one to be shown for each message of sendmmsg(2). One that finds no room, or none for its
@@ -151,6 +150,7 @@ struct {
 	__type(key, __u64);
 	__type(value, struct batch);
 } batches SEC(".maps");
+ROOM_FN(batch_room, batches, __u64, struct batch)
 
 /* The destinations that a process has sent to, and how that ended: whoever fails on purpose does not hide what arrives. */
 struct destination {
@@ -219,13 +219,11 @@ static __always_inline void fill_mapped(struct connect_event *e)
 
 static __always_inline struct inside *this_call(__u64 tid)
 {
-	struct inside *inside = bpf_map_lookup_elem(&calls, &tid);
+	struct inside *inside = call_room(tid);
 
-	if (inside)
-		return inside;
-	if (bpf_map_update_elem(&calls, &tid, &nothing, BPF_ANY))
+	if (!inside)
 		__sync_fetch_and_add(&stats.lost_map, 1);
-	return bpf_map_lookup_elem(&calls, &tid);
+	return inside;
 }
 
 /* NULL: no hook has learned anything. */

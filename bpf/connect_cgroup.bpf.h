@@ -115,14 +115,11 @@ int address__tp_opt_connect6(struct bpf_sock_addr *ctx)
 /* Which of the current sendmmsg(2)'s messages with an address comes now. */
 static __always_inline struct batch *next_of_batch(__u64 tid)
 {
-	struct batch *batch = bpf_map_lookup_elem(&batches, &tid), first = {};
+	struct batch *batch = batch_room(tid);
 
-	if (!batch) {
-		if (bpf_map_update_elem(&batches, &tid, &first, BPF_ANY))
-			__sync_fetch_and_add(&stats.lost_map, 1);
-		batch = bpf_map_lookup_elem(&batches, &tid);
-	}
-	if (batch)
+	if (!batch)
+		__sync_fetch_and_add(&stats.lost_map, 1);
+	else
 		batch->addressed++;
 	return batch;
 }

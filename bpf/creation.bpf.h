@@ -75,16 +75,7 @@ static __always_inline struct creation *creation_of(__u32 tid)
 }
 
 /* The room of this thread, empty if it is new; NULL: none could be had. */
-static __always_inline struct creation *creation_room(__u32 tid)
-{
-	static const struct creation nothing = {};
-	struct creation *c = creation_of(tid);
-
-	if (c)
-		return c;
-	bpf_map_update_elem(&creations, &tid, &nothing, BPF_ANY);
-	return creation_of(tid);
-}
+ROOM_FN(creation_room, creations, __u32, struct creation)
 
 /* A new inode, in the room `c` of a thread or of a request. On overlayfs the one beneath comes first; of the same file system only a
  * directory is preceded by others, which are copied up, and a file followed by others, which hold its attributes. */

@@ -19,4 +19,18 @@ static __always_inline __u32 any(__u32 number)
 	return number + *(volatile __u32 *)&stats.zero;
 }
 
+/* ROOM_FN(fn, map, KEY, TYPE): TYPE *fn(KEY key): what the map has there, all zeroes if it is new; NULL: there is no room. Such as the
+ * memory of a thread, from one hook to the next. */
+#define ROOM_FN(fn, map, key_type, type)                                \
+	static __always_inline type *fn(key_type key)                   \
+	{                                                               \
+		static const type nothing = {};                         \
+		type *room = bpf_map_lookup_elem(&map, &key);           \
+                                                                        \
+		if (room)                                               \
+			return room;                                    \
+		bpf_map_update_elem(&map, &key, &nothing, BPF_NOEXIST); \
+		return bpf_map_lookup_elem(&map, &key);                 \
+	}
+
 #endif

@@ -79,6 +79,7 @@ struct {
 	__type(key, struct uring_name);
 	__type(value, struct uring_turns);
 } uring_names SEC(".maps");
+ROOM_FN(uring_turns_room, uring_names, struct uring_name, struct uring_turns)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -212,12 +213,8 @@ static __always_inline void uring_begin(struct uring_request *u, struct io_kiocb
 static __always_inline bool uring_place(struct uring_request *u, __u64 key)
 {
 	struct uring_place place = {{u->ring, u->user_data}, 0};
-	struct uring_turns *turns = bpf_map_lookup_elem(&uring_names, &place.name), none = {};
+	struct uring_turns *turns = uring_turns_room(place.name);
 
-	if (!turns) {
-		bpf_map_update_elem(&uring_names, &place.name, &none, BPF_NOEXIST);
-		turns = bpf_map_lookup_elem(&uring_names, &place.name);
-	}
 	if (!turns || turns->next - turns->first >= URING_TURNS)
 		return false;
 	place.turn = u->turn = turns->next++;
