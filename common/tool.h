@@ -117,6 +117,7 @@ template <class S> class Skeleton final : public Object {
               return [all = path_prefixes("--path", value, remarks)](Object& o, MapEntries& entries) {
                 Constants& c = constants(o);
                 for (const prefix& p : all.paths) {
+                  decide_by(o, entries, p, false);
                   entries.add(of(o).maps.path_prefixes, p);
                   keep_common(p, !c.path_filter, c.path_begin, c.path_begin_mask);
                   c.path_filter = true;
@@ -131,7 +132,10 @@ template <class S> class Skeleton final : public Object {
     return {"--exclude-path", "PREFIX", "not paths that begin so (repeatable)",
             [](std::string_view value, std::vector<std::string>& remarks) -> Setting {
               return [all = path_prefixes("--exclude-path", value, remarks)](Object& o, MapEntries& entries) {
-                for (const prefix& p : all.paths) entries.add(of(o).maps.not_prefixes, p);
+                for (const prefix& p : all.paths) {
+                  entries.add(of(o).maps.not_prefixes, p);
+                  decide_by(o, entries, p, true);
+                }
                 constants(o).not_path_filter = true;
               };
             }};
@@ -150,6 +154,14 @@ template <class S> class Skeleton final : public Object {
   }
 
  private:
+  // For those that include decide.bpf.h.
+  static void decide_by(Object& o, MapEntries& entries, const prefix& p, bool left_out) {
+    if constexpr (requires(S s) { s.maps.path_groups; }) {
+      const auto at = [&](__u32 i) -> path_group& { return entries.value<path_group>(of(o).maps.path_groups, i); };
+      __u32& n = constants(o).path_group_count;
+      if (n == 0 || !put_into(at(n - 1), p, left_out)) put_into(at(n++), p, left_out);
+    }
+  }
   explicit Skeleton(S* s) : s_(s) {
     bpf = s->obj;
     events = s->maps.events;

@@ -7,6 +7,7 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -14,7 +15,13 @@
 namespace needle {
 
 void MapEntries::add(bpf_map* map, std::span<const std::byte> key, __u8 value) {
-  entries_.push_back({map, {key.begin(), key.end()}, value});
+  entries_.push_back({map, {key.begin(), key.end()}, {std::byte{value}}});
+}
+
+std::byte* MapEntries::value(bpf_map* map, std::span<const std::byte> key, std::size_t size) {
+  auto at = std::ranges::find_if(entries_, [&](const Entry& e) { return e.map == map && std::ranges::equal(e.key, key); });
+  if (at == entries_.end()) at = entries_.insert(at, {map, {key.begin(), key.end()}, std::vector<std::byte>(size)});
+  return at->value.data();
 }
 
 void MapEntries::size_maps() const {
@@ -27,7 +34,7 @@ void MapEntries::size_maps() const {
 
 void MapEntries::fill_maps() const {
   for (const Entry& e : entries_)
-    if (bpf_map_update_elem(bpf_map__fd(e.map), e.key.data(), &e.value, BPF_ANY))
+    if (bpf_map_update_elem(bpf_map__fd(e.map), e.key.data(), e.value.data(), BPF_ANY))
       throw Error(fmt::format("cannot fill the map {}: {}", bpf_map__name(e.map), std::strerror(errno)));
 }
 

@@ -14,6 +14,10 @@ namespace needle {
 // Entries for a map of the BPF object, to be put there after it is loaded.
 class MapEntries {
  public:
+  // The value for that index of an array, to be filled: zeroes at first. Good until the next call.
+  template <class V> V& value(bpf_map* map, __u32 index) {
+    return *reinterpret_cast<V*>(value(map, std::as_bytes(std::span(&index, 1)), sizeof(V)));
+  }
   // `key` is as long as the map's keys; the value is one byte.
   void add(bpf_map* map, std::span<const std::byte> key, __u8 value);
   template <class K> void add(bpf_map* map, const K& key, __u8 value = 1) { add(map, std::as_bytes(std::span(&key, 1)), value); }
@@ -23,9 +27,10 @@ class MapEntries {
  private:
   struct Entry {
     bpf_map* map;
-    std::vector<std::byte> key;
-    __u8 value;
+    std::vector<std::byte> key, value;
   };
+  std::byte* value(bpf_map* map, std::span<const std::byte> key, std::size_t size);
+
   std::vector<Entry> entries_;
 };
 

@@ -142,4 +142,38 @@ void keep_common(const prefix& prefix, bool first, __u64& bytes, __u64& mask) {
   bytes = own & mask;
 }
 
+bool put_into(path_group& group, const prefix& prefix, bool left_out) {
+  std::string_view rest(prefix.bytes, prefix.bits / 8);
+  if (!rest.starts_with('/')) return true;  // no path begins so
+  std::vector<std::string_view> components;
+  while (!rest.empty()) {
+    rest.remove_prefix(1);
+    components.push_back(rest.substr(0, rest.find('/')));
+    rest.remove_prefix(components.back().size());
+  }
+  const bool cut = components.size() > LABELS;
+  if (cut) {
+    components.resize(LABELS);
+    components.back() = {};
+  }
+  const auto used = static_cast<std::size_t>(std::bit_width(group.last));
+  if (used + components.size() > LABELS) return false;
+  for (std::size_t i = 0; i < components.size(); i++) {
+    const std::string_view c = components[i];
+    const __u64 bit = 1ull << (used + i);
+    path_label& label = group.labels[used + i];
+    label.len = static_cast<__u32>(c.size());
+    std::memcpy(label.words, c.data(), c.size());
+    const bool first = i == 0, last = i + 1 == components.size();
+    if (first) group.first |= bit;
+    if (first && left_out) group.left_out |= bit;
+    if (first && cut) group.cut |= bit;
+    if (last) group.last |= bit;
+    if (last && c.empty()) group.empty |= bit;
+    for (std::size_t byte = 0; byte < std::size(group.begins); byte++)
+      if (last && c.empty() ? true : !c.empty() && static_cast<unsigned char>(c[0]) == byte) group.begins[byte] |= bit;
+  }
+  return true;
+}
+
 }  // namespace needle

@@ -2,6 +2,7 @@
 // What --path, --exclude-path and --file compare: the strings that their argument stands for.
 #pragma once
 
+#include "decide.h"
 #include "filter.h"
 
 #include <string>
@@ -26,5 +27,8 @@ NamedFile file_named(std::string_view given, std::vector<std::string>& remarks);
 
 // Makes of `bytes`, where `mask` has ones, what this prefix and those before have in common: eight bytes at most. 0, 0: nothing.
 void keep_common(const prefix& prefix, bool first, __u64& bytes, __u64& mask);
+
+// Puts a prefix into a group, if that has room. `left_out`: of --exclude-path.
+bool put_into(path_group& group, const prefix& prefix, bool left_out);
 
 }  // namespace needle
