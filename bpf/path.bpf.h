@@ -126,9 +126,32 @@ static __always_inline void prepend_byte(struct record *r, char c)
 	r->pos = pos;
 }
 
-#define PREPEND(r, literal)                                                                                       \
-	do {                                                                                                      \
-		_Pragma("unroll") for (int i = sizeof(literal) - 2; i >= 0; i--) prepend_byte((r), (literal)[i]); \
+/* Up to eight bytes, the first in the lowest: none of them is 0. Global: verified once, as all that a program asks for in several
+ * places, or in a loop. */
+__noinline int prepend_word(__u32 slot, __u64 bytes)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	if (!r)
+		return 0;
+	for (int i = 0; i < 8; i++, bytes <<= 8)
+		if (bytes >> 56)
+			prepend_byte(r, bytes >> 56);
+	return 0;
+}
+
+static __always_inline __u64 first_word(const char *text, int n)
+{
+	__u64 word = 0;
+
+	_Pragma("unroll") for (int i = 0; i < 8; i++) word |= i < n ? (__u64)(__u8)text[i] << i * 8 : 0;
+	return word;
+}
+
+#define PREPEND(r, literal)                                                                          \
+	do {                                                                                         \
+		_Pragma("unroll") for (int i = (sizeof(literal) - 2) / 8 * 8; i >= 0; i -= 8)        \
+			prepend_word((r)->slot, first_word((literal) + i, sizeof(literal) - 1 - i)); \
 	} while (0)
 
 static __always_inline void prepend_name(struct record *r, const unsigned char *name, __u32 n)
@@ -190,10 +213,10 @@ __noinline int path_orphan(__u32 slot)
 		} else {
 			struct ns_common *ns = READ(inode, i_private);
 
-			len = bpf_probe_read_kernel_str(kind, sizeof(kind), READ(ns, ops, name));
-			for (int i = sizeof(kind) - 1; i-- > 0;)
-				if (i + 1 < len)
-					prepend_byte(r, kind[i]);
+			name = (void *)READ(ns, ops, name);
+			len = bpf_probe_read_kernel_str(kind, sizeof(kind), name);
+			if (len > 1)
+				prepend_name(r, name, len - 1);
 		}
 		return 0;
 	case PID_FS_MAGIC: /* since 6.9 */ PREPEND(r, "anon_inode:[pidfd]"); return 0;
@@ -274,6 +297,12 @@ static __always_inline bool unlinked(struct dentry *dentry)
 	return !READ(dentry, d_hash.pprev) && READ(dentry, d_parent) != dentry;
 }
 
+/* Whether two names in kernel memory are the same in their first eight bytes, or `n` if that is less. */
+__noinline int begin_alike(unsigned long one, unsigned long other, __u32 n)
+{
+	return !((word_at((void *)one) ^ word_at((void *)other)) & (n < 8 ? (1ull << n * 8) - 1 : ~0ull));
+}
+
 /* Whether the last component of a name of `len` bytes, in kernel memory, is what the file is called: not so of a symlink to it, nor
  * of a file that has taken its place. Global: verified once. */
 __noinline int is_called(unsigned long name, __u32 len, unsigned long file)
@@ -288,18 +317,24 @@ __noinline int is_called(unsigned long name, __u32 len, unsigned long file)
 	for (__u32 i = 0; i < 256; i += 8) {
 		if (i >= n)
 			break;
-		if ((word_at((void *)(name + i)) ^ word_at(called + i)) & (n - i < 8 ? (1ull << (n - i) * 8) - 1 : ~0ull))
+		if (!begin_alike(name + i, number(called + i), n - i))
 			return 0;
 	}
 	return 1;
 }
 
 /* Whether in eight bytes at `from` there is a slash before another, or before a dot that is followed by a slash or an end. */
-static __always_inline bool folds_at(struct record *r, __u32 from)
+__noinline int folds_at(__u32 slot, __u32 from)
 {
-	__u64 word = *(__u64 *)record_at(r, from), slashes = equal_bytes(word, '/'), ends = slashes | equal_bytes(word, 0);
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	__u64 word, slashes, ends;
 
-	return slashes & (slashes >> 8 | (equal_bytes(word, '.') >> 8 & ends >> 16));
+	if (!r)
+		return 0;
+	word = *(__u64 *)record_at(r, from);
+	slashes = equal_bytes(word, '/');
+	ends = slashes | equal_bytes(word, 0);
+	return !!(slashes & (slashes >> 8 | (equal_bytes(word, '.') >> 8 & ends >> 16)));
 }
 
 /* Whether the name in the record's bytes [from, end), which begins with a slash and ends with a NUL, has something inside that
@@ -319,7 +354,7 @@ __noinline int has_some_to_fold(__u32 slot, __u32 from, __u32 end)
 		if (!(word & word >> 8))
 			continue;
 		r->rises = 1;
-		if (folds_at(r, from) || folds_at(r, from + 2))
+		if (folds_at(slot, from) || folds_at(slot, from + 2))
 			return 1;
 	}
 	return 0;
@@ -340,9 +375,6 @@ __noinline int has_to_fold(__u32 slot, __u32 from, __u32 end)
 	return 0;
 }
 
-/* What fold_some() looks at in one call. */
-#define FOLD_BYTES 16
-
 /* Whether ".." is there, as a whole. */
 static __always_inline bool rises(struct record *r, __u32 at)
 {
@@ -352,38 +384,54 @@ static __always_inline bool rises(struct record *r, __u32 at)
 }
 
 /* One byte of a name that is folded in place: it is read at fold_in, and goes to fold_out if it is to stay. fold_depth: 0, or how
- * many directories below its root the name has come, and one. */
+ * many directories below its root the name has come, and one. Nonzero: that was all. */
+static __always_inline int fold_byte(struct record *r, __u32 end)
+{
+	__u32 in = r->fold_in, out = r->fold_out;
+	char c, next;
+
+	if (in >= end)
+		return 1;
+	r->fold_in = in + 1;
+	c = *(char *)record_at(r, in);
+	next = *(char *)record_at(r, in + 1);
+	if (*(char *)record_at(r, out - 1) == '/') {
+		if (c == '/' || (c == '.' && (next == '/' || !next)))
+			return 0;
+		if (r->fold_depth && rises(r, in)) {
+			if (r->fold_depth == 1) {
+				r->fold_in = in + 2;
+				return 0;
+			}
+			r->fold_depth--;
+		} else if (r->fold_depth) {
+			r->fold_depth++;
+		}
+	}
+	*(char *)record_at(r, out) = c;
+	r->fold_out = out + 1;
+	return 0;
+}
+
+#define FOLD_BYTES 2
 __noinline int fold_some(__u32 slot, __u32 end)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 
 	if (!r)
 		return 1;
-	for (int i = 0; i < FOLD_BYTES; i++) {
-		__u32 in = r->fold_in, out = r->fold_out;
-		char c, next;
-
-		if (in >= end)
+	for (int i = 0; i < FOLD_BYTES; i++)
+		if (fold_byte(r, end))
 			return 1;
-		r->fold_in = in + 1;
-		c = *(char *)record_at(r, in);
-		next = *(char *)record_at(r, in + 1);
-		if (*(char *)record_at(r, out - 1) == '/') {
-			if (c == '/' || (c == '.' && (next == '/' || !next)))
-				continue;
-			if (r->fold_depth && rises(r, in)) {
-				if (r->fold_depth == 1) {
-					r->fold_in = in + 2;
-					continue;
-				}
-				r->fold_depth--;
-			} else if (r->fold_depth) {
-				r->fold_depth++;
-			}
-		}
-		*(char *)record_at(r, out) = c;
-		r->fold_out = out + 1;
-	}
+	return 0;
+}
+
+#define FOLD_SOME 64
+__noinline int fold_more(__u32 slot, __u32 end)
+{
+	for (int i = 0; i < FOLD_SOME; i++)
+		if (fold_some(slot, end))
+			return 1;
 	return 0;
 }
 
@@ -398,8 +446,8 @@ __noinline int fold_name(__u32 slot, __u32 from, __u32 end, int in_root)
 		return end;
 	r->fold_depth = !!in_root;
 	r->fold_in = r->fold_out = from + 1;
-	for (int i = 0; i <= STR_MAX / FOLD_BYTES; i++)
-		if (fold_some(slot, end))
+	for (int i = 0; i <= STR_MAX / (FOLD_BYTES * FOLD_SOME); i++)
+		if (fold_more(slot, end))
 			break;
 	out = r->fold_out;
 	return out > from + 1 && *(char *)record_at(r, out - 1) == '/' ? out - 1 : out;

@@ -297,29 +297,30 @@ static __always_inline struct uring_request *uring_worked_on(void)
 	return work ? uring_kept_at((__u64)work - bpf_core_field_offset(struct io_kiocb, work)) : NULL;
 }
 
-/* Of the requests with that name, from a turn on, the first that may have ended so; 0: none of URING_LOOKS. Global, so that it is
- * verified once: see path_steps(). */
+/* The request with that name and turn, if it may have ended so; 0: not. Global, as the next, so that it is verified once: see
+ * path_steps(). */
+__noinline unsigned long uring_at_turn(__u64 ring, __u64 user_data, __u32 turn, int res)
+{
+	struct uring_place place = {{ring, user_data}, turn};
+	__u64 *key = bpf_map_lookup_elem(&uring_places, &place);
+	struct uring_request *u = key ? bpf_map_lookup_elem(&uring_requests, key) : NULL;
+
+	if (!u || u->ring != ring || u->user_data != user_data)
+		return 0;
+	if (uring_ring((void *)*key) != ring || uring_user_data((void *)*key) != user_data)
+		return 0;
+	return uring_ended_with((void *)*key, u->opcode, res) ? *key : 0;
+}
+
+/* Of those from a turn on the first; 0: none of URING_LOOKS. */
 #define URING_LOOKS 32
 __noinline unsigned long uring_some_named(__u64 ring, __u64 user_data, __u32 turn, __u32 next, int res)
 {
-	for (__u32 i = 0; i < URING_LOOKS; i++, turn++) {
-		struct uring_place place = {{ring, user_data}, turn};
-		struct uring_request *u;
-		__u64 *key;
+	unsigned long found = 0;
 
-		if ((__s32)(next - turn) <= 0)
-			break;
-		key = bpf_map_lookup_elem(&uring_places, &place);
-		if (!key)
-			continue;
-		u = bpf_map_lookup_elem(&uring_requests, key);
-		if (!u || u->ring != ring || u->user_data != user_data)
-			continue;
-		if (uring_ring((void *)*key) == ring && uring_user_data((void *)*key) == user_data &&
-		    uring_ended_with((void *)*key, u->opcode, res))
-			return *key;
-	}
-	return 0;
+	for (__u32 i = 0; i < URING_LOOKS && !found && (__s32)(next - turn) > 0; i++, turn++)
+		found = uring_at_turn(ring, user_data, turn, res);
+	return found;
 }
 
 /* Of all of them. Two that have ended with the same result may be taken for each other: both will be told with that result. */
