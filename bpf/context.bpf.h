@@ -10,12 +10,15 @@
 
 /* ---- Containers: by the names of the cgroups. They travel once, before the first event from
  * there: events carry ids. */
+#define CGROUPS_SENT 4096
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, CGROUPS_SENT);
 	__type(key, struct ev_cgroups);
 	__type(value, __u8);
 } cgroups_sent SEC(".maps");
+
+__u64 cgroups_told = 0; /* how many have been, one behind the other */
 
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
 {
@@ -150,22 +153,32 @@ __noinline int send_cgroups(void)
 	if (c->cgroups.v1)
 		append_cgroup(r, &c->v1, v1);
 	append_cgroup(r, &c->unified, READ(set, dfl_cgrp));
-	if (r->len <= RECORD_MAX && !bpf_ringbuf_output(&events, r->bytes, r->len, BPF_RB_FORCE_WAKEUP))
+	if (r->len <= RECORD_MAX && !bpf_ringbuf_output(&events, r->bytes, r->len, BPF_RB_FORCE_WAKEUP)) {
 		bpf_map_update_elem(&cgroups_sent, &c->cgroups, &yes, BPF_ANY);
+		__sync_fetch_and_add(&cgroups_told, 1);
+	}
 	record_release(r);
 	return 0;
 }
 
-static __always_inline void fill_cgroups(struct ev_cgroups *ids)
+/* Most events come from where the one before came from. That holds until the map may have forgotten it. */
+static __always_inline void fill_cgroups(struct record *r, struct ev_cgroups *ids)
 {
 	struct css_set *set = READ(current_task(), cgroups);
+	__u64 told = *(volatile __u64 *)&cgroups_told;
 	struct ev_cgroups key;
 	struct cgroup *v1;
 
 	cgroups_of(&key, set, &v1);
 	*ids = key;
-	if (!bpf_map_lookup_elem(&cgroups_sent, &key))
+	if (r->cgroups.unified == key.unified && r->cgroups.v1 == key.v1 && told - r->cgroups_told < CGROUPS_SENT / 2)
+		return;
+	if (!bpf_map_lookup_elem(&cgroups_sent, &key)) {
 		send_cgroups();
+		return;
+	}
+	r->cgroups = key;
+	r->cgroups_told = told;
 }
 
 /* ---- Ancestors. The kernel forgets the parent that died; so what they were is kept from a
@@ -183,6 +196,32 @@ struct {
 	__type(value, struct lineage);
 } lineages SEC(".maps");
 
+/* Whether r->lineage is that of the process r->leader, and still holds: its ancestors have the same parents and names. So it mostly
+ * is, as events come in bursts of one process, and to see that takes no look-ups. Where one of them has lost its parent, what
+ * was kept of that is behind those that are seen, and stays as it is. Global: verified once. */
+__noinline int lineage_holds(__u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct task_struct *task;
+
+	if (!r || !direct_reads)
+		return 0;
+	task = (void *)r->leader;
+	if (r->lineage_start != READ(task, start_boottime) || r->lineage_pid != (__u32)READ(task, tgid))
+		return 0;
+	for (__u32 i = 0; i < LINEAGE_MAX && i < r->lineage_seen; i++) {
+		struct ancestor *a = &r->lineage.ancestors[i];
+		__u64 comm[2], *known = (__u64 *)&a->comm;
+
+		task = READ(task, real_parent, group_leader);
+		comm_of((struct ev_comm *)comm, task);
+		if (a->start != READ(task, start_boottime) || a->pid != (__u32)READ(task, tgid) || comm[0] != known[0] ||
+		    comm[1] != known[1])
+			return 0;
+	}
+	return 1;
+}
+
 /* Leaves the ancestors of the process r->leader in r->lineage. */
 __noinline int lineage_walk(__u32 slot)
 {
@@ -194,9 +233,9 @@ __noinline int lineage_walk(__u32 slot)
 	if (!r)
 		return 0;
 	child = (void *)r->leader;
-	process.start = READ(child, start_boottime);
-	process.pid = READ(child, tgid);
-	r->lineage.count = r->lineage.cut = 0;
+	r->lineage_start = process.start = READ(child, start_boottime);
+	r->lineage_pid = process.pid = READ(child, tgid);
+	r->lineage.count = r->lineage.cut = r->lineage_seen = 0;
 	for (__u32 i = 0; i < LINEAGE_MAX; i++) {
 		struct ancestor *a = &r->lineage.ancestors[i];
 
@@ -206,8 +245,10 @@ __noinline int lineage_walk(__u32 slot)
 		known = bpf_map_lookup_elem(&lineages, &process);
 		/* What has another parent than it had was left by that to a reaper. */
 		if (known && (known->ancestors[0].pid != a->pid || known->ancestors[0].start != a->start)) {
-			if (bpf_probe_read_kernel(a, sizeof(known->ancestors), known->ancestors))
+			if (bpf_probe_read_kernel(a, sizeof(known->ancestors), known->ancestors)) {
+				r->lineage_start = 0;
 				return 0;
+			}
 			i += known->count;
 			r->lineage.cut = known->cut || i > LINEAGE_MAX;
 			r->lineage.count = i > LINEAGE_MAX ? LINEAGE_MAX : i;
@@ -217,7 +258,7 @@ __noinline int lineage_walk(__u32 slot)
 			return 0;
 		bpf_core_read(&a->comm, sizeof(a->comm), &parent->comm);
 		a->unused = 0;
-		r->lineage.count = i + 1;
+		r->lineage.count = r->lineage_seen = i + 1;
 		process.start = a->start;
 		process.pid = a->pid;
 		child = parent;
@@ -226,12 +267,19 @@ __noinline int lineage_walk(__u32 slot)
 	return 0;
 }
 
+/* Beside each other, not one within the other: together their stacks would be too deep. */
+static __always_inline void find_lineage(struct record *r, struct task_struct *leader)
+{
+	r->leader = (__u64)leader;
+	if (!lineage_holds(r->slot))
+		lineage_walk(r->slot);
+}
+
 static __always_inline void append_lineage(struct record *r, struct ev_lineage *s, struct task_struct *leader)
 {
 	__u32 n;
 
-	r->leader = (__u64)leader;
-	lineage_walk(r->slot);
+	find_lineage(r, leader);
 	n = r->lineage.count;
 	if (n > LINEAGE_MAX)
 		return;
@@ -248,8 +296,7 @@ static __always_inline int keep_lineage(struct task_struct *task)
 
 	if (!r)
 		return 0;
-	r->leader = (__u64)leader;
-	lineage_walk(r->slot);
+	find_lineage(r, leader);
 	/* Without room, its ancestors are what the kernel still knows of them. */
 	bpf_map_update_elem(&lineages, &process, &r->lineage, BPF_ANY);
 	record_release(r);
@@ -387,7 +434,7 @@ __noinline int fill_context(__u32 slot)
 	if (!c)
 		return 0;
 	if (filter.want & WANT_CONTAINER)
-		fill_cgroups(&c->cgroups);
+		fill_cgroups(r, &c->cgroups);
 	if (filter.want & WANT_LINEAGE)
 		append_lineage(r, &c->lineage, leader);
 	if (filter.want & WANT_PCOMM)

@@ -12,8 +12,16 @@ static __always_inline void *mount_of(const void *vfsmount)
 	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 }
 
+/* At any alignment: else it would be stored by bytes. */
+static __always_inline void put_word(struct record *r, __u32 pos, __u64 word)
+{
+	void *to = &r->path[pos & (PATH_BYTES - 1)];
+
+	*(__u64 *)to = word;
+}
+
 /* Puts a name of `n` bytes in front of r->path[pos]. Most are short enough to be part of their dentry: four words that end
- * with it are cheaper than a helper. What they have too many is in front of the name, where the next one goes. */
+ * with it, or one, are cheaper than a helper. What they have too many is in front of the name, where the next one goes. */
 #define SHORT_NAME 32
 static __always_inline void copy_name(struct record *r, __u32 pos, __u32 n, const unsigned char *name)
 {
@@ -24,12 +32,10 @@ static __always_inline void copy_name(struct record *r, __u32 pos, __u32 n, cons
 		return;
 	}
 	from = WORDS(name + n - SHORT_NAME);
-	for (__u32 i = 0; i < SHORT_NAME / 8; i++) {
-		/* Of any alignment: else it would be stored by bytes. */
-		void *to = &r->path[(pos - SHORT_NAME + i * 8) & (PATH_BYTES - 1)];
-
-		*(__u64 *)to = from[i];
-	}
+	if (n > 8)
+		for (__u32 i = 0; i < SHORT_NAME / 8 - 1; i++)
+			put_word(r, pos - SHORT_NAME + i * 8, from[i]);
+	put_word(r, pos - 8, from[SHORT_NAME / 8 - 1]);
 }
 
 /* A mark of r->path_mark that stays there: the walk has ended at a dentry without a parent that is no mount's root. */

@@ -47,6 +47,10 @@ struct record {
 	char path[PATH_BYTES + 256];
 	/* of context.bpf.h */
 	__u64 leader, node, owned;
+	struct ev_cgroups cgroups; /* whose names have been sent, when cgroups_told was: */
+	__u64 cgroups_told;
+	__u64 lineage_start; /* whose lineage is */
+	__u32 lineage_pid, lineage_seen;
 	struct lineage lineage; /* with room to append another */
 	struct ancestor more[LINEAGE_MAX];
 	/* old verifiers know no more of an offset than its mask: room for what is longest behind that */
