@@ -13,7 +13,7 @@ const context* Record::who() const {
 template <> const context& Record::as<context>() const {
   static const context unknown = [] {
     context c{};
-    for (ev_str* s : {&c.exe, &c.pexe, &c.cwd, &c.tty.name, &c.lineage.s, &c.args.s, &c.preload.s}) s->mark = EV_STR_UNKNOWN;
+    for (ev_str* s : strings_of(c)) s->mark = EV_STR_UNKNOWN;
     c.nspid = c.session = ev_pid{EV_UNKNOWN};
     c.login_uid = ev_uid{EV_UNKNOWN64};
     c.audit_session = ev_audit{EV_UNKNOWN64};

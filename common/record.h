@@ -5,6 +5,7 @@
 #include "event.h"
 #include "who/container.h"
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string_view>
@@ -26,6 +27,11 @@ struct Record {
     return {reinterpret_cast<const char*>(bytes.data()) + s.off, s.len};
   }
 };
+
+// Those that a context has.
+inline std::array<ev_str*, 7> strings_of(context& c) {
+  return {&c.exe, &c.pexe, &c.cwd, &c.tty.name, &c.lineage.s, &c.args.s, &c.preload.s};
+}
 
 template <> const context& Record::as<context>() const;  // all unknown if it did not travel
 

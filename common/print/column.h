@@ -22,6 +22,7 @@ struct Column {
   void (*text)(Buffer&, Record, Blanks);
   void (*json)(Buffer&, std::string_view key, Record);
   std::span<const std::byte> (*own)(Record);  // the bytes that decide alone how it prints; null: others do too
+  Part part;
 };
 
 using Columns = std::vector<const Column*>;  // of a tool's, in the order to be shown
@@ -78,6 +79,11 @@ template <class Field, class How> struct Printed {
   static std::span<const std::byte> own(Record r) { return std::as_bytes(std::span(&Field::in(r), 1)); }
 };
 
+template <class How, class Of> consteval Part part_of() {
+  if constexpr (requires { How::part; }) return How::part;
+  else return std::is_same_v<Of, context> ? Part::context : Part::fields;
+}
+
 }  // namespace detail
 
 namespace detail {
@@ -107,7 +113,8 @@ consteval Column column_as(std::string_view name, std::string_view help) {
           .wanted = wanted,
           .text = P::text,
           .json = P::json,
-          .own = ByValue<How, typename detail::Field<Path...>::Type> ? P::own : nullptr};
+          .own = ByValue<How, typename detail::Field<Path...>::Type> ? P::own : nullptr,
+          .part = detail::part_of<How, typename detail::Field<Path...>::Of>()};
 }
 
 // column<&open_event::path>("path", "the file that was opened"): all else follows from the

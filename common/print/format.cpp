@@ -45,7 +45,7 @@ void put_json_time(Buffer& out, std::string_view key, ev_time t) {
   out.push_back('"');
 }
 
-void WhenStarted::text(Buffer& out, ev_start t, Record, Blanks) { put_date(out, static_cast<ev_time>(t)); }
+void WhenStarted::text(Buffer& out, ev_start t, Blanks) { put_date(out, static_cast<ev_time>(t)); }
 
 void Format<ev_duration>::put(Buffer& out, ev_duration d) {
   const auto us = static_cast<std::uint64_t>(d) / 1000;

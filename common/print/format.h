@@ -19,6 +19,10 @@ namespace needle {
 
 enum class Align { left, right };
 
+// What of a record decides how a column prints: fields of its event, which the column knows, or else all of it; all the context; its
+// container. A How may have it as `part`; without, it follows from where the field is.
+enum class Part { fields, context, container };
+
 template <class T> struct Format;  // left undefined: a field of this type cannot be a column
 
 // Format<T> has: width, align; text(out, value, record, blanks); json(out, key, value, record),
@@ -244,8 +248,8 @@ template <> struct Format<ev_lineage> {
 struct WhenStarted {  // to the second in text, with the date: it may be long ago
   static constexpr int width = 19;
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, ev_start t, Record, Blanks);
-  static void json(Buffer& out, std::string_view key, ev_start t, Record) { put_json_time(out, key, static_cast<ev_time>(t)); }
+  static void text(Buffer& out, ev_start t, Blanks);
+  static void json(Buffer& out, std::string_view key, ev_start t) { put_json_time(out, key, static_cast<ev_time>(t)); }
 };
 struct EventName {
   static constexpr int width = 8;
@@ -268,6 +272,7 @@ struct UserName {
   static void json(Buffer& out, std::string_view key, ev_uid uid, Record r);
 };
 struct Sha256 {  // of the file that is the program: what the record's stage knows
+  static constexpr Part part = Part::fields;
   static constexpr int width = 64;
   static constexpr Align align = Align::left;
   static void text(Buffer& out, const image& i, Record r, Blanks);
@@ -277,6 +282,7 @@ struct Sha256 {  // of the file that is the program: what the record's stage kno
 void put_container_text(Buffer& out, std::string Container::*part, Record r, Blanks b);
 void put_container_json(Buffer& out, std::string_view key, std::string Container::*part, Record r);
 template <std::string Container::*Part, int Width> struct OfContainer {
+  static constexpr needle::Part part = needle::Part::container;
   static constexpr int width = Width;
   static constexpr int least = 8;
   static constexpr Align align = Align::left;

@@ -6,6 +6,7 @@
 
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <chrono>
@@ -68,30 +69,71 @@ class Table final : public Output {
   std::optional<std::int64_t> day_;  // of the last line
 };
 
+// What decides how the columns of the context print, the same wherever in a record it stands: it, the strings that it has, and the
+// end of the lineage. Returns whether nothing else does.
+bool decides(Record r, std::string& key) {
+  const context* const c = r.who();
+  if (!c || std::size_t{c->strings} + c->len > r.bytes.size()) return false;
+  context moved = *c;
+  moved.strings = 0;
+  for (ev_str* s : strings_of(moved)) {
+    if (s->len == 0) s->off = 0;
+    else if (s->off < c->strings || s->off - c->strings + s->len > c->len) return false;
+    else s->off = static_cast<__u16>(s->off - c->strings);
+  }
+  const auto& h = r.as<event_header>();
+  key.assign(reinterpret_cast<const char*>(&moved), sizeof moved);
+  key.append(reinterpret_cast<const char*>(r.bytes.data()) + c->strings, c->len);
+  key.append(reinterpret_cast<const char*>(&h.pid), sizeof h.pid).append(h.comm.s, sizeof h.comm.s);
+  return true;
+}
+
 // Columns that stand together in a line of JSON. Events come in bursts that differ in little, such as all of one process: where
-// nothing but the bytes of these columns decides how they print, what was printed for the same bytes is used again.
+// nothing but some bytes of the record decides how they print, what was printed for the same bytes is used again.
 class Run {
  public:
   explicit Run(const Column* c) : columns_{c} {
+    if (c->part != Part::fields) {
+      part_ = c->part;
+      return;
+    }
     const std::span<const std::byte> record(kSomeRecord);
     if (!c->own || c->own({record}).data() < record.data() || c->own({record}).data() >= record.data() + record.size()) return;
     from_ = static_cast<std::size_t>(c->own({record}).data() - record.data());
     to_ = from_ + c->own({record}).size();
   }
 
+  bool of_context() const { return part_ == Part::context; }
+
   // Takes over the columns of `next` if they are of the same kind: who did it, or what was done.
   bool append(const Run& next) {
-    if (to_ == 0 || next.to_ == 0 || (from_ < sizeof(event_header)) != (next.from_ < sizeof(event_header))) return false;
+    if (part_ != next.part_) return false;
+    if (part_ == Part::fields) {
+      if (to_ == 0 || next.to_ == 0 || (from_ < sizeof(event_header)) != (next.from_ < sizeof(event_header))) return false;
+      from_ = std::min(from_, next.from_);
+      to_ = std::max(to_, next.to_);
+    }
     columns_.insert(columns_.end(), next.columns_.begin(), next.columns_.end());
-    from_ = std::min(from_, next.from_);
-    to_ = std::max(to_, next.to_);
     return true;
   }
 
-  // Each column's members with a comma before.
-  void put(Buffer& out, Record r) {
-    if (to_ == 0) return print(out, r);
-    const std::string_view own(reinterpret_cast<const char*>(r.bytes.data()) + from_, to_ - from_);
+  // Each column's members with a comma before. `context`: what decides those of the context; empty: more does.
+  void put(Buffer& out, Record r, std::string_view context) {
+    switch (part_) {
+      case Part::fields: return put(out, r, {reinterpret_cast<const char*>(r.bytes.data()) + from_, to_ - from_}, to_ != 0);
+      case Part::context: return put(out, r, context, !context.empty());
+      case Part::container: return put(out, r, "none", !r.container);
+    }
+  }
+
+ private:
+  struct Memo {
+    std::string own;
+    Buffer text;
+  };
+
+  void put(Buffer& out, Record r, std::string_view own, bool alone) {
+    if (!alone) return print(out, r);
     if (const unsigned steps = wall_clock_steps(); steps != steps_) {
       memos_ = {};
       steps_ = steps;
@@ -106,12 +148,6 @@ class Run {
     }
     out += memos_[last_].text;
   }
-
- private:
-  struct Memo {
-    std::string own;
-    Buffer text;
-  };
 
   void print(Buffer& out, Record r) const {
     for (const Column* c : columns_) {
@@ -131,7 +167,8 @@ class Run {
 
   static constexpr std::array<std::byte, 1024> kSomeRecord{};  // larger than any event without its strings
   Columns columns_;
-  std::size_t from_ = 0, to_ = 0;  // of the record: what decides; to_ 0: more does
+  Part part_ = Part::fields;
+  std::size_t from_ = 0, to_ = 0;  // of the fields: what decides; to_ 0: more does
   unsigned steps_ = 0;             // of the clock
   std::array<Memo, 64> memos_;
   std::size_t last_ = 0;  // the one that was used
@@ -143,11 +180,13 @@ class Json final : public Output {
     for (const Column* c : columns) columns_.emplace_back(c->name);
     for (const Column* c : columns)
       if (Run run(c); runs_.empty() || !runs_.back().append(run)) runs_.push_back(std::move(run));
+    of_context_ = std::ranges::any_of(runs_, &Run::of_context);
   }
 
   void event(Buffer& out, Record r) override {
     const std::size_t start = out.size();
-    for (Run& run : runs_) run.put(out, r);
+    if (of_context_ && !decides(r, context_)) context_.clear();
+    for (Run& run : runs_) run.put(out, r, context_);
     out[start] = '{';
     out += "}\n";
   }
@@ -211,6 +250,8 @@ class Json final : public Output {
 
   std::vector<std::string> columns_;
   std::vector<Run> runs_;
+  bool of_context_;      // whether some are
+  std::string context_;  // what decides those, of this event; empty: more does
 };
 
 }  // namespace

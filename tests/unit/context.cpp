@@ -7,6 +7,7 @@
 #include "tool.h"
 
 #include <cstring>
+#include <random>
 #include <sstream>
 
 using namespace needle;
@@ -278,7 +279,8 @@ TEST_CASE("a context that is not there, or not where the record says, is not kno
     if ((m.record().who() != nullptr) != fits) FAIL("at " << at);
   }
   m.header().context = 0;
-  for (const char* name : {"nspid", "session", "login_uid", "audit_session", "lineage", "exe", "pexe", "cwd", "tty", "args", "preload", "sha256"}) {
+  for (const char* name :
+       {"nspid", "session", "login_uid", "audit_session", "lineage", "exe", "pexe", "cwd", "tty", "args", "preload", "sha256"}) {
     CHECK(text(m, name) == "?");
     CHECK(json(m, name)["key"].is_null());
   }
@@ -286,5 +288,41 @@ TEST_CASE("a context that is not there, or not where the record says, is not kno
     const std::string word = text(m, c.name);
     CHECK(!word.empty());
     CHECK(word.find(' ') == std::string::npos);
+  }
+}
+
+TEST_CASE("JSON: what was printed of a context is used again only where nothing differs") {
+  Columns all;
+  for (const Column& c : context_columns) all.push_back(&c);
+  const auto print = [](Output& output, Record r) {
+    Buffer out;
+    output.event(out, r);
+    return out;
+  };
+  const auto old = make_json(all);
+  std::mt19937 rng(3);
+  const auto one_of = [&rng](unsigned n) { return static_cast<unsigned>(rng() % n); };
+  const std::string words[] = {"", "a", "b\n", "bb"};
+  Container container;
+  for (int i = 0; i < 20000; i++) {
+    Made m;
+    const std::size_t at = sizeof(event_header) + 8 * one_of(4);  // behind what the event has
+    m.bytes.resize(at + sizeof(context));
+    context who{};
+    who.strings = static_cast<__u32>(m.bytes.size());
+    for (ev_str* s : {&who.exe, &who.pexe, &who.cwd, &who.tty.name}) *s = m.add(words[one_of(4)], one_of(2));
+    who.args.s = m.add(words[one_of(4)]);
+    who.lineage.s = m.add({{one_of(2) + 1, words[one_of(4)]}});
+    who.len = static_cast<__u32>(m.bytes.size()) - who.strings - (one_of(8) == 0);  // some lie
+    who.nspid = ev_pid{one_of(2)};
+    std::memcpy(&m.bytes[at], &who, sizeof who);
+    m.header().context = static_cast<__u16>(at);
+    m.header().pid = ev_pid{one_of(2)};
+    m.header().start = ev_start{one_of(2) * 1'000'000'000ull};
+    words[one_of(4)].copy(m.header().comm.s, 15);
+    container.id = words[one_of(4)];
+    Record r = m.record(one_of(2) ? &container : nullptr);
+    r.sha256 = words[one_of(4)];
+    REQUIRE(print(*old, r) == print(*make_json(all), r));
   }
 }
