@@ -6,6 +6,7 @@
 #include "error.h"
 #include "filter.h"
 #include "load/map_entries.h"
+#include "load/pages.h"
 #include "print/columns.h"
 #include "run/path_option.h"
 
@@ -91,7 +92,11 @@ template <class S> class Skeleton final : public Object {
   }
   ~Skeleton() override { S::destroy(s_); }
 
-  int load() override { return S::load(s_); }
+  int load() override {
+    const int error = S::load(s_);
+    forget_pages(s_->skeleton->data, s_->skeleton->data_sz);
+    return error;
+  }
   ::event_stats& stats() override { return s_->bss->stats; }
   __u64* unwanted() override { return s_->bss->unwanted; }
   ::dropped* dropped() override { return s_->bss->dropped; }

@@ -57,7 +57,6 @@ Tracer::Tracer(const Tool& tool, const Options& options, Receive receive)
 }
 
 Tracer::~Tracer() {
-  ring_buffer__free(ring_);
   if (rest_ >= 0) close(rest_);
 }
 
@@ -99,10 +98,7 @@ void Tracer::loaded(Object& object) {
     watches_.push_back(std::make_unique<CgroupWatch>(bpf_map__fd(object.filter_cgroups), options_.cgroups, options_.units));
   if (!object.files.empty()) watches_.push_back(std::make_unique<FileWatch>(object.find_file, object.watched(), object.files));
   learn_self(object);
-  ring_buffer__free(ring_);
-  const auto receive = [](void* self, void* data, std::size_t size) { return static_cast<Tracer*>(self)->receive_(data, size); };
-  ring_ = ring_buffer__new(bpf_map__fd(object.events), receive, this, nullptr);
-  if (!ring_) throw Error(fmt::format("cannot map the ring buffer: {}", std::strerror(errno)));
+  ring_.emplace(bpf_map__fd(object.events), bpf_map__max_entries(object.events));
 }
 
 // Runs the program that finds out what user space cannot know.
@@ -137,6 +133,6 @@ void Tracer::tell_hooks(bool verbose) const {
     if (!hooks_.takes(b.missing) && (b.unless.empty() || !hooks_.takes(b.unless))) say(b.what);
 }
 
-bool Tracer::consume() { return ring_buffer__consume(ring_) != -EAGAIN; }
+bool Tracer::consume() { return ring_->consume(receive_) != -EAGAIN; }
 
 }  // namespace needle

@@ -4,17 +4,17 @@
 
 #include "load/hooks.h"
 #include "run/options.h"
+#include "run/ring.h"
 #include "tool.h"
 #include "run/watch.h"
 
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
-
-struct ring_buffer;  // libbpf's
 
 namespace needle {
 
@@ -52,7 +52,7 @@ class Tracer {
   Receive receive_;
   Hooks hooks_;
   std::unique_ptr<Object> object_;  // loaded
-  ring_buffer* ring_ = nullptr;
+  std::optional<Ring> ring_;
   std::vector<std::unique_ptr<Watch>> watches_;
   int rest_ = -1;  // an iterator: when privileges are gone, none could be made
 };
