@@ -62,6 +62,7 @@ struct Option {
   std::string_view help;
   // Throws BadUsage. `remarks`: what to tell the user before the trace.
   Setting (*parse)(std::string_view value, std::vector<std::string>& remarks);
+  std::vector<std::string_view> (*values)() = nullptr;  // the words that it takes, for completion; null: others
 };
 
 // A deed of the tool's own, harmless and without a trace, that must wake all programs of WHAT but the optional

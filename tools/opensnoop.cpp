@@ -60,7 +60,7 @@ static constexpr Option options[] = {
     Bpf::file(),
     Bpf::exclude_path(),
     Bpf::flag<&Bpf::Constants::only_writes>("-w,--write", "only opens for writing"),
-    {"-f,--flag", "FLAG", "only opens with this flag, such as O_CREAT (repeatable: with any)", want_flag},
+    {"-f,--flag", "FLAG", "only opens with this flag, such as O_CREAT (repeatable: with any)", want_flag, oflag_names},
 };
 
 static constexpr Trial trials[] = {{"open", [](Object&) { close(open("/", O_PATH | O_CLOEXEC)); }}};

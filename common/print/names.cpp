@@ -97,6 +97,12 @@ std::optional<unsigned> oflag_value(std::string_view name) {
   return std::nullopt;
 }
 
+std::vector<std::string_view> oflag_names() {
+  std::vector<std::string_view> all(kAccess, kAccess + O_ACCMODE);
+  for (const Flag& f : kOpenFlags) all.push_back(f.name);
+  return all;
+}
+
 void put_caps(Buffer& out, std::uint64_t caps) {
   // All that this kernel, or the suite, has a name for.
   if ((caps & ((1ull << std::size(kCaps)) - 1)) == (1ull << std::size(kCaps)) - 1) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace needle {
 
@@ -26,6 +27,7 @@ struct Flag {
 void put_flags(Buffer&, unsigned flags, std::span<const Flag> names, char bar = '|', bool first = true);
 void put_oflags(Buffer&, unsigned flags);
 std::optional<unsigned> oflag_value(std::string_view name);  // "O_CREAT"
+std::vector<std::string_view> oflag_names();
 void put_caps(Buffer&, std::uint64_t);
 std::string_view ftype_name(unsigned mode);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "run/options.h"
 
+#include "run/complete.h"
 #include "run/habits.h"
 #include "run/help.h"
 #include "run/nearest.h"
@@ -416,6 +417,10 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   app.add_flag("-h", brief_help, "print the most used options, on one screen")->group(kRun);
   app.add_flag("--help", help, "print this: all options, examples and columns")->group(kRun);
 
+  if (argc > 1 && argv[1] == std::string_view("--complete")) {  // not for people: see completion/
+    fmt::print("{}", completions(tool, help_options(app), std::vector<std::string>(argv + 2, argv + argc)));
+    return 0;
+  }
   const auto end = std::find(argv, argv + argc, std::string_view("--"));
   const std::vector<std::string> our_words = in_our_words(tool.name, {argv, end});
   std::vector<const char*> pointers;

@@ -2,6 +2,7 @@
 // --port, --dest, --proto, -4, -6 and their opposites, for tools that include sock_filter.bpf.h.
 #pragma once
 
+#include "print/net.h"
 #include "sock.h"
 #include "tool.h"
 
@@ -54,6 +55,10 @@ template <class Bpf> inline constexpr std::array socket_options{
     Option{"--proto", "LIST", "only these protocols, such as tcp,udp,unix",
            [](std::string_view list, std::vector<std::string>&) -> Setting {
              return [protos = protos_of(list)](Object& o, MapEntries&) { Bpf::constants(o).only_protos |= protos; };
+           },
+           [] {
+             const auto names = proto_names().subspan(1);
+             return std::vector(names.begin(), names.end());
            }},
     Option{"-4,--ipv4", "", "only IPv4", want_version<Bpf, IP_V4>},
     Option{"-6,--ipv6", "", "only IPv6", want_version<Bpf, IP_V6>},

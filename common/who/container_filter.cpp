@@ -89,4 +89,16 @@ ContainerFilter::Absent ContainerFilter::absent() const {
   return left;
 }
 
+std::vector<std::string> running_containers() {
+  Containers containers;
+  std::set<std::string> all;
+  for (const std::string& path : cgroup_paths())
+    if (const Container* c = containers.of(path)) {
+      all.insert(c->name.empty() ? c->id.substr(0, 12) : c->name);
+      if (!c->pod.empty()) all.insert("pod/" + c->pod);
+      if (!c->ns.empty()) all.insert("ns/" + c->ns);
+    }
+  return {all.begin(), all.end()};
+}
+
 }  // namespace needle

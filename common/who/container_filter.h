@@ -29,6 +29,9 @@ struct ContainerFilter {
   Absent absent() const;
 };
 
+// What --container may be given now: names, or else ids; pod/NAME, ns/NAMESPACE.
+std::vector<std::string> running_containers();
+
 // Throws BadUsage if it can match nothing.
 void check_container_name(std::string_view option, const std::string&);
 

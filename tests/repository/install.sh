@@ -11,10 +11,12 @@ wanted=$({
     echo "sbin/$tool"
     echo "share/man/man8/$tool.8"
     echo "share/bash-completion/completions/$tool"
+    echo "share/fish/vendor_completions.d/$tool.fish"
   done
   echo share/man/man7/needle.7
+  echo share/zsh/vendor-completions/_needle
   for file in ecs.jq needle.lnav.json ocsf.jq rsyslog.conf; do echo "share/needle/$file"; done
-  for file in README.md LICENSE LICENSES/GPL-2.0-only.txt LICENSES/BSD-2-Clause.txt; do echo "share/doc/needle/$file"; done
+  for file in README.md CHANGELOG.md LICENSE LICENSES/GPL-2.0-only.txt LICENSES/BSD-2-Clause.txt; do echo "share/doc/needle/$file"; done
 } | sort)
 check equal files "$(cd "$prefix" && find . -type f | sed 's/^..//' | sort)" "$wanted"
 

@@ -8,5 +8,5 @@ cd "$source_dir"
 while IFS= read -r file; do
   check licensed "$file"
 done < <(find . \( -path './.git' -o -path './build*' -o -path ./LICENSES -o -path ./tests/golden \) -prune -o \
-           -type f ! -name '*.md' ! -name '*.json' ! -name LICENSE ! -name .gitignore -print)
+           -type f ! -name '*.md' ! -name '*.json' ! -name LICENSE ! -name copyright ! -name .gitignore -print)
 finish
