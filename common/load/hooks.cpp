@@ -233,12 +233,20 @@ std::unique_ptr<Object> Hooks::open(const std::function<void(Object&)>& setup) c
   *object->untyped = untyped_;
   *object->direct_reads = !untyped_ && needle::direct_reads(*kernel_);
   setup(*object);
+  if (rest_refused_) bpf_program__set_autoload(object->rest, false);
   return object;
 }
 
 // After a failed load: loads each chosen program alone, and refuses those that do not.
 // Returns whether there were any.
 bool Hooks::refuse_unloadable(const std::function<void(Object&)>& setup) {
+  if (const auto object = open(setup); !rest_refused_ && object->rest && bpf_program__autoload(object->rest))
+    if (const int e = object->load()) {  // it is no hook: what it tells at the end is not told
+      check_shortage(-e);
+      rest_refused_ = true;
+      refusals_ += fmt::format("  {}: the kernel refuses to load it: {}\n", bpf_program__name(object->rest), std::strerror(-e));
+      return true;
+    }
   std::vector<std::string> chosen;
   {
     const auto object = open(setup);

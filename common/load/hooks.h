@@ -40,7 +40,7 @@ class Hooks {
 
   void detach();  // no program runs afterwards
 
-  bool takes(std::string_view prefix) const;  // a program whose name begins so
+  bool takes(std::string_view prefix) const;                     // a program whose name begins so
   const std::set<std::string>& taken() const { return taken_; }  // programs
   // One line a program: taken, or why not. For -v.
   const std::string& report() const { return report_; }
@@ -60,6 +60,7 @@ class Hooks {
   std::optional<KernelBtf> kernel_;
   int types_ = -1;  // a file with those of the kernel's types that the tool needs
   std::vector<bpf_link*> links_;
+  bool rest_refused_ = false;      // Object::rest
   std::set<std::string> taken_;    // programs
   std::set<std::string> refused_;  // units: WHAT__MECHANISM, with _opt_WORD; and alternatives: with _alt_N
   std::string refusals_, report_;
