@@ -30,7 +30,16 @@
 /* include/uapi/asm-generic/signal.h, signal-defs.h */
 #define SIG_DFL 0
 #define SIG_IGN 1
+#define SIGKILL 9
+#define SIGCHLD 17
+#define SIGCONT 18
+#define SIGTTOU 22
+#define SIGURG 23
+#define SIGWINCH 28
 #define SA_RESTART 0x10000000
+#define SI_USER 0
+#define SI_TIMER -2
+#define SI_ASYNCIO -4
 
 /* include/uapi/linux/stat.h, fcntl.h, magic.h */
 #define S_IFMT 0170000
@@ -72,9 +81,10 @@
 #define PID_FS_MAGIC 0x50494446
 #define DMA_BUF_MAGIC 0x444d4142
 
-/* include/linux/fs.h, sched.h, arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
+/* include/linux/fs.h, sched.h, sched/signal.h, arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
 #define I_NEW 1 /* since 6.12 */
 #define I_CREATING 0x8000
+#define SIGNAL_GROUP_EXIT 0x4
 #define SECCOMP_MODE_FILTER 2
 #define FMODE_EXEC 0x20 /* also of f_flags: __FMODE_EXEC */
 #define FMODE_CREATED 0x100000
@@ -441,11 +451,28 @@ struct tty_struct {
 struct list_head {
 	struct list_head *next;
 };
-struct signal_struct {
+struct task_io_accounting { /* CONFIG_TASK_XACCT */
+	__u64 rchar, wchar;
+};
+struct signal_struct { /* times and numbers: of threads that are gone */
 	atomic_t live;
+	int nr_threads;
 	struct list_head thread_head;
+	int group_exit_code;
+	unsigned int flags;
 	struct pid *pids[4];
 	struct tty_struct *tty;
+	__u64 utime, stime; /* ns */
+	unsigned long long sum_sched_runtime;
+	unsigned long maxrss; /* pages, of the whole process */
+	struct task_io_accounting ioac;
+	struct mm_struct *oom_mm;
+};
+struct sched_entity {
+	__u64 sum_exec_runtime;
+};
+struct kernel_siginfo {
+	int si_code;
 };
 struct kernfs_iattrs {
 	kuid_t ia_uid;
@@ -508,6 +535,10 @@ struct task_struct {
 	struct task_struct *real_parent, *group_leader;
 	struct list_head children, sibling, thread_node;
 	struct mm_struct *mm;
+	int exit_code;
+	__u64 utime, stime;
+	struct sched_entity se;
+	struct task_io_accounting ioac;
 	struct fs_struct *fs;
 	struct files_struct *files;
 	struct nsproxy *nsproxy;

@@ -16,6 +16,7 @@ extern const Deed connectsnoop_deed = {
           close(fd);
         },
     .script = [](const std::string&) { return ": > /dev/udp/127.0.0.1/9"; },
+    .is_of_script = [](const Json& line, const std::string&) { return line["rport"] == 9; },
     .table =
         [](const TempDir&) {
           static const Address to = local_of(server(ip_address("127.0.0.2", 0)));

@@ -16,6 +16,7 @@ extern const Deed execsnoop_deed = {
           execve((path + "-none").c_str(), argv, argv);
         },
     .script = [](const std::string& path) { return path + "-none 2>&-"; },
+    .is_of_script = [](const Json& line, const std::string& path) { return line["exe"] == path + "-none"; },
     .table =
         [](const TempDir& dir) {
           const std::string absent = dir / "absent", program = argv_program(dir / "program"), parent = std::to_string(getpid());

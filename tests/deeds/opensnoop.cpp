@@ -10,6 +10,7 @@ extern const Deed opensnoop_deed = {
     .tool = "opensnoop",
     .once = [](const std::string& path) { close(open(path.c_str(), O_RDONLY)); },
     .script = [](const std::string& path) { return ": < " + path; },
+    .is_of_script = [](const Json& line, const std::string& path) { return line["path"] == path; },
     .table =
         [](const TempDir& dir) {
           const std::string file = dir / "file", absent = dir / "absent";

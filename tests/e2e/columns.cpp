@@ -131,6 +131,7 @@ TEST_CASE("each column alone shows what it shows among all others") {
       INFO(columns[i]);
       CHECK(!alone[i].empty());
       for (const auto& [key, value] : alone[i].items()) {
+        if (std::ranges::find(deed_of(tool).varies, key) != deed_of(tool).varies.end()) continue;
         // Each tracer takes the time itself.
         if (key == "time" || key == "started" || key == "ms") CHECK(std::abs(time_like(events[i][key]) - time_like(value)) < 0.1);
         else CHECK(events[i][key] == value);

@@ -132,20 +132,8 @@ TEST_CASE("what is not wanted does not come to the buffer once it is known") {
     Actor before([&](Json&) { deed_for(tool, path); }), after([&](Json&) { deed_for(tool, path); });
     const Pids wanted{std::min(before.pid(), after.pid()), std::max(before.pid(), after.pid())};
     const std::string out = dir / tool, ids = before.id() + "," + after.id() + "," + stranger.id() + "," + flood.id();
-    Args args{"sh",
-              "-c",
-              "exec \"$@\" > " + out,
-              "sh",
-              tool_path(tool),
-              "-j",
-              "-o",
-              "pid",
-              "--buffer",
-              "4K",
-              "--exclude-container",
-              box.id,
-              "-p",
-              ids};
+    Args args = command_of(tool, {"-j", "-o", "pid", "--buffer", "4K", "--exclude-container", box.id, "-p", ids});
+    args.insert(args.begin(), {"sh", "-c", "exec \"$@\" > " + out, "sh"});
     if (tool == "opensnoop") args.insert(args.end(), {"--path", path});
     Tracer tracer(args);
     stranger.act();

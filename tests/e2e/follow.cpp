@@ -456,37 +456,38 @@ TEST_CASE("filters combine, in every tool: of a list any, of several kinds all")
     named.fork(0, 1);
     for (int i = 2; i < 5; i++) named.fork(1, i);
     named.unshare(3, CLONE_NEWNS);
-    Tracer tracer(tool, {"-j",
-                         "-o",
-                         "pid",
-                         "--tree",
-                         tree.id(1),
-                         "--tree",
-                         named.id(1),
-                         "-n",
-                         "nosuch",
-                         "-n",
-                         name,
-                         "-p",
-                         tree.id(1) + "," + named.id(0) + "," + named.id(1) + "," + named.id(2) + "," + named.id(3),
-                         "-t",
-                         named.id(1) + "," + named.id(2) + "," + named.id(3) + "," + named.id(4),
-                         "--exclude-pid",
-                         named.id(2) + ",1",
-                         "-u",
-                         "0,nobody",
-                         "--exclude-uid",
-                         "nobody",
-                         "--exclude-uid",
-                         "4242",
-                         "--exclude-comm",
-                         "nosuch",
-                         "--session",
-                         "1," + session,
-                         "--mnt-ns",
-                         named.id(1),
-                         "--pid-ns",
-                         "4026532999," + named.id(0)});
+    Tracer tracer(tool,
+                  {"-j",
+                   "-o",
+                   "pid",
+                   "--tree",
+                   tree.id(1),
+                   "--tree",
+                   named.id(1),
+                   "-n",
+                   "nosuch",
+                   "-n",
+                   name,
+                   "-p",
+                   tree.id(1) + "," + named.id(0) + "," + named.id(1) + "," + named.id(2) + "," + named.id(3),
+                   deed_of(tool).other_thread ? "-u" : "-t",  // no id of a thread that is not there yet
+                   deed_of(tool).other_thread ? "0" : named.id(1) + "," + named.id(2) + "," + named.id(3) + "," + named.id(4),
+                   "--exclude-pid",
+                   named.id(2) + ",1",
+                   "-u",
+                   "0,nobody",
+                   "--exclude-uid",
+                   "nobody",
+                   "--exclude-uid",
+                   "4242",
+                   "--exclude-comm",
+                   "nosuch",
+                   "--session",
+                   "1," + session,
+                   "--mnt-ns",
+                   named.id(1),
+                   "--pid-ns",
+                   "4026532999," + named.id(0)});
     for (int i = 0; i < 2; i++) tree.act(i);
     for (int i = 0; i < 5; i++) named.act(i);
     tracer.stop();
@@ -549,12 +550,8 @@ TEST_CASE("a command is traced from its first deed to its last") {
       CHECK(tracer.status() == 5);
       CHECK(tracer.lost() == 0);
       std::set<pid_t> who;
-      for (const Json& e : tracer.events()) {
-        const bool wanted = tool == "opensnoop" || tool == "chmodsnoop" ? e["path"] == path
-                            : tool == "execsnoop"                       ? e["exe"] == path + "-none"
-                                                                        : e["rport"] == 9;
-        if (wanted) who.insert(e["pid"].get<pid_t>());
-      }
+      for (const Json& e : tracer.events())
+        if (deed_of(tool).is_of_script(e, path)) who.insert(e["pid"].get<pid_t>());
       CHECK(who.size() == 3);
     }
 }
@@ -811,7 +808,7 @@ TEST_CASE("a command's own tree and others are one list") {
 
 // A shell's script with the tool and a process beside it that does the tool's deed: TOOL and DEED stand for them.
 Result by_script(const std::string& tool, const std::string& path, const Args& unshare, std::string script) {
-  script = std::regex_replace(script, std::regex("TOOL"), tool_path(tool) + " --no-heading");
+  script = std::regex_replace(script, std::regex("TOOL"), shell_command_of(tool) + "--no-heading");
   script = std::regex_replace(script, std::regex("DEED"), deed_of(tool).script(path) + " 2>/dev/null");
   return run(with(unshare, {"bash", "-c", script}));
 }
@@ -963,7 +960,7 @@ TEST_CASE("options: -p needs no /proc") {
     Puppets one([&] { deed_for(tool, path); });
     Tracer tracer(
         {"unshare", "-m", "bash", "-c",
-         "mount --make-rprivate / && mount -t tmpfs none /proc && exec " + tool_path(tool) + " -j -o pid -p " + one.id(0)});
+         "mount --make-rprivate / && mount -t tmpfs none /proc && exec " + shell_command_of(tool) + "-j -o pid -p " + one.id(0)});
     one.act(0);
     const Pids wanted{one.pid(0)};
     tracer.stop();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "harness.h"
 
+#include "deeds.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -97,8 +99,16 @@ Result run(const Args& argv, const std::string& input) {
 }
 
 Args command_of(const std::string& tool, Args args) {
+  const Args& options = deed_of(tool).options;
+  args.insert(args.begin(), options.begin(), options.end());
   args.insert(args.begin(), tool_path(tool));
   return args;
+}
+
+std::string shell_command_of(const std::string& tool) {
+  std::string command;
+  for (const std::string& word : command_of(tool, {})) command += "'" + word + "' ";
+  return command;
 }
 
 Result run_tool(const std::string& tool, const Args& args) { return run(command_of(tool, args)); }

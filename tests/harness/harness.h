@@ -52,7 +52,9 @@ struct Result {
 };
 // Runs argv[0], found by $PATH if it has no slash. `input` goes to its standard input.
 Result run(const Args& argv, const std::string& input = {});
+// One of the tools, with what its usual event takes: see Deed::options.
 Args command_of(const std::string& tool, Args args);
+std::string shell_command_of(const std::string& tool);  // the same without arguments, as words for sh(1)
 Result run_tool(const std::string& tool, const Args& args);
 
 // What a tool says that others did to it (see needle(7), LOSSES): whether there is any depends on when processes are preempted,
