@@ -112,7 +112,8 @@ TEST_CASE("by id, of every tool, in each tier: also what starts later") {
         CHECK(tracer.status() == 0);
         CHECK(tracer.lost() == 0);
         CHECK(pids_of(tracer) == wanted);
-        CHECK(tracer.err() == says + tool + ": tracing, Ctrl-C to stop\n");
+        CHECK(
+            tracer.err().starts_with(says + tool + ": tracing, Ctrl-C to stop\n"));  // with nothing shown, how many were left out
       }
     }
 }
@@ -138,8 +139,9 @@ TEST_CASE("what is not wanted does not come to the buffer once it is known") {
     Tracer tracer(args);
     stranger.act();
     before.act();
-    while (slurp(out).empty()) usleep(1000);  // by then the one before has been read as well
-    kill(tracer.pid(), SIGSTOP);              // nobody reads
+    const std::string line = "{\"pid\":";
+    while (slurp(out).find("\n" + line) == std::string::npos) usleep(1000);  // by then the stranger's has been read as well
+    kill(tracer.pid(), SIGSTOP);                                             // nobody reads
     flood.act();
     after.act();
     kill(tracer.pid(), SIGCONT);
@@ -152,7 +154,8 @@ TEST_CASE("what is not wanted does not come to the buffer once it is known") {
     Whole whole;
     take_whole(text, whole);
     std::istringstream in(text);
-    for (std::string line; std::getline(in, line);) pids.push_back(Json::parse(line)["pid"]);
+    for (std::string each; std::getline(in, each);)
+      if (each.starts_with(line)) pids.push_back(Json::parse(each)["pid"]);  // no record of the stream itself
     std::sort(pids.begin(), pids.end());
     CHECK(pids == wanted);
   }

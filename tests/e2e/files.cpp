@@ -99,7 +99,7 @@ TEST_CASE("S2: --file and --path: a refused open by any name that means the file
     }
 }
 
-TEST_CASE("--file: programs that run, and modes that change, by another name") {
+TEST_CASE("files by --file: programs that run, and modes that change, by another name") {
   TempDir dir;
   const std::string program = dir / "program", hard = dir / "hard", file = dir.file("file"), alias = dir / "alias";
   argv_program(program);
@@ -124,7 +124,7 @@ TEST_CASE("--file: programs that run, and modes that change, by another name") {
   }
 }
 
-TEST_CASE("--file: a file that comes, and one that is replaced, as editors do it") {
+TEST_CASE("files by --file: a file that comes, and one that is replaced, as editors do it") {
   TempDir dir;
   const std::string path = dir / "later";
   const auto often = [&](Json&) {  // the tool has to hear of the file first
@@ -148,7 +148,7 @@ TEST_CASE("--file: a file that comes, and one that is replaced, as editors do it
   }
 }
 
-TEST_CASE("--exclude-path: not what begins so, but what may mean something else") {
+TEST_CASE("paths by --exclude-path: not what begins so, but what may mean something else") {
   TempDir dir;
   for (const char* d : {"in", "out"}) check(mkdir((dir / d).c_str(), 0755), d);
   const std::string in = dir.file("in/f"), out = dir.file("out/f");
