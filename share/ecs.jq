@@ -9,7 +9,7 @@ def pruned: walk(if type == "object" then with_entries(select(.value != null and
 # What has a field of its own.
 def mapped: ["time", "event", "host", "pid", "tid", "comm", "thread", "start", "started", "ppid", "pcomm", "pexe", "uid", "user",
   "euid", "gid", "exe", "args", "argc", "cwd", "session", "container", "container_name", "image", "runtime", "pod", "namespace",
-  "errno", "error", "path", "inode", "perm", "new", "owner", "group", "laddr", "lport", "raddr", "rport", "proto"];
+  "errno", "error", "path", "inode", "perm", "new", "owner", "group", "laddr", "lport", "raddr", "rport", "proto", "exit"];
 def is_ip: type == "string" and test("^[0-9a-fA-F:.]+(%.*)?$") and test("[.:]");
 
 . as $e
@@ -23,8 +23,8 @@ def is_ip: type == "string" and test("^[0-9a-fA-F:.]+(%.*)?$") and test("[.:]");
       action: .event,
       kind: ({start: "state", end: "state", lost: "pipeline_error", skipped: "pipeline_error", replaced: "pipeline_error"}[.event]
         // "event"),
-      category: {open: ["file"], chmod: ["file"], exec: ["process"], connect: ["network"]}[.event],
-      type: {open: ["access"], chmod: ["change"], exec: ["start"], connect: ["connection", "start"]}[.event],
+      category: {open: ["file"], chmod: ["file"], exec: ["process"], exit: ["process"], connect: ["network"]}[.event],
+      type: {open: ["access"], chmod: ["change"], exec: ["start"], exit: ["end"], connect: ["connection", "start"]}[.event],
       outcome: (if has("errno") | not then null elif .errno == null then "unknown" elif .errno == 0 then "success" else "failure" end)
     }
   }
@@ -33,7 +33,7 @@ def is_ip: type == "string" and test("^[0-9a-fA-F:.]+(%.*)?$") and test("[.:]");
   else {
     process: {
       pid: .pid, name: .comm, executable: .exe, args: .args, args_count: .argc, working_directory: .cwd, start: .started,
-      thread: {id: .tid, name: .thread},
+      thread: {id: .tid, name: .thread}, exit_code: .exit, end: (if .event == "exit" then .time else null end),
       parent: {pid: .ppid, name: .pcomm, executable: .pexe},
       session_leader: {pid: .session},
       user: {id: (.euid | text)}, real_user: {id: (.uid | text), name: .user}, group: {id: (.gid | text)}

@@ -13,7 +13,7 @@ def endpoint(addr; port): if addr | is_ip then {ip: addr, port: port} else {name
 def user(id; name): if id == null then null else {uid: (id | text), name: name} end;
 
 select(.event != "start" and .event != "end")
-| {open: [1001, 1, 14], chmod: [1001, 1, 7], exec: [1007, 1, 1], connect: [4001, 4, 1]}[.event] as $class
+| {open: [1001, 1, 14], chmod: [1001, 1, 7], exec: [1007, 1, 1], exit: [1007, 1, 2], connect: [4001, 4, 1]}[.event] as $class
 | ($class // [0, 0, 99]) as [$class_uid, $category_uid, $activity]
 # A connection that failed, or was refused.
 | (if .event != "connect" or (.errno // 0) == 0 then $activity elif .error == "ECONNREFUSED" then 5 else 4 end) as $activity
@@ -37,7 +37,11 @@ select(.event != "start" and .event != "end")
       user: user(.uid; .user),
       parent_process: (if .ppid then {pid: .ppid, name: .pcomm, path: .pexe} else null end)
     } as $process
-    | if .event == "exec" then {
+    | if .event == "exit" then {
+        process: $process, exit_code: .exit,
+        actor: {process: {pid: .ppid, name: .pcomm, path: .pexe}, user: user(.uid; .user)}
+      }
+      elif .event == "exec" then {
         process: ($process + {cmd_line: (.args // [] | join(" "))}),
         actor: {process: {pid: .ppid, name: .pcomm, path: .pexe}, user: user(.uid; .user)}
       }
