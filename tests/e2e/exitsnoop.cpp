@@ -66,7 +66,7 @@ double ms(const timeval& t) { return static_cast<double>(t.tv_sec) * 1e3 + stati
 
 }  // namespace
 
-TEST_CASE("ends of every kind: what wait(2) says, once, of a user's process") {
+TEST_CASE("ends of every kind, every field: what wait(2) says, once, of a user's process") {
   struct End {
     const char* what;
     std::function<void()> end;
@@ -203,7 +203,15 @@ TEST_CASE("threads, by --threads: each of them with its own code, the process la
   for (const std::string& tier : tiers("exitsnoop")) {
     INFO(tier);
     Child child([] {
-      for (int i = 1; i <= 3; i++) std::thread([i] { exit_thread(i); }).join();
+      for (int i = 1; i <= 3; i++) {
+        std::atomic<long> tid = 0;
+        std::thread([&, i] {
+          tid = syscall(SYS_gettid);
+          exit_thread(i);
+        }).join();
+        while (access(("/proc/self/task/" + std::to_string(tid)).c_str(), F_OK) == 0)
+          sched_yield();  // joined, it is not yet gone
+      }
       _exit(4);
     });
     Tracer tracer(command({"-j", "--threads", "--hook", tier, "-p", std::to_string(child.pid)}));
