@@ -165,26 +165,20 @@ static __always_inline void fill_usage(struct record *r, struct exit_event *e, s
 /* ---- Ends. */
 
 /* A process with several threads: how many have ended, and, with bit 63 of the id set, that the end of all has been told. */
-struct identity {
-	__u64 start;
-	__u64 pid;
-};
 #define TOLD (1ull << 63)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
-	__type(key, struct identity);
+	__type(key, struct process);
 	__type(value, __u64);
 } endings SEC(".maps");
 
-/* Counts the end of a thread. Returns how many of its process have ended. `alone`: no other has been seen, and there is none. */
-static __always_inline __u64 thread_ended(const struct identity *key, bool alone)
+/* Counts the end of a thread. Returns how many of its process have ended. */
+static __always_inline __u64 count_end(const struct process *key)
 {
 	__u64 *known = bpf_map_lookup_elem(&endings, key), none = 0;
 
-	if (!known && alone)
-		return 1;
 	if (!known) {
 		bpf_map_update_elem(&endings, key, &none, BPF_NOEXIST);
 		known = bpf_map_lookup_elem(&endings, key);
@@ -197,12 +191,10 @@ static __always_inline __u64 thread_ended(const struct identity *key, bool alone
 
 /* Whether it is for this thread to tell the end of its process: of several that end at the same time, each may find that
  * none is left. */
-static __always_inline bool tells_end(struct identity *key, bool alone)
+static __always_inline bool tells_end(struct process *key)
 {
 	__u64 yes = 1;
 
-	if (alone)
-		return true;
 	key->pid |= TOLD;
 	return !bpf_map_update_elem(&endings, key, &yes, BPF_NOEXIST);
 }
@@ -221,15 +213,15 @@ static __always_inline __u32 status_of(struct task_struct *task, bool whole)
 static __always_inline int thread_ends(struct task_struct *task, bool last)
 {
 	struct task_struct *leader = READ(task, group_leader);
-	struct identity key = {.start = READ(leader, start_boottime), .pid = READ(task, tgid)};
+	struct process key = {.start = READ(leader, start_boottime), .pid = READ(task, tgid)};
+	/* The others are gone, and none has been seen to end: most processes have but one. */
 	bool alone = last && READ(task, signal, nr_threads) == 1 && !bpf_map_lookup_elem(&endings, &key);
+	__u64 threads = alone ? 1 : count_end(&key);
 	struct exit_event *e;
 	struct record *r;
-	__u64 threads;
 	__u32 status;
 
-	threads = thread_ended(&key, alone);
-	last = last && tells_end(&key, alone);
+	last = alone || (last && tells_end(&key));
 	if (!each_thread && (!last || READ(task, flags) & PF_KTHREAD))
 		return 0;
 	status = status_of(task, last) & 0xffff;
