@@ -5,27 +5,25 @@
 
 #include "snoop.bpf.h"
 
+/* Strings that paths begin with, or are: an option's. The value is the length of a name, where that is asked for. */
+#define PREFIXES(name)                                \
+	struct {                                      \
+		__uint(type, BPF_MAP_TYPE_LPM_TRIE);  \
+		__uint(max_entries, 1);               \
+		__uint(map_flags, BPF_F_NO_PREALLOC); \
+		__type(key, struct prefix);           \
+		__type(value, __u8);                  \
+	} name SEC(".maps")
+
 /* Written by user space, also while the tool runs: a file may be replaced by another of the same name. */
 struct watched_files files = {};
 
 /* Their names. The value is the length: names have at most PREFIX_BYTES. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct prefix);
-	__type(value, __u8);
-} file_names SEC(".maps");
+PREFIXES(file_names);
 
 /* --exclude-path */
 const volatile bool not_path_filter = false;
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct prefix);
-	__type(value, __u8);
-} not_prefixes SEC(".maps");
+PREFIXES(not_prefixes);
 
 /* The file behind a descriptor of the current process, or NULL. */
 static __always_inline struct file *fd_file(int fd)

@@ -533,22 +533,10 @@ static __always_inline void append_name(struct record *r, struct ev_str *whole, 
 }
 
 /* --path: strings that paths must begin with. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct prefix);
-	__type(value, __u8);
-} path_prefixes SEC(".maps");
+PREFIXES(path_prefixes);
 
 /* The same strings as symbolic links name them: what failed is known by the name asked for, links in it not followed. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct prefix);
-	__type(value, __u8);
-} asked_prefixes SEC(".maps");
+PREFIXES(asked_prefixes);
 
 const volatile bool path_filter = false;
 const volatile bool asked_filter = false; /* there are such */
