@@ -26,8 +26,9 @@ enum class Part { fields, context, container };
 template <class T> struct Format;  // left undefined: a field of this type cannot be a column
 
 // Format<T> has: width, align; text(out, value, record, blanks); json(out, key, value, record),
-// which writes one member or several, with a comma between them. Text of any length has `least` too: see Column. Where nothing but the value decides, both do
-// without the record, and what they wrote may be used again for the next event with the same value, until the clock is set.
+// which writes one member or several, with a comma between them. Text of any length has `least` too: see Column. Where nothing
+// but the value decides, both do without the record, and what they wrote may be used again for the next event with the same
+// value, until the clock is set.
 
 // Numbers, the greatest two of which may stand for "none" and "not known", and one more for "none".
 template <class T, int Width, bool Sentinels = false, std::uint64_t Invalid = EV_NONE64> struct Integer {
