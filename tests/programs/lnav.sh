@@ -8,7 +8,7 @@ mkdir "$work/config"
 check lnav -i "$share/needle.lnav.json"
 check test -e "$work/config/lnav/formats/installed/needle_log.json"
 opensnoop -j --path "$work/" --output "$work/opens" -- bash -c ": <'$work/none'; : <'$work/none'; : >'$work/made'" 2>/dev/null
-connectsnoop -j --output "$work/connects" -- bash -c ': >/dev/tcp/127.0.0.1/9' 2>/dev/null || true
+connectsnoop -j --port 9 --output "$work/connects" -- bash -c ': >/dev/tcp/127.0.0.1/9' 2>/dev/null || true
 sql() { lnav -n -c ";$1" -c ':write-csv-to -' "$work/opens" "$work/connects"; }
 check equal opens "$(sql "select coalesce(error, '-') as error, path, count(*) from needle_log where event = 'open' group by error, path order by path desc")" \
   "error,path,count(*)

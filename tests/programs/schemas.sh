@@ -3,8 +3,10 @@
 needs=(jq)
 source "$(dirname "$0")/common.sh"
 
+# A socket with a path has one for an address. What libraries connect to on the way (nscd) depends on the machine.
+dial="perl -MSocket -e 'socket(my \$s, AF_UNIX, SOCK_STREAM, 0); connect(\$s, pack_sockaddr_un(q($work/none)))'"
 for tool in "${tools[@]}"; do
-  $tool -je --output "$work/$tool" -- bash -c "cat /nonexistent; chmod 600 $work; exec 3<>/dev/tcp/127.0.0.1/9" >/dev/null 2>&1 || true
+  $tool -je --output "$work/$tool" -- bash -c "cat /nonexistent; chmod 600 $work; $dial; exec 3<>/dev/tcp/127.0.0.1/9" >/dev/null 2>&1 || true
 done
 cat "$work"/*snoop >"$work/all"
 printf '%s\n' '{"event":"lost","time":"2026-11-28T19:00:00.000000000Z","host":"h","lost":3,"lost_total":5}' >>"$work/all"
@@ -22,8 +24,10 @@ check equal 'ECS, open' "$(one ecs 'select(.event.action == "open" and .file.pat
   "[[\"file\"],\"failure\",\"ENOENT\",\"cat\",\"0\",\"user\",\"$(hostname)\"]"
 check equal 'ECS, exec' "$(one ecs 'select(.event.action == "exec" and .process.args[0] == "chmod") | [.event.type, .process.args, .process.executable]')" \
   "[[\"start\"],[\"chmod\",\"600\",\"$work\"],\"/usr/bin/chmod\"]"
-check equal 'ECS, connect' "$(one ecs 'select(.event.action == "connect") | [.network.transport, .destination.ip, .destination.port, .error.code]')" \
+check equal 'ECS, connect' "$(one ecs 'select(.event.action == "connect" and .destination.port == 9) | [.network.transport, .destination.ip, .destination.port, .error.code]')" \
   '["tcp","127.0.0.1",9,"ECONNREFUSED"]'
+check equal 'ECS, connect to a path' "$(one ecs 'select(.destination.address == "'"$work"'/none") | [.network.transport, .destination, .error.code]')" \
+  "[\"unix\",{\"address\":\"$work/none\"},\"ENOENT\"]"
 check equal 'ECS, chmod' "$(one ecs 'select(.event.action == "chmod") | [.event.type, .file.mode, .file.path]')" "[[\"change\"],\"0600\",\"$work\"]"
 check equal 'ECS, lost' "$(one ecs 'select(.event.action == "lost") | [.event.kind, .needle]')" '["pipeline_error",{"lost":3,"lost_total":5}]'
 check equal 'OCSF, open' "$(one ocsf 'select(.type_uid == 100114 and .file.path == "/nonexistent") |
@@ -31,8 +35,9 @@ check equal 'OCSF, open' "$(one ocsf 'select(.type_uid == 100114 and .file.path 
   "[1001,1,2,\"ENOENT\",\"cat\",\"nonexistent\",\"$(hostname)\"]"
 check equal 'OCSF, exec' "$(one ocsf 'select(.class_uid == 1007 and .process.path == "/usr/bin/chmod") | [.type_uid, .process.cmd_line]')" \
   "[100701,\"chmod 600 $work\"]"
-check equal 'OCSF, connect' "$(one ocsf 'select(.class_uid == 4001) | [.type_uid, .dst_endpoint, .connection_info.direction_id]')" \
+check equal 'OCSF, connect' "$(one ocsf 'select(.class_uid == 4001 and .dst_endpoint.port == 9) | [.type_uid, .dst_endpoint, .connection_info.direction_id]')" \
   '[400105,{"ip":"127.0.0.1","port":9},2]'
+check equal 'OCSF, connect to a path' "$(one ocsf 'select(.dst_endpoint.name == "'"$work"'/none") | [.type_uid, .status_code]')" '[400104,"ENOENT"]'
 check equal 'OCSF, time' "$(one ocsf 'select(.class_uid == 0) | [.time, .type_uid, .message]')" '[1795892400000,99,"lost: 3 (5 in all)"]'
 # What the schema requires of every event.
 check equal 'OCSF, required' "$(jq -c 'select([.class_uid, .category_uid, .activity_id, .type_uid, .severity_id, .time, .metadata.version, .metadata.product] | any(. == null))' "$work/ocsf")" ''
