@@ -8,6 +8,7 @@
 
 #include "aggregate.skel.h"
 
+#include <bpf/bpf.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -68,6 +69,14 @@ struct Counting {
       CHECK((v.first == bss().actors[0] || v.first == bss().actors[1]));
     });
   }
+  // Runs that the kernel left out, which it does since 7.0 if one is preempted by another task's on its CPU.
+  std::uint64_t skipped() {
+    bpf_prog_info info{};
+    __u32 size = sizeof info;
+    const int fd = bpf_program__fd(Bpf::of(tracer->object()).progs.count__tp_enter);
+    REQUIRE(bpf_obj_get_info_by_fd(fd, &info, &size) == 0);
+    return info.recursion_misses;
+  }
   // What has been told in both ways.
   std::map<std::uint64_t, Sums> told_by_object() const {
     std::map<std::uint64_t, Sums> all = closed;
@@ -93,7 +102,7 @@ void on_cpu(int cpu) {
 TEST_CASE("aggregate: what two CPUs count while it is closed, collected and full adds up to what they did") {
   constexpr std::uint64_t kObjects = COUNTED_ROOM + 16;  // more than there is room for
   const std::uint64_t rounds = many(4000);
-  for (const unsigned buffer : {1u << 20, 4096u}) {  // the second is full most of the time
+  for (const unsigned buffer : {1u << 23, 4096u}) {  // the first has room for all; the second is full most of the time
     INFO(buffer);
     Counting c(buffer);
     std::vector<std::unique_ptr<Actor>> actors;
@@ -124,7 +133,8 @@ TEST_CASE("aggregate: what two CPUs count while it is closed, collected and full
     c.collect();
     const std::uint64_t lost = c.tracer->stats().lost_map, happened = 2 * rounds * kObjects;
     INFO("told " << c.told() << " lost " << lost << " in " << turns << " turns; returned " << c.bss().unsent);
-    CHECK(c.told() + lost == happened);
+    CHECK(c.told() + lost <= happened);
+    CHECK(c.told() + lost + c.skipped() >= happened);
     CHECK(lost > 0);
     CHECK(turns > 2);
     CHECK(c.closed.size() > 1);
