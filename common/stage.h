@@ -15,8 +15,8 @@ class Stage {
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
 
-  virtual bool wants(Record&) = 0;  // false: there is no line for it
-  virtual void learn(Record) {}     // what travels and is no event: see enum kind
+  virtual bool wants(Record&) = 0;      // false: there is no line for it
+  virtual void learn(const Record&) {}  // what travels and is no event: see enum kind
   virtual void between_batches() {}
   // Events that it has left out because it could not decide: they are told of as lost.
   virtual std::uint64_t undecided() const { return 0; }

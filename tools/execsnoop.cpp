@@ -17,14 +17,14 @@ namespace needle {
 // itself has its bracket escaped.
 template <> struct Format<ev_exe> : Format<ev_str> {
   static constexpr std::string_view kDeleted = "(deleted)";
-  static void text(Buffer& out, const ev_exe& exe, Record r, Blanks b) {
+  static void text(Buffer& out, const ev_exe& exe, const Record& r, Blanks b) {
     Format<ev_str>::text(out, exe.path, r, b);
     if (out.ends_with(kDeleted) && r.str(exe.path).ends_with(" (deleted)")) out.replace(out.size() - kDeleted.size(), 1, "\\x28");
     if (static_cast<unsigned>(exe.deleted) != 1) return;
     out += b == Blanks::single ? " " : "\\x20";
     out += kDeleted;
   }
-  static void json(Buffer& out, std::string_view key, const ev_exe& exe, Record r) {
+  static void json(Buffer& out, std::string_view key, const ev_exe& exe, const Record& r) {
     Format<ev_str>::json(out, key, exe.path, r);
   }
 };

@@ -19,9 +19,9 @@ struct Column {
   bool shown;       // in the table, unless -o says otherwise
   bool extra;       // in JSON only by -e, or by name
   unsigned wanted;  // bits of filter.want: what the programs must gather for it; see `gathered`
-  void (*text)(Buffer&, Record, Blanks);
-  void (*json)(Buffer&, std::string_view key, Record);
-  std::span<const std::byte> (*own)(Record);  // the bytes that decide alone how it prints; null: others do too
+  void (*text)(Buffer&, const Record&, Blanks);
+  void (*json)(Buffer&, std::string_view key, const Record&);
+  std::span<const std::byte> (*own)(const Record&);  // the bytes that decide alone how it prints; null: others do too
   Part part;
 };
 
@@ -68,15 +68,15 @@ template <class T, class M, class... Rest> constexpr const auto& follow(const T&
 // A field, reached from its event, or its context, by member pointers: &open_event::h, &event_header::pid.
 template <auto First, auto... Rest> struct Field {
   using Of = typename MemberOf<decltype(First)>::type;
-  static const auto& in(Record r) { return follow(r.as<Of>(), First, Rest...); }
+  static const auto& in(const Record& r) { return follow(r.as<Of>(), First, Rest...); }
   using Type = std::remove_cvref_t<decltype(in({}))>;
 };
 
 // How it prints: as Format of its type does.
 template <class Field, class How> struct Printed {
-  static void text(Buffer& out, Record r, Blanks b) { print_text<How>(out, Field::in(r), r, b); }
-  static void json(Buffer& out, std::string_view key, Record r) { print_json<How>(out, key, Field::in(r), r); }
-  static std::span<const std::byte> own(Record r) { return std::as_bytes(std::span(&Field::in(r), 1)); }
+  static void text(Buffer& out, const Record& r, Blanks b) { print_text<How>(out, Field::in(r), r, b); }
+  static void json(Buffer& out, std::string_view key, const Record& r) { print_json<How>(out, key, Field::in(r), r); }
+  static std::span<const std::byte> own(const Record& r) { return std::as_bytes(std::span(&Field::in(r), 1)); }
 };
 
 template <class How, class Of> consteval Part part_of() {

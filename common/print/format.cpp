@@ -76,7 +76,7 @@ void Format<ev_errno>::json(Buffer& out, std::string_view, ev_errno e) {
 
 static bool not_known(const ev_str& s) { return s.len == 0 && (s.mark & EV_STR_MISSING) == EV_STR_UNKNOWN; }
 
-void Format<ev_str>::text(Buffer& out, const ev_str& s, Record r, Blanks b) {
+void Format<ev_str>::text(Buffer& out, const ev_str& s, const Record& r, Blanks b) {
   if (not_known(s)) return out.push_back('?');
   if (s.mark & EV_STR_DELETED) out += "\\deleted:";
   if (s.mark & EV_STR_FOUND) out += "\\found:";
@@ -87,14 +87,14 @@ void Format<ev_str>::text(Buffer& out, const ev_str& s, Record r, Blanks b) {
   put_text_missing(out, s);
 }
 
-void Format<ev_str>::json(Buffer& out, std::string_view key, const ev_str& s, Record r) {
+void Format<ev_str>::json(Buffer& out, std::string_view key, const ev_str& s, const Record& r) {
   if (not_known(s) || (s.len == 0 && s.mark == 0)) return put_null(out, key);
   put_json_member(out, key, r.str(s));
   put_json_marks(out, key, s);
 }
 
 // Each word ends with a NUL, but for one that is cut. Of that one there may be nothing left.
-template <class F> static void for_each_word(const ev_strv& v, Record r, F f) {
+template <class F> static void for_each_word(const ev_strv& v, const Record& r, F f) {
   const std::string_view all = r.str(v.s);
   for (std::string_view rest = all; !rest.empty();) {
     const std::size_t n = rest.find('\0');
@@ -104,7 +104,7 @@ template <class F> static void for_each_word(const ev_strv& v, Record r, F f) {
   if (v.s.mark & EV_STR_MISSING && all.ends_with('\0')) f({});
 }
 
-void Format<ev_strv>::text(Buffer& out, const ev_strv& v, Record r, Blanks b) {
+void Format<ev_strv>::text(Buffer& out, const ev_strv& v, const Record& r, Blanks b) {
   if (not_known(v.s)) return out.push_back('?');
   Buffer words;
   for_each_word(v, r, [&words](std::string_view word) {
@@ -117,7 +117,7 @@ void Format<ev_strv>::text(Buffer& out, const ev_strv& v, Record r, Blanks b) {
   put_text_missing(out, v.s);
 }
 
-void Format<ev_strv>::json(Buffer& out, std::string_view key, const ev_strv& v, Record r) {
+void Format<ev_strv>::json(Buffer& out, std::string_view key, const ev_strv& v, const Record& r) {
   if (not_known(v.s)) return put_null(out, key);
   put_key(out, key);
   out.push_back('[');
@@ -137,7 +137,7 @@ void Format<ev_strv>::json(Buffer& out, std::string_view key, const ev_strv& v, 
 namespace {
 
 // Calls f(pid, comm) for each ancestor, the first one first, and for the process itself.
-template <class F> void for_each_of(const ev_lineage& l, Record r, F f) {
+template <class F> void for_each_of(const ev_lineage& l, const Record& r, F f) {
   const std::string_view all = r.str(l.s);
   for (std::size_t n = all.size() / sizeof(ancestor); n-- > 0;) {
     ancestor a;
@@ -153,24 +153,24 @@ bool not_known(const ev_lineage& l) { return l.s.len == 0 && (l.s.mark & EV_STR_
 
 }  // namespace
 
-Buffer Format<ev_tty>::name(const ev_tty& tty, Record r) {
+Buffer Format<ev_tty>::name(const ev_tty& tty, const Record& r) {
   const std::string_view name = r.str(tty.name);
   return name.starts_with("pts") ? "pts/" + Buffer(name.substr(3)) : Buffer(name);
 }
 
-void Format<ev_tty>::text(Buffer& out, const ev_tty& tty, Record r, Blanks b) {
+void Format<ev_tty>::text(Buffer& out, const ev_tty& tty, const Record& r, Blanks b) {
   if (not_known(tty.name)) return out.push_back('?');
   put_text(out, name(tty, r), b);
   put_text_missing(out, tty.name);
 }
 
-void Format<ev_tty>::json(Buffer& out, std::string_view key, const ev_tty& tty, Record r) {
+void Format<ev_tty>::json(Buffer& out, std::string_view key, const ev_tty& tty, const Record& r) {
   if (tty.name.len > 0) put_json_member(out, key, name(tty, r));
   else put_null(out, key);
   if (!not_known(tty.name)) put_json_marks(out, key, tty.name);
 }
 
-void Format<ev_lineage>::text(Buffer& out, const ev_lineage& l, Record r, Blanks b) {
+void Format<ev_lineage>::text(Buffer& out, const ev_lineage& l, const Record& r, Blanks b) {
   if (not_known(l)) return out.push_back('?');
   if (l.s.mark & EV_STR_DEEP) out += "\\...>";
   const std::size_t first = out.size();
@@ -185,7 +185,7 @@ void Format<ev_lineage>::text(Buffer& out, const ev_lineage& l, Record r, Blanks
   });
 }
 
-void Format<ev_lineage>::json(Buffer& out, std::string_view key, const ev_lineage& l, Record r) {
+void Format<ev_lineage>::json(Buffer& out, std::string_view key, const ev_lineage& l, const Record& r) {
   if (not_known(l)) return put_null(out, key);
   put_key(out, key);
   char before = '[';
@@ -210,32 +210,32 @@ std::string_view name_of(ev_uid uid) {
 
 }  // namespace
 
-void UserName::text(Buffer& out, ev_uid uid, Record, Blanks b) { put_text(out, name_of(uid), b); }
+void UserName::text(Buffer& out, ev_uid uid, const Record&, Blanks b) { put_text(out, name_of(uid), b); }
 
-void UserName::json(Buffer& out, std::string_view key, ev_uid uid, Record) {
+void UserName::json(Buffer& out, std::string_view key, ev_uid uid, const Record&) {
   if (const std::string_view name = name_of(uid); !name.empty()) put_json_member(out, key, name);
   else put_null(out, key);
 }
 
-void Sha256::text(Buffer& out, const image& i, Record r, Blanks) {
+void Sha256::text(Buffer& out, const image& i, const Record& r, Blanks) {
   if (i.ino == ev_ino{} && r.who()) out.push_back('-');
   else if (r.sha256.empty()) out.push_back('?');
   else out += r.sha256;
 }
 
-void Sha256::json(Buffer& out, std::string_view key, const image&, Record r) {
+void Sha256::json(Buffer& out, std::string_view key, const image&, const Record& r) {
   if (r.sha256.empty()) put_null(out, key);
   else put_json_member(out, key, r.sha256);
 }
 
-void put_container_text(Buffer& out, std::string Container::*part, Record r, Blanks b) {
+void put_container_text(Buffer& out, std::string Container::*part, const Record& r, Blanks b) {
   constexpr std::size_t kShort = 12;  // as docker ps has it
   const std::string_view value = r.container ? r.container->*part : std::string_view{};
   if (r.container && value.empty() && !r.container->described) return out.push_back('?');
   put_text(out, part == &Container::id ? value.substr(0, kShort) : value, b);
 }
 
-void put_container_json(Buffer& out, std::string_view key, std::string Container::*part, Record r) {
+void put_container_json(Buffer& out, std::string_view key, std::string Container::*part, const Record& r) {
   if (r.container && !(r.container->*part).empty()) put_json_member(out, key, r.container->*part);
   else put_null(out, key);
 }

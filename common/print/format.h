@@ -88,11 +88,11 @@ concept ByValue = requires(Buffer& out, const T& value) {
   How::json(out, {}, value);
 };
 
-template <class How, class T> void print_text(Buffer& out, const T& value, Record r, Blanks b) {
+template <class How, class T> void print_text(Buffer& out, const T& value, const Record& r, Blanks b) {
   if constexpr (ByValue<How, T>) How::text(out, value, b);
   else How::text(out, value, r, b);
 }
-template <class How, class T> void print_json(Buffer& out, std::string_view key, const T& value, Record r) {
+template <class How, class T> void print_json(Buffer& out, std::string_view key, const T& value, const Record& r) {
   if constexpr (ByValue<How, T>) How::json(out, key, value);
   else How::json(out, key, value, r);
 }
@@ -112,8 +112,8 @@ void put_json_time(Buffer& out, std::string_view key, ev_time t);
 template <> struct Format<ev_time> {
   static constexpr int width = 15;
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, ev_time t, Record, Blanks) { put_time(out, t); }
-  static void json(Buffer& out, std::string_view key, ev_time t, Record) { put_json_time(out, key, t); }
+  static void text(Buffer& out, ev_time t, const Record&, Blanks) { put_time(out, t); }
+  static void json(Buffer& out, std::string_view key, ev_time t, const Record&) { put_json_time(out, key, t); }
 };
 // Whole microseconds of the kernel's own clock: the same whoever asks, and when, and below 2^53 for 285 years.
 template <> struct Format<ev_start> {
@@ -225,16 +225,16 @@ template <> struct Format<ev_str> {
   static constexpr int width = 24;
   static constexpr int least = 12;
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, const ev_str& s, Record r, Blanks b);
-  static void json(Buffer& out, std::string_view key, const ev_str& s, Record r);
+  static void text(Buffer& out, const ev_str& s, const Record& r, Blanks b);
+  static void json(Buffer& out, std::string_view key, const ev_str& s, const Record& r);
 };
 // "pts/0", as ps and who name it; the kernel's name lacks the slash.
 template <> struct Format<ev_tty> {
   static constexpr int width = 8;
   static constexpr Align align = Align::left;
-  static Buffer name(const ev_tty& tty, Record r);
-  static void text(Buffer& out, const ev_tty& tty, Record r, Blanks b);
-  static void json(Buffer& out, std::string_view key, const ev_tty& tty, Record r);
+  static Buffer name(const ev_tty& tty, const Record& r);
+  static void text(Buffer& out, const ev_tty& tty, const Record& r, Blanks b);
+  static void json(Buffer& out, std::string_view key, const ev_tty& tty, const Record& r);
 };
 // "systemd>sshd>bash": from the first ancestor to the process itself. A > of a name's own is
 // printed as \x3e. In JSON [{"pid":1,"comm":"systemd"},...].
@@ -242,8 +242,8 @@ template <> struct Format<ev_lineage> {
   static constexpr int width = 24;
   static constexpr int least = 12;
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, const ev_lineage& l, Record r, Blanks b);
-  static void json(Buffer& out, std::string_view key, const ev_lineage& l, Record r);
+  static void text(Buffer& out, const ev_lineage& l, const Record& r, Blanks b);
+  static void json(Buffer& out, std::string_view key, const ev_lineage& l, const Record& r);
 };
 // Columns that print something else than their field.
 struct WhenStarted {  // to the second in text, with the date: it may be long ago
@@ -255,8 +255,8 @@ struct WhenStarted {  // to the second in text, with the date: it may be long ag
 struct EventName {
   static constexpr int width = 8;
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, __u16, Record r, Blanks b) { put_text(out, r.event, b); }
-  static void json(Buffer& out, std::string_view key, __u16, Record r) { put_json_member(out, key, r.event); }
+  static void text(Buffer& out, __u16, const Record& r, Blanks b) { put_text(out, r.event, b); }
+  static void json(Buffer& out, std::string_view key, __u16, const Record& r) { put_json_member(out, key, r.event); }
 };
 struct HostName {  // of the tracer's: wherever the event was
   static constexpr int width = 12;
@@ -269,34 +269,36 @@ struct UserName {
   static constexpr int width = 8;
   static constexpr int least = 8;
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, ev_uid uid, Record r, Blanks b);
-  static void json(Buffer& out, std::string_view key, ev_uid uid, Record r);
+  static void text(Buffer& out, ev_uid uid, const Record& r, Blanks b);
+  static void json(Buffer& out, std::string_view key, ev_uid uid, const Record& r);
 };
 struct Sha256 {  // of the file that is the program: what the record's stage knows
   static constexpr Part part = Part::fields;
   static constexpr int width = 64;
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, const image& i, Record r, Blanks);
-  static void json(Buffer& out, std::string_view key, const image& i, Record r);
+  static void text(Buffer& out, const image& i, const Record& r, Blanks);
+  static void json(Buffer& out, std::string_view key, const image& i, const Record& r);
 };
 // What is known of the record's container.
-void put_container_text(Buffer& out, std::string Container::*part, Record r, Blanks b);
-void put_container_json(Buffer& out, std::string_view key, std::string Container::*part, Record r);
+void put_container_text(Buffer& out, std::string Container::*part, const Record& r, Blanks b);
+void put_container_json(Buffer& out, std::string_view key, std::string Container::*part, const Record& r);
 template <std::string Container::*Part, int Width> struct OfContainer {
   static constexpr needle::Part part = needle::Part::container;
   static constexpr int width = Width;
   static constexpr int least = 8;
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, const ev_cgroups&, Record r, Blanks b) { put_container_text(out, Part, r, b); }
-  static void json(Buffer& out, std::string_view key, const ev_cgroups&, Record r) { put_container_json(out, key, Part, r); }
+  static void text(Buffer& out, const ev_cgroups&, const Record& r, Blanks b) { put_container_text(out, Part, r, b); }
+  static void json(Buffer& out, std::string_view key, const ev_cgroups&, const Record& r) {
+    put_container_json(out, key, Part, r);
+  }
 };
 
 template <> struct Format<ev_strv> {
   static constexpr int width = 24;
   static constexpr int least = 12;
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, const ev_strv& s, Record r, Blanks b);
-  static void json(Buffer& out, std::string_view key, const ev_strv& s, Record r);
+  static void text(Buffer& out, const ev_strv& s, const Record& r, Blanks b);
+  static void json(Buffer& out, std::string_view key, const ev_strv& s, const Record& r);
 };
 
 }  // namespace needle

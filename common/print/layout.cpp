@@ -54,43 +54,32 @@ bool Layout::fit(std::size_t screen) {
   return cuts(old) || cuts(screen_) || !std::ranges::equal(before, places_, {}, {}, &Place::width);
 }
 
-std::size_t Layout::Line::begin_cell() {
-  if (at_ > 0) {
-    out_.push_back(' ');
-    used_++;
-  }
-  return start_ = out_.size();
+std::size_t Layout::Line::measured() const {
+  const std::string_view cell = std::string_view(out_).substr(start_);
+  return place_->text ? screen_width(cell) : cell.size();  // all else is ASCII
 }
 
-bool Layout::Line::end_cell(std::string_view colour) {
+bool Layout::Line::end_cut(std::string_view colour) {
   constexpr std::size_t kAny = std::string_view::npos;
-  const Place& p = layout_.places_[at_];
   const std::size_t screen = layout_.screen_;
   const bool last = is_last();
   const std::size_t more = last ? 0 : 1 + kCut.size();  // what it takes to tell that there are others
-  const std::size_t room = screen > 0 ? screen - used_ : kAny;
-  const std::size_t most = screen > 0 && p.text && !last ? std::max(p.least, room - std::min(room, p.behind)) : kAny;
-  std::size_t width = screen_width(std::string_view(out_).substr(start_));
-  const auto cut = [&](std::size_t to) {
-    out_.resize(start_ + bytes_within(std::string_view(out_).substr(start_), to - kCut.size()));
-    width = screen_width(std::string_view(out_).substr(start_)) + kCut.size();
-    out_ += kCut;
-  };
-
-  const bool ends = screen > 0 && std::min(width, most) + more > room;
-  if (ends) cut(room);
-  else if (width > most) cut(most);
-
-  const std::size_t end = screen > 0 ? std::min(p.end, screen - more) : p.end;
-  const std::size_t blanks = !ends && used_ + width < end ? end - used_ - width : 0;
-  if (p.right) out_.insert(start_, blanks, ' ');
-  if (!colour.empty()) {
-    out_.insert(start_, colour);
-    out_ += "\x1b[0m";
+  std::size_t width = measured(), end = place_->end;
+  bool ends = false;
+  if (screen > 0) {
+    const std::size_t room = screen - used_;
+    const std::size_t most = place_->text && !last ? std::max(place_->least, room - std::min(room, place_->behind)) : kAny;
+    const auto cut = [&](std::size_t to) {
+      out_.resize(start_ + bytes_within(std::string_view(out_).substr(start_), to - kCut.size()));
+      width = measured() + kCut.size();
+      out_ += kCut;
+    };
+    ends = std::min(width, most) + more > room;
+    if (ends) cut(room);
+    else if (width > most) cut(most);
+    end = ends ? 0 : std::min(end, screen - more);
   }
-  if (!p.right && !last) out_.append(blanks, ' ');
-  used_ += width + blanks;
-  at_++;
+  align(width, end, colour);
   return !ends && !last;
 }
 

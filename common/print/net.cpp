@@ -61,7 +61,7 @@ void put_socktype(Buffer& out, unsigned type) {
   }
 }
 
-void Format<ev_addr>::text(Buffer& out, const ev_addr& a, Record r, Blanks b) {
+void Format<ev_addr>::text(Buffer& out, const ev_addr& a, const Record& r, Blanks b) {
   switch (a.kind) {
     case ADDR_IP: put_ip(out, a); return;
     case ADDR_PATH: Format<ev_str>::text(out, a.str, r, b); return;
@@ -75,7 +75,7 @@ void Format<ev_addr>::text(Buffer& out, const ev_addr& a, Record r, Blanks b) {
   }
 }
 
-void Format<ev_addr>::json(Buffer& out, std::string_view key, const ev_addr& a, Record r) {
+void Format<ev_addr>::json(Buffer& out, std::string_view key, const ev_addr& a, const Record& r) {
   if (a.kind == ADDR_PATH) return Format<ev_str>::json(out, key, a.str, r);
   if (a.kind == ADDR_ABSTRACT) return put_json_member(out, key, '@' + std::string(r.str(a.str)));
   put_key(out, key);

@@ -49,8 +49,8 @@ template <> struct Format<ev_addr> {
   static constexpr int width = 15;
   static constexpr int least = 39;  // no IPv6 address is cut, but a path is
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, const ev_addr& a, Record r, Blanks b);
-  static void json(Buffer& out, std::string_view key, const ev_addr& a, Record r);
+  static void text(Buffer& out, const ev_addr& a, const Record& r, Blanks b);
+  static void json(Buffer& out, std::string_view key, const ev_addr& a, const Record& r);
 };
 
 // socket_columns<&bind_event::sock>: what a socket is.

@@ -30,9 +30,9 @@ class Table final : public Output {
     });
     if (colour_) out.insert(out.size() - 1, "\x1b[0m");
   }
-  void event(Buffer& out, Record r) override {
+  void event(Buffer& out, const Record& r) override {
     const bool stamp = has_time_ && begins_day(r.as<event_header>().time);
-    line(out, true, [r, stamp](Buffer& cell, const Column& c, Blanks b) {
+    line(out, true, [&r, stamp](Buffer& cell, const Column& c, Blanks b) {
       if (stamp && c.name == kTime) put_stamp(cell, r.as<event_header>().time);
       else c.text(cell, r, b);
     });
@@ -71,7 +71,7 @@ class Table final : public Output {
 
 // What decides how the columns of the context print, the same wherever in a record it stands: it, the strings that it has, and the
 // end of the lineage. Returns whether nothing else does.
-bool decides(Record r, std::string& key) {
+bool decides(const Record& r, std::string& key) {
   const context* const c = r.who();
   if (!c || std::size_t{c->strings} + c->len > r.bytes.size()) return false;
   context moved = *c;
@@ -118,7 +118,7 @@ class Run {
   }
 
   // Each column's members with a comma before. `context`: what decides those of the context; empty: more does.
-  void put(Buffer& out, Record r, std::string_view context) {
+  void put(Buffer& out, const Record& r, std::string_view context) {
     switch (part_) {
       case Part::fields: return put(out, r, {reinterpret_cast<const char*>(r.bytes.data()) + from_, to_ - from_}, to_ != 0);
       case Part::context: return put(out, r, context, !context.empty());
@@ -132,7 +132,7 @@ class Run {
     Buffer text;
   };
 
-  void put(Buffer& out, Record r, std::string_view own, bool alone) {
+  void put(Buffer& out, const Record& r, std::string_view own, bool alone) {
     if (!alone) return print(out, r);
     if (const unsigned steps = wall_clock_steps(); steps != steps_) {
       memos_ = {};
@@ -149,7 +149,7 @@ class Run {
     out += memos_[last_].text;
   }
 
-  void print(Buffer& out, Record r) const {
+  void print(Buffer& out, const Record& r) const {
     for (const Column* c : columns_) {
       out.push_back(',');
       c->json(out, c->name, r);
@@ -183,7 +183,7 @@ class Json final : public Output {
     of_context_ = std::ranges::any_of(runs_, &Run::of_context);
   }
 
-  void event(Buffer& out, Record r) override {
+  void event(Buffer& out, const Record& r) override {
     const std::size_t start = out.size();
     if (of_context_ && !decides(r, context_)) context_.clear();
     for (Run& run : runs_) run.put(out, r, context_);

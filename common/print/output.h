@@ -31,7 +31,7 @@ class Output {
  public:
   virtual ~Output() = default;
   virtual void begin(Buffer&, const Start&) = 0;  // heading, or record
-  virtual void event(Buffer&, Record) = 0;
+  virtual void event(Buffer&, const Record&) = 0;
   // How wide the terminal is that lines go to, in columns; 0: they may have any length. Returns whether the heading has changed.
   virtual bool fit(std::size_t /*screen*/) { return false; }
   virtual std::size_t width() const { return 0; }  // what lines need for all columns to be seen; 0: any

@@ -25,7 +25,7 @@ class Summary final : public Output {
     lines_->begin(json_ ? out : heading_, start);
   }
   // What a line would be is what is counted.
-  void event(Buffer&, Record r) override {
+  void event(Buffer&, const Record& r) override {
     line_.clear();
     lines_->event(line_, r);
     events_++;

@@ -41,7 +41,7 @@ class Journal final : public Output {
     send();
   }
   // None of the cells has a newline, which would end a field.
-  void event(Buffer&, Record r) override {
+  void event(Buffer&, const Record& r) override {
     Buffer message(r.event), cell, fields;
     const bool some = std::ranges::any_of(columns_, &Column::shown);
     for (const Column* c : columns_) {

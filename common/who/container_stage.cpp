@@ -7,7 +7,7 @@
 
 namespace needle {
 
-void ContainerStage::learn(Record r) {
+void ContainerStage::learn(const Record& r) {
   if (r.as<event_header>().kind == KIND_CGROUPS) cgroups_.learn(r);
 }
 

@@ -19,7 +19,7 @@ class ContainerStage final : public Stage {
   ContainerStage(const ContainerFilter* filter, __u64* unwanted) : filter_(filter), programs_(unwanted) {}
 
   bool wants(Record&) override;
-  void learn(Record) override;
+  void learn(const Record&) override;
   void between_batches() override;
   std::uint64_t undecided() const override { return undecided_; }
 

@@ -33,7 +33,7 @@ Containers::Clock::time_point now_about() {
 
 }  // namespace
 
-void Cgroups::learn(Record r) {
+void Cgroups::learn(const Record& r) {
   if (r.bytes.size() < sizeof(cgroups_record)) return;
   const auto& told = r.as<cgroups_record>();
   if (young_.size() >= kPaths) {

@@ -14,7 +14,7 @@ namespace needle {
 // again what it has not seen for long, before this forgets it.
 class Cgroups {
  public:
-  void learn(Record);  // a cgroups_record
+  void learn(const Record&);  // a cgroups_record
   // Null: in no container. unknown_container() if the cgroup was never told, buried_container() if it is too deep.
   // Valid until the next call.
   const Container* container(const ev_cgroups&);

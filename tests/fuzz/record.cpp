@@ -16,7 +16,7 @@ namespace {
 
 constexpr const Tool& tool = NEEDLE_TOOL;
 
-std::string print(Output& output, Record r) {
+std::string print(Output& output, const Record& r) {
   Buffer out;
   output.event(out, r);
   return out;

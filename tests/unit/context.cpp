@@ -294,7 +294,7 @@ TEST_CASE("a context that is not there, or not where the record says, is not kno
 TEST_CASE("JSON: what was printed of a context is used again only where nothing differs") {
   Columns all;
   for (const Column& c : context_columns) all.push_back(&c);
-  const auto print = [](Output& output, Record r) {
+  const auto print = [](Output& output, const Record& r) {
     Buffer out;
     output.event(out, r);
     return out;
