@@ -7,26 +7,40 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <fstream>
+#include <string>
 
 namespace needle {
 namespace {
 
 std::uint64_t read(__u64& counter) { return std::atomic_ref(counter).load(std::memory_order_relaxed); }
 
-// Times that the kernel did not run a program because it was already running on that CPU.
+// Times that the kernel did not run a program because it was already running on that CPU, which it counts since 5.12:
+// bpf_prog_show_fdinfo() in kernel/bpf/syscall.c. Kernels before 5.19 allow no bpf(2) to a tool that has dropped its privileges where
+// kernel.unprivileged_bpf_disabled is set, as it mostly is; before 5.15, one with file capabilities cannot read its own /proc.
+std::uint64_t skipped_runs(const bpf_program* program) {
+  const int fd = bpf_program__fd(program);
+  std::uint64_t skipped = 0;
+  if (std::ifstream in(fmt::format("/proc/self/fdinfo/{}", fd)); in) {
+    for (std::string word; in >> word;)
+      if (word == "recursion_misses:") in >> skipped;
+    return skipped;
+  }
+  bpf_prog_info info{};
+  __u32 size = sizeof info;
+  return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.recursion_misses : 0;
+}
+
 std::uint64_t skipped_runs(const bpf_object* object) {
   std::uint64_t sum = 0;
-  for (bpf_program* p = nullptr; (p = bpf_object__next_program(object, p));) {
-    bpf_prog_info info{};
-    __u32 size = sizeof info;
-    if (bpf_program__fd(p) >= 0 && bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size) == 0) sum += info.recursion_misses;
-  }
+  for (bpf_program* p = nullptr; (p = bpf_object__next_program(object, p));)
+    if (bpf_program__fd(p) >= 0) sum += skipped_runs(p);
   return sum;
 }
 
 }  // namespace
 
-void Losses::report(Object& object, std::uint64_t undecided, bool end) {
+void Losses::report(Object& object, std::uint64_t elsewhere, bool end) {
   constexpr auto kSeldom = std::chrono::seconds(1);
   event_stats& stats = object.stats();
   const auto time = std::chrono::steady_clock::now();
@@ -41,7 +55,7 @@ void Losses::report(Object& object, std::uint64_t undecided, bool end) {
     told.said = sum;
   };
 
-  const std::uint64_t lost = read(stats.lost_full) + read(stats.lost_busy) + read(stats.lost_map) + undecided;
+  const std::uint64_t lost = read(stats.lost_full) + read(stats.lost_busy) + read(stats.lost_map) + elsewhere;
   record("lost", lost_, lost);
   if (end || time - looked_at_ >= kSeldom) {
     looked_at_ = time;

@@ -19,9 +19,9 @@ class Losses {
 
   explicit Losses(Record record) : record_(std::move(record)) {}
 
-  // Losses in the stream at once; all on stderr once a second, and at the `end`. `undecided`: events that were left out
-  // because nobody could say whether they are asked for.
-  void report(Object&, std::uint64_t undecided, bool end);
+  // Losses in the stream at once; all on stderr once a second, and at the `end`. `elsewhere`: events that user space
+  // has lost: left out because nobody could say whether they are asked for, or left in the buffer.
+  void report(Object&, std::uint64_t elsewhere, bool end);
   std::uint64_t said() const { return lost_.said; }
   std::uint64_t skipped() const { return skipped_.said; }    // runs of the programs
   std::uint64_t replaced() const { return replaced_.said; }  // hooks

@@ -27,6 +27,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <thread>
 
 namespace needle {
 namespace {
@@ -37,6 +38,7 @@ constexpr int kLookMs = 10;
 // A safety net for a wake-up that a preempted program has not sent yet.
 constexpr int kSleepMs = 500;
 constexpr std::size_t kFlushBytes = 1u << 20;  // the page cache takes large writes in large folios
+constexpr int kLastWaits = 100;                // ms, at the end, for what is being written
 constexpr std::uint64_t kBatch = 16384;        // records, after which signals and losses get their turn
 
 int duration_timer(double seconds) {
@@ -180,9 +182,9 @@ void Session::flush() {
 std::uint64_t Session::followed() const { return std::atomic_ref(tracer_->stats().followed).load(); }
 
 void Session::report_losses(bool end) {
-  std::uint64_t undecided = 0;
-  for (const auto& stage : stages_) undecided += stage->undecided();
-  losses_.report(tracer_->object(), undecided, end);
+  std::uint64_t elsewhere = unread_;
+  for (const auto& stage : stages_) elsewhere += stage->undecided();
+  losses_.report(tracer_->object(), elsewhere, end);
 }
 
 void Session::run() {
@@ -199,15 +201,31 @@ void Session::run() {
   loop();
   // What has happened is drained; without this, a flood would never let it end.
   tracer_->detach();
-  const auto drain = [this] {
-    while (!done_ && consume())
-      if (stop_signals() > 1) break;
-  };
   drain();
   tracer_->tell_rest();
   drain();
+  if (!done_) abandon();
   report_losses(true);
   end();
+}
+
+// What is there when nothing more can come, unless the user does not want to wait for it.
+void Session::drain() {
+  for (int waits = 0; !done_ && stop_signals() < 2 && waits < kLastWaits;) {
+    if (consume()) continue;
+    if (tracer_->all_read()) return;
+    waits++;  // a program that still runs, or whose virtual CPU does not, is writing
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+// What was not waited for is lost, and told.
+void Session::abandon() {
+  unread_ = tracer_->abandon([this](const void* data, std::size_t size) {
+    return size >= tool_.event_size && static_cast<const event_header*>(data)->kind == KIND_EVENT;
+  });
+  if (unread_ > 0 && stop_signals() > 1)
+    say("told to stop once more: what was waiting in the buffer is not shown, and counts as lost");
 }
 
 // Of the terminal that a table is to fit. 0: it need not.

@@ -38,8 +38,11 @@ class Tracer {
   const std::set<std::string>& programs() const { return hooks_.taken(); }
   void tell_hooks(bool verbose) const;  // what is not seen without those that are missing; all of them
   bool consume();                       // hands over what is there; false: Receive has paused it
-  void detach() { hooks_.detach(); }    // no program runs afterwards
-  void tell_rest();                     // sends what is still under way; then there is more to consume
+  bool all_read() const { return ring_->empty(); }
+  // Reads no more of what is there; see Ring::abandon().
+  std::uint64_t abandon(const std::function<bool(const void* data, std::size_t size)>& counts) { return ring_->abandon(counts); }
+  void detach() { hooks_.detach(); }  // no program runs afterwards
+  void tell_rest();                   // sends what is still under way; then there is more to consume
 
  private:
   void set_up(Object&, MapEntries&) const;

@@ -375,6 +375,39 @@ TEST_CASE("a reader that stops reading: losses are counted, and a signal ends th
     }
 }
 
+TEST_CASE("a tool that is told to stop twice leaves what waits in the buffer, and counts it as lost") {
+  TempDir dir;
+  const std::string path = dir.file("f");
+  const unsigned times = 40000;  // more than two batches
+  for (const int signals : {1, 2}) {
+    INFO(signals);
+    Actor actor(deeds("opensnoop", path, times));
+    const std::string output = dir / ("output" + std::to_string(signals));
+    Tracer tracer("opensnoop", {"-p", actor.id(), "-o", "fd,pid", "-j", "--buffer", "64M", "--output", output});
+    kill(tracer.pid(), SIGSTOP);  // nobody reads
+    actor.act();
+    kill(tracer.pid(), SIGTERM);
+    if (signals > 1) kill(tracer.pid(), SIGINT);
+    kill(tracer.pid(), SIGCONT);
+    tracer.stop(0);
+    CHECK(tracer.status() == 0);
+    INFO(tracer.err());
+    unsigned long long shown = 0;
+    Json end;
+    std::ifstream in(output);
+    for (std::string line; std::getline(in, line);) {
+      const Json j = Json::parse(line);
+      shown += j.contains("fd");
+      if (j.value("event", "") == "end") end = j;
+    }
+    const unsigned long long lost = total_lost(tracer.err());
+    CHECK(shown + lost == times);
+    CHECK((lost > 0) == (signals > 1));
+    CHECK((tracer.err().find("told to stop once more") != std::string::npos) == (signals > 1));
+    CHECK(end["lost"] == lost);
+  }
+}
+
 TEST_CASE("without privileges: one line that names the capabilities") {
   TempDir dir;
   for (const std::string& tool : all_tools()) {
