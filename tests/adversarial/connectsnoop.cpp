@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "net.h"
 
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -359,5 +362,99 @@ TEST_CASE("conservation: a flood of connects into a small buffer") {
     actor.act();
     tracer.stop();
     check_all_told(tracer, each * kWriters);
+  }
+}
+
+namespace {
+
+// Memory of one page that nobody can read until it is let go: whoever reads it, the kernel too, waits.
+class HeldPage {
+ public:
+  HeldPage()
+      : fd_(static_cast<int>(check(syscall(SYS_userfaultfd, O_CLOEXEC), "userfaultfd"))),
+        page_(mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+    uffdio_api api{.api = UFFD_API, .features = 0, .ioctls = 0};
+    check(ioctl(fd_, UFFDIO_API, &api), "UFFDIO_API");
+    uffdio_register r{.range = {reinterpret_cast<__u64>(page_), kSize}, .mode = UFFDIO_REGISTER_MODE_MISSING, .ioctls = 0};
+    check(ioctl(fd_, UFFDIO_REGISTER, &r), "UFFDIO_REGISTER");
+  }
+  void* get() const { return page_; }
+  // Until as many wait for it.
+  void await(unsigned readers) const {
+    uffd_msg m;
+    for (unsigned i = 0; i < readers; i++)
+      if (read(fd_, &m, sizeof m) != sizeof m || m.event != UFFD_EVENT_PAGEFAULT) throw std::runtime_error("userfaultfd");
+  }
+  void let_go() const {
+    uffdio_zeropage z{.range = {reinterpret_cast<__u64>(page_), kSize}, .mode = 0, .zeropage = 0};
+    check(ioctl(fd_, UFFDIO_ZEROPAGE, &z), "UFFDIO_ZEROPAGE");
+  }
+
+ private:
+  static constexpr std::size_t kSize = 4096;
+  int fd_;
+  void* page_;
+};
+
+// A datagram to a port of its own, which waits for `held`.
+void send_held(int port, const void* held) {
+  const int fd = new_socket(AF_INET, SOCK_DGRAM);
+  const Address to = ip_address("127.0.0.1", port);
+  if (sendto(fd, held, 1, 0, to.get(), to.size) != 1) std::abort();
+  close(fd);
+}
+
+}  // namespace
+
+TEST_CASE("a process that fills the table of datagrams under way hides those of no other, and its own are counted") {
+  constexpr unsigned kThreads = 2200;  // a process may take 2048 places
+  for (const std::string& tier : tiers("connectsnoop")) {
+    INFO(tier);
+    Actor actor([](Json&) {
+      own_network(true);
+      const rlimit files{kThreads + 100, kThreads + 100};
+      check(setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
+      const HeldPage held;
+      pthread_attr_t small;
+      pthread_attr_init(&small);
+      pthread_attr_setstacksize(&small, 64 << 10);
+      struct Work {
+        const void* held;
+        int port;
+      };
+      std::vector<Work> work(kThreads);
+      std::vector<pthread_t> threads(kThreads);
+      for (unsigned i = 0; i < kThreads; i++) {
+        work[i] = {held.get(), static_cast<int>(1000 + i)};
+        const auto send = [](void* w) -> void* {
+          send_held(static_cast<Work*>(w)->port, static_cast<Work*>(w)->held);
+          return nullptr;
+        };
+        if (pthread_create(&threads[i], &small, send, &work[i]) != 0) throw std::runtime_error("pthread_create");
+      }
+      held.await(kThreads);
+      const pid_t other = fork();
+      if (other == 0) {
+        const int fd = new_socket(AF_INET, SOCK_DGRAM);
+        for (int i = 0; i < 5; i++) {
+          const Address to = ip_address("127.0.0.9", 2000 + i);
+          if (sendto(fd, "", 1, 0, to.get(), to.size) != 1) _exit(1);
+        }
+        _exit(0);
+      }
+      int status = 1;
+      check(waitpid(other, &status, 0), "waitpid");
+      held.let_go();
+      for (const pthread_t t : threads) pthread_join(t, nullptr);
+      if (status != 0) throw std::runtime_error("sendto");
+    });
+    Tracer tracer("connectsnoop", {"-j", "--hook", tier, "--tree", actor.id(), "--udp-all", "--buffer", "16M"});
+    actor.act();
+    tracer.stop();
+    check_all_told(tracer, kThreads + 5);
+    unsigned others = 0;
+    for (const Json& e : tracer.events()) others += e["raddr"] == "127.0.0.9";
+    CHECK(others == 5);
+    CHECK((tracer.lost() > 0) == (tier == "tp"));  // with fentry each is told at its own end
   }
 }
