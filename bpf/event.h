@@ -157,7 +157,8 @@ struct event_header {
 	ev_bool kthread;       /* a thread of the kernel, whatever its name says */
 	__u16 kind;
 	__u16 context; /* where in the record struct context is; 0: nowhere */
-	__u32 unused;
+	__u16 tool;    /* whose it is, of the tools that one process runs: see state.bpf.h */
+	__u16 unused;
 };
 
 /* Which file a program is: as long as none of this changes, its content has not. */

@@ -11,6 +11,7 @@ static __always_inline void fill_header(struct event_header *h)
 	struct task_struct *task = current_task(), *leader = READ(task, group_leader);
 	__u64 pid_tgid = current_pid_tgid();
 
+	h->tool = tool_number;
 	h->pid = pid_tgid >> 32;
 	h->tid = pid_tgid;
 	if (filter.want & WANT_TIME)

@@ -10,6 +10,8 @@
 const volatile struct filter filter = {};
 /* The kernel has no types: what a tracepoint hands over cannot be loaded directly. */
 const volatile bool untyped = false;
+/* Of several tools in one process, which share the ring buffer: which one this is. */
+const volatile __u16 tool_number = 0;
 struct event_stats stats = {};
 struct dropped dropped[DROPPED_SLOTS] = {};
 

@@ -12,11 +12,15 @@
 
 namespace needle {
 
+struct Tool;
+
 // One event as the kernel sent it: its fixed fields, then the strings they point at.
 // Owns nothing: valid as long as the ring buffer's memory is.
 struct Record {
   std::span<const std::byte> bytes;
   std::string_view event = {};           // what it is, in one word: see Tool
+  const Tool* tool = nullptr;            // whose it is; null where nobody asks
+  bool late = false;                     // lines of what happened after it have been printed: see Order
   const Container* container = nullptr;  // of the process: null: none; see unknown_container()
   std::string_view sha256 = {};          // of its program, in hexadecimal digits; empty: not known
 

@@ -46,6 +46,7 @@ class Object {
   // In .rodata: to be written until it is loaded.
   ::filter* filter;
   bool *direct_reads, *untyped;
+  __u16* tool_number;
 
  protected:
   Object() = default;
@@ -187,9 +188,17 @@ template <class S> class Skeleton final : public Object {
     filter = &s->rodata->filter;
     direct_reads = const_cast<bool*>(&s->rodata->direct_reads);
     untyped = &s->rodata->untyped;
+    tool_number = &s->rodata->tool_number;
   }
 
   S* s_;
+};
+
+// How a tool's events read in the stream of all tools: see man/needle.8.
+struct Timeline {
+  std::span<const Phrase> what;          // one sentence of fields
+  bool usual = true;                   // in the set that is traced where none are named
+  std::string_view usual_option = {};  // the flags of one of the tool's options, that has no value, to go with that
 };
 
 struct Tool {
@@ -197,8 +206,11 @@ struct Tool {
   std::string_view event;  // what its lines are, in one word: the column of that name
   std::string_view about;
   std::string_view examples;  // for --help: lines "COMMAND\tWHAT IT SHOWS\n"
+  std::string_view operands;  // for --help: what may stand behind the options, with a blank before
   std::size_t event_size;     // bytes, without the strings
   std::span<const Column> columns;
+  Timeline timeline;
+  const Column* err;  // whether it failed; null: no event of the tool can
   std::span<const Option> options;
   std::span<const Trial> trials;
   std::span<const Blind> blind;
@@ -207,9 +219,11 @@ struct Tool {
 
 template <class S, Event E> consteval Tool make_tool(std::string_view name, std::string_view event, std::string_view about,
                                                      std::string_view examples, std::span<const Column> columns,
-                                                     std::span<const Option> options = {}, std::span<const Trial> trials = {},
-                                                     std::span<const Blind> blind = {}) {
-  return {name, event, about, examples, sizeof(E), columns, options, trials, blind, Skeleton<S>::open};
+                                                     Timeline timeline, std::span<const Option> options = {},
+                                                     std::span<const Trial> trials = {}, std::span<const Blind> blind = {}) {
+  const auto err = std::ranges::find(columns, "err", &Column::name);
+  return {name,    event,  about, examples,         "", sizeof(E), columns, timeline, err == columns.end() ? nullptr : &*err,
+          options, trials, blind, Skeleton<S>::open};
 }
 
 }  // namespace needle

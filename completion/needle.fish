@@ -17,7 +17,7 @@ function __needle_complete
                 end
                 return
             case ':command *'
-                set -l first (math (string replace ':command ' '' -- $line) + 2)
+                set -l first (math (count $words) + 2 - (string replace ':command ' '' -- $line))
                 set -l rest
                 test $first -le (count $words); and set rest (string escape -- $words[$first..-1])
                 complete -C (string join ' ' -- $rest "$current")

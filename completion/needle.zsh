@@ -15,7 +15,7 @@ _needle() {
         _files
         return ;;
       :command*)
-        local -i n=$(( ${line#:command } + 1 ))
+        local -i n=$(( $#given + 1 - ${line#:command } ))
         shift $n words
         (( CURRENT -= n ))
         _normal

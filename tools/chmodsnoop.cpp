@@ -70,6 +70,8 @@ static constexpr auto columns =
         file_columns::path<chmod_event>,
     };
 
+static constexpr Phrase what[] = {{"", named("old", columns)}, {"->", named("new", columns)}, {" ", named("path", columns)}};
+
 static constexpr Option options[] = {
     Bpf::path_prefix(),
     Bpf::file(),
@@ -101,4 +103,4 @@ constexpr Tool needle::chmodsnoop = make_tool<chmodsnoop_bpf, chmod_event>(
     "chmodsnoop --path /etc/\tmodes of /etc\n"
     "chmodsnoop -o +risk,+via -x\tfailed ones, and how they were asked for\n"
     "chmodsnoop -j -d 10 | jq -r .path\tall files of ten seconds\n",
-    columns, options, trials);
+    columns, {what}, options, trials);

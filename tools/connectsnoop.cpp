@@ -25,6 +25,22 @@ template <> inline constexpr auto gathered<connect_event> =
     std::tuple{Gathered<WANT_TIME, &connect_event::ms>{},
                Gathered<WANT_REQUESTED, &connect_event::requested, &connect_event::requested_port>{}};
 
+// In brackets where a port behind it could not be told from it.
+struct Host {
+  static constexpr int width = Format<ev_addr>::width;
+  static constexpr Align align = Align::left;
+  static void text(Buffer& out, const ev_addr& a, const Record& r, Blanks b) {
+    const std::size_t start = out.size();
+    Format<ev_addr>::text(out, a, r, b);
+    if (a.kind != ADDR_IP || out.find(':', start) == out.npos) return;
+    out.insert(start, 1, '[');
+    out.push_back(']');
+  }
+  static void json(Buffer& out, std::string_view key, const ev_addr& a, const Record& r) {
+    Format<ev_addr>::json(out, key, a, r);
+  }
+};
+
 }  // namespace needle
 
 // The default columns fit 80 characters for IPv4.
@@ -48,6 +64,15 @@ static constexpr auto columns = [] {
     if (c.name == "comm") c.width = 10;
   return all;
 }();
+
+static constexpr Phrase what[] = {
+    {"", named("proto", columns)},
+    {" ", column_as<Host, &connect_event::raddr>("raddr", "")},
+    {":", named("rport", columns)},
+    {" in ", named("ms", columns), " ms"},
+    {" from ", column_as<Host, &connect_event::laddr>("laddr", "")},
+    {":", named("lport", columns)},
+};
 
 static constexpr auto options =
     socket_options<Bpf> + std::array{
@@ -149,4 +174,4 @@ constexpr Tool needle::connectsnoop = make_tool<connectsnoop_bpf, connect_event>
     "connectsnoop -x -n curl\tattempts of curl that fail\n"
     "connectsnoop --proto unix\tUNIX sockets: who asks which daemon\n"
     "connectsnoop --dest 169.254.169.254\twho asks for cloud credentials\n",
-    columns, options, trials, blind);
+    columns, {what}, options, trials, blind);

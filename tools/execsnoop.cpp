@@ -36,6 +36,27 @@ template <> struct Format<ev_stdin> : Word<ev_stdin, Format<ev_stdin>, 9> {
   }
 };
 
+// The arguments, without the first one where that is the program's name, as it mostly is.
+struct ArgumentsOf {
+  static constexpr int width = 24;
+  static constexpr Align align = Align::left;
+  static std::string_view name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+  static void text(Buffer& out, const ev_strv& args, const Record& r, Blanks b) {
+    const std::string_view all = r.str(args.s), first = all.substr(0, all.find('\0'));
+    ev_strv rest = args;
+    if (first.size() < all.size() && name(first) == name(r.str(r.as<exec_event>().exe.path))) {
+      rest.s.off = static_cast<__u16>(rest.s.off + first.size() + 1);
+      rest.s.len = static_cast<__u16>(rest.s.len - first.size() - 1);
+      if (static_cast<unsigned>(rest.count) < EV_UNKNOWN) rest.count = ev_argc{static_cast<unsigned>(rest.count) - 1};
+      if (rest.s.len == 0 && rest.s.mark == 0) return out.push_back('-');
+    }
+    Format<ev_strv>::text(out, rest, r, b);
+  }
+  static void json(Buffer& out, std::string_view key, const ev_strv& args, const Record& r) {
+    Format<ev_strv>::json(out, key, args, r);
+  }
+};
+
 template <> inline constexpr auto gathered<exec_event> = std::tuple{
     Gathered<WANT_NAMES, &exec_event::requested, &exec_event::script, &exec_event::interpreter>{},
     Gathered<WANT_CREDS, &exec_event::egid, &exec_event::caps>{},
@@ -89,6 +110,8 @@ static constexpr auto columns =
         column<&exec_event::args>("args", "the program's arguments, quoted for a shell"),
     };
 
+static constexpr Phrase what[] = {{"", named("exe", columns)}, {" ", column_as<ArgumentsOf, &exec_event::args>("args", "")}};
+
 static constexpr Option options[] = {Bpf::path_prefix(), Bpf::file(), Bpf::exclude_path()};
 
 // A directory is no program.
@@ -105,4 +128,4 @@ constexpr Tool needle::execsnoop =
                                          "execsnoop -x\tfailed execs\n"
                                          "execsnoop -o pid,stdin,exe,args\ta shell on a socket?\n"
                                          "execsnoop -j | jq -c 'select(.old_euid != .euid)'\tgained or dropped a user id\n",
-                                         columns, options, trials);
+                                         columns, {what}, options, trials);

@@ -99,6 +99,8 @@ static constexpr auto columns =
         column<&exit_event::status>("exit", "its exit code, or the signal that ended it; +core if memory was dumped"),
     };
 
+static constexpr Phrase what[] = {{"", named("exit", columns)}, {" after ", named("age", columns), " s"}};
+
 static constexpr Option options[] = {
     Bpf::flag<&Bpf::Constants::each_thread>("--threads", "each thread that ends, also of the kernel, not only processes"),
 };
@@ -114,4 +116,4 @@ constexpr Tool needle::exitsnoop =
                                          "exitsnoop -x -o +killer_pid,+killer,+oom\tand who killed them\n"
                                          "exitsnoop -n nginx -T\twhen, and after how long, did it end?\n"
                                          "exitsnoop -j -e | jq 'select(.signal)'\tall about what signals ended\n",
-                                         columns, options, trials);
+                                         columns, {what}, options, trials);

@@ -18,6 +18,14 @@ template <> struct Format<ev_resolve> : Flags<ev_resolve, Format<ev_resolve>, 8>
                                    {RESOLVE_IN_ROOT, "IN_ROOT"},         {RESOLVE_CACHED, "CACHED"}};
 };
 
+// What it was opened for, in a word.
+struct OpenedFor : Word<ev_oflags, OpenedFor, 5> {
+  static void put(Buffer& out, ev_oflags f) {
+    const unsigned flags = static_cast<unsigned>(f), access = flags & O_ACCMODE;
+    out += flags & O_PATH ? "path" : access == O_RDONLY ? "read" : access == O_WRONLY ? "write" : "read+write";
+  }
+};
+
 template <> inline constexpr auto gathered<open_event> = std::tuple{
     Gathered<WANT_REQUESTED, &open_event::requested>{},
     Gathered<WANT_INODE, &open_event::type, &open_event::perm, &open_event::owner, &open_event::group, &open_event::created,
@@ -63,6 +71,8 @@ static constexpr Option options[] = {
     {"-f,--flag", "FLAG", "only opens with this flag, such as O_CREAT (repeatable: with any)", want_flag, oflag_names},
 };
 
+static constexpr Phrase what[] = {{"", column_as<OpenedFor, &open_event::flags>("flags", "")}, {" ", named("path", columns)}};
+
 static constexpr Trial trials[] = {{"open", [](Object&) { close(open("/", O_PATH | O_CLOEXEC)); }}};
 
 constexpr Tool needle::opensnoop =
@@ -71,4 +81,4 @@ constexpr Tool needle::opensnoop =
                                          "opensnoop -x -n sshd\tfailed opens of sshd\n"
                                          "opensnoop -w --path /usr/\twho opens system files for writing\n"
                                          "opensnoop -j -d 10 | jq -r .path\tall paths of ten seconds\n",
-                                         columns, options, trials);
+                                         columns, {what, true, "-w,--write"}, options, trials);

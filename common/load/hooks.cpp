@@ -23,16 +23,11 @@ namespace {
 // The WHATs that shared headers bring: they are watched only for some columns or filters.
 constexpr std::string_view kFollow = "follow", kLineage = "lineage";
 
-bool asked_for(std::string_view what, const ::filter& filter) {
-  if (what == kFollow) return (filter.set & FILTER_TREE) != 0;
-  if (what == kLineage) return (filter.want & WANT_LINEAGE) != 0;
-  return true;
-}
+bool is_shared(std::string_view what) { return what == kFollow || what == kLineage; }
 
 bool forgets(const bpf_program* p) {
-  if (!std::string_view(bpf_program__section_name(p)).ends_with("/sched_process_exit")) return false;
-  const HookName name = parse_hook_name(bpf_program__name(p));
-  return name.what == kFollow || name.what == kLineage;
+  return std::string_view(bpf_program__section_name(p)).ends_with("/sched_process_exit") &&
+         is_shared(parse_hook_name(bpf_program__name(p)).what);
 }
 
 // What the tool or the machine has run out of says nothing about what the kernel can do: it ends the tool.
@@ -45,13 +40,6 @@ void check_shortage(int error) {
   if (error == ENOMEM)
     throw Error(
         "the kernel has no memory for the BPF programs and maps; the cgroup's limit may be too low, or --buffer too large");
-}
-
-template <class F> void for_each_program(const Object& object, F f) {
-  for (bpf_program* p : in_attach_order(object.bpf)) {
-    const HookName name = parse_hook_name(bpf_program__name(p));
-    if (name.is_hook() && asked_for(name.what, *object.filter)) f(p, name);
-  }
 }
 
 // Whether the kernel lets anybody attach to a function at all: a trampoline may be missing on
@@ -151,7 +139,21 @@ std::vector<bpf_program*> in_attach_order(const bpf_object* object) {
   return all;
 }
 
-Hooks::Hooks(const Tool& tool, std::string only, std::string btf) : tool_(tool), only_(std::move(only)), btf_(std::move(btf)) {
+bool Hooks::asked_for(std::string_view what, const ::filter& filter) const {
+  if (what == kFollow) return alone_ && (filter.set & FILTER_TREE) != 0;
+  if (what == kLineage) return alone_ && (filter.want & WANT_LINEAGE) != 0;
+  return true;
+}
+
+void Hooks::for_each_program(const Object& object, const std::function<void(bpf_program*, const HookName&)>& f) const {
+  for (bpf_program* p : in_attach_order(object.bpf)) {
+    const HookName name = parse_hook_name(bpf_program__name(p));
+    if (name.is_hook() && asked_for(name.what, *object.filter)) f(p, name);
+  }
+}
+
+Hooks::Hooks(const Tool& tool, std::string only, std::string btf, bool alone)
+    : tool_(tool), only_(std::move(only)), btf_(std::move(btf)), alone_(alone) {
   if ((types_ = memfd_create("types", MFD_CLOEXEC)) < 0) check_shortage(errno);
 }
 
@@ -317,8 +319,8 @@ bool Hooks::attach(Object& object) {
     object.stats().fexits[fexits++] = kernel_->function(target);
   });
   bool attached = true;
-  for_each_program(object, [&](bpf_program* p, const HookName&) {
-    if (!attached || !bpf_program__autoload(p)) return;
+  for_each_program(object, [&](bpf_program* p, const HookName& n) {
+    if (!attached || !bpf_program__autoload(p) || is_shared(n.what)) return;
     const auto keep = [&](bpf_link* link) {
       if (link) return links_.push_back(link);
       check_shortage(errno);
@@ -332,6 +334,15 @@ bool Hooks::attach(Object& object) {
       if (attached) keep(bpf_program__attach_raw_tracepoint(p, name.c_str()));
   });
   return attached;
+}
+
+void Hooks::attach_last(const Object& object) {
+  for_each_program(object, [&](bpf_program* p, const HookName& name) {
+    if (!bpf_program__autoload(p) || !is_shared(name.what)) return;
+    bpf_link* const link = bpf_program__attach(p);
+    if (!link) throw Error(fmt::format("the kernel refuses to attach {}: {}", bpf_program__name(p), std::strerror(errno)));
+    links_.push_back(link);
+  });
 }
 
 // Returns whether all programs ran that the tool's own deeds must wake, and refuses those that did not. Of the last

@@ -28,7 +28,8 @@ std::vector<bpf_program*> in_attach_order(const bpf_object*);
 class Hooks {
  public:
   // `tool`: borrowed. `only`: a mechanism to insist on where a WHAT has it; empty: none. `btf`: see --btf.
-  explicit Hooks(const Tool& tool, std::string only = {}, std::string btf = {});
+  // `alone`: false for tools beside which another one watches what all share: see attach_last().
+  explicit Hooks(const Tool& tool, std::string only = {}, std::string btf = {}, bool alone = true);
   ~Hooks();
   Hooks(const Hooks&) = delete;
   Hooks& operator=(const Hooks&) = delete;
@@ -37,6 +38,10 @@ class Hooks {
   // it works. `setup` is called before each load, `loaded` after it and before attaching.
   // The links live as long as this. Throws Error with all reasons.
   std::unique_ptr<Object> take(const std::function<void(Object&)>& setup, const std::function<void(Object&)>& loaded);
+
+  // Attaches what follows or remembers processes, which take() leaves: for all tools of the process, when those are attached, so
+  // that they see a process end before it is forgotten. Throws Error.
+  void attach_last(const Object&);
 
   void detach();  // no program runs afterwards
 
@@ -50,12 +55,15 @@ class Hooks {
   void choose(const Object&);
   bool refuse_unloadable(const std::function<void(Object&)>& setup);
   bool attach(Object&);
+  bool asked_for(std::string_view what, const ::filter&) const;
+  void for_each_program(const Object&, const std::function<void(bpf_program*, const HookName&)>&) const;
   bool try_out(Object&);
   bool is_refused(const std::string& program) const;
   void refuse(const std::string& program, const std::string& reason);
 
   const Tool& tool_;
   std::string only_, btf_;
+  bool alone_;
   bool untyped_ = false;  // the kernel has no types: its tracepoints give their arguments as numbers
   std::optional<KernelBtf> kernel_;
   int types_ = -1;  // a file with those of the kernel's types that the tool needs

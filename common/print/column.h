@@ -25,6 +25,13 @@ struct Column {
   Part part;
 };
 
+// A piece of a sentence made of columns: the text between them belongs to one, and goes where that prints "-".
+struct Phrase {
+  std::string_view before;
+  Column column;
+  std::string_view after = {};
+};
+
 using Columns = std::vector<const Column*>;  // of a tool's, in the order to be shown
 
 // What may travel: the same bytes in BPF C and in C++, and no padding, through which stale

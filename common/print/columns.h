@@ -116,6 +116,11 @@ template <std::size_t N> consteval auto without(std::string_view name, const std
   return rest;
 }
 
+// The one of this name.
+template <std::size_t N> consteval Column named(std::string_view name, const std::array<Column, N>& all) {
+  return *std::ranges::find(all, name, &Column::name);  // none: does not compile
+}
+
 // The same columns with the one of this name shown, and last.
 template <std::size_t N> consteval std::array<Column, N> shown_last(std::array<Column, N> columns, std::string_view name) {
   const auto found = std::ranges::find(columns, name, &Column::name);

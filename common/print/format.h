@@ -255,7 +255,10 @@ struct WhenStarted {  // to the second in text, with the date: it may be long ag
 struct EventName {
   static constexpr int width = 8;
   static constexpr Align align = Align::left;
-  static void text(Buffer& out, __u16, const Record& r, Blanks b) { put_text(out, r.event, b); }
+  static void text(Buffer& out, __u16, const Record& r, Blanks b) {
+    put_text(out, r.event, b);
+    if (r.late) out.push_back('^');
+  }
   static void json(Buffer& out, std::string_view key, __u16, const Record& r) { put_json_member(out, key, r.event); }
 };
 struct HostName {  // of the tracer's: wherever the event was

@@ -176,19 +176,23 @@ class Run {
 
 class Json final : public Output {
  public:
-  explicit Json(const Columns& columns) {
-    for (const Column* c : columns) columns_.emplace_back(c->name);
-    for (const Column* c : columns)
-      if (Run run(c); runs_.empty() || !runs_.back().append(run)) runs_.push_back(std::move(run));
-    of_context_ = std::ranges::any_of(runs_, &Run::of_context);
+  explicit Json(const std::vector<Columns>& tools) {
+    for (const Columns& columns : tools) {
+      for (const Column* c : columns)
+        if (std::ranges::find(columns_, c->name) == columns_.end()) columns_.emplace_back(c->name);
+      std::vector<Run>& runs = tools_.emplace_back();
+      for (const Column* c : columns)
+        if (Run run(c); runs.empty() || !runs.back().append(run)) runs.push_back(std::move(run));
+      of_context_ |= std::ranges::any_of(runs, &Run::of_context);
+    }
   }
 
   void event(Buffer& out, const Record& r) override {
     const std::size_t start = out.size();
     if (of_context_ && !decides(r, context_)) context_.clear();
-    for (Run& run : runs_) run.put(out, r, context_);
+    for (Run& run : tools_[tools_.size() > 1 ? r.as<event_header>().tool : 0]) run.put(out, r, context_);
     out[start] = '{';
-    out += "}\n";
+    out += r.late ? ",\"late\":true}\n" : "}\n";
   }
   void begin(Buffer& out, const Start& start) override {
     utsname kernel{};
@@ -249,9 +253,9 @@ class Json final : public Output {
   }
 
   std::vector<std::string> columns_;
-  std::vector<Run> runs_;
-  bool of_context_;      // whether some are
-  std::string context_;  // what decides those, of this event; empty: more does
+  std::vector<std::vector<Run>> tools_;
+  bool of_context_ = false;  // whether some are
+  std::string context_;      // what decides those, of this event; empty: more does
 };
 
 }  // namespace
@@ -267,6 +271,7 @@ void put_own_record(Buffer& out, std::string_view event) {
 std::unique_ptr<Output> make_table(Columns c, bool colour, bool dated) {
   return std::make_unique<Table>(std::move(c), colour, dated);
 }
-std::unique_ptr<Output> make_json(Columns c) { return std::make_unique<Json>(c); }
+std::unique_ptr<Output> make_json(Columns c) { return std::make_unique<Json>(std::vector<Columns>{std::move(c)}); }
+std::unique_ptr<Output> make_json_of_tools(std::vector<Columns> tools) { return std::make_unique<Json>(tools); }
 
 }  // namespace needle

@@ -49,5 +49,6 @@ void put_own_record(Buffer&, std::string_view event);
 // `dated`: the first line has date and zone in the column time; the first of each day has them anyway.
 std::unique_ptr<Output> make_table(Columns, bool colour, bool dated = false);
 std::unique_ptr<Output> make_json(Columns);
+std::unique_ptr<Output> make_json_of_tools(std::vector<Columns>);  // of several tools, by the number in a record
 
 }  // namespace needle

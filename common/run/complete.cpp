@@ -90,13 +90,17 @@ constexpr struct {
 
 bool takes_file(const HelpOption& o) { return o.value == "FILE" || o.value == "PATH" || o.value == "PREFIX"; }
 
-Candidates values_of(const Tool& tool, const HelpOption& o) {
+Candidates values_of(const Tool& tool, std::span<const Tool* const> several, const HelpOption& o) {
   for (const auto& known : kValues)
     if (known.name == o.name) return known.values(tool);
   Candidates all;
-  for (const Option& own : tool.options)
-    if (own.values && (own.flags.ends_with("--" + o.name)))
-      for (const std::string_view value : own.values()) all.push_back({std::string(value), ""});
+  const auto add_own = [&](const Tool& of) {
+    for (const Option& own : of.options)
+      if (own.values && (own.flags.ends_with("--" + o.name)))
+        for (const std::string_view value : own.values()) all.push_back({std::string(value), ""});
+  };
+  add_own(tool);
+  for (const Tool* t : several) add_own(*t);
   // "auto|always|never"
   if (o.value.find('|') != o.value.npos && std::ranges::none_of(o.value, [](unsigned char c) { return std::isupper(c); }))
     for (std::string_view rest = o.value; !rest.empty();) {
@@ -125,7 +129,8 @@ std::string lines(Candidates all, const std::string& before, std::string_view be
   return text;
 }
 
-std::string values(const Tool& tool, const HelpOption& o, const std::string& before, const std::string& word) {
+std::string values(const Tool& tool, std::span<const Tool* const> several, const HelpOption& o, const std::string& before,
+                   const std::string& word) {
   if (takes_file(o)) return ":files\n";
   if (o.value.find("LIST") == o.value.npos && o.value.find('|') == o.value.npos && o.value != "USER" && o.value != "NAME" &&
       o.value != "FLAG")
@@ -133,16 +138,17 @@ std::string values(const Tool& tool, const HelpOption& o, const std::string& bef
   // Of a list only the last word is completed; a + before a column adds it.
   std::size_t from = o.value == "NAME" ? 0 : word.rfind(',') + 1;
   if (o.name == "columns" && from < word.size() && word[from] == '+') from++;
-  const std::string all = lines(values_of(tool, o), before + word.substr(0, from), std::string_view(word).substr(from));
+  const std::string all = lines(values_of(tool, several, o), before + word.substr(0, from), std::string_view(word).substr(from));
   return o.value == "LIST" ? ":nospace\n" + all : all;
 }
 
 }  // namespace
 
-std::string completions(const Tool& tool, const std::vector<HelpOption>& options, std::span<const std::string> words) {
+std::string completions(const Tool& tool, const std::vector<HelpOption>& options, std::span<const std::string> words,
+                        std::span<const Tool* const> several) {
   if (words.empty()) return {};
   if (const auto dashes = std::ranges::find(words.first(words.size() - 1), "--"); dashes != words.end() - 1)
-    return fmt::format(":command {}\n", dashes - words.begin() + 1);
+    return fmt::format(":command {}\n", words.end() - dashes - 1);
   const auto named = [&options](std::string_view word) -> const HelpOption* {
     for (const HelpOption& o : options)
       if ((!o.name.empty() && word == "--" + o.name) || (!o.letter.empty() && word == "-" + o.letter)) return &o;
@@ -150,16 +156,24 @@ std::string completions(const Tool& tool, const std::vector<HelpOption>& options
   };
   const std::string& word = words.back();
   if (words.size() > 1)
-    if (const HelpOption* o = named(words[words.size() - 2]); o && !o->value.empty()) return values(tool, *o, "", word);
+    if (const HelpOption* o = named(words[words.size() - 2]); o && !o->value.empty()) return values(tool, several, *o, "", word);
   if (const std::size_t equals = word.find('='); word.starts_with("--") && equals != word.npos)
     if (const HelpOption* o = named(std::string_view(word).substr(0, equals)); o && !o->value.empty())
-      return values(tool, *o, word.substr(0, equals + 1), word.substr(equals + 1));
+      return values(tool, several, *o, word.substr(0, equals + 1), word.substr(equals + 1));
   Candidates all{{"--", "a command to trace"}};
   for (const HelpOption& o : options) {
     if (!o.letter.empty()) all.push_back({"-" + o.letter, o.text});
     if (!o.name.empty()) all.push_back({"--" + o.name, o.text});
   }
-  return lines(std::move(all), "", word);
+  if (several.empty() || word.starts_with('-')) return lines(std::move(all), "", word);
+  // Events have commas between; the first word may be a tool.
+  const std::size_t from = word.rfind(',') + 1;
+  if (from > 0) all.clear();
+  for (const Tool* t : several) {
+    all.push_back({std::string(t->event), std::string(t->about)});
+    if (words.size() == 1 && from == 0) all.push_back({std::string(t->name), std::string(t->about)});
+  }
+  return lines(std::move(all), word.substr(0, from), std::string_view(word).substr(from));
 }
 
 }  // namespace needle

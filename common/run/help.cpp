@@ -30,7 +30,7 @@ std::string entry(std::string left, std::size_t indent, std::string_view text) {
 }
 
 std::string usage(const Tool& tool) {
-  return fmt::format("{}\n\nUsage: {} [OPTIONS] [-- COMMAND [ARGUMENTS]]\n", tool.about, tool.name);
+  return fmt::format("{}\n\nUsage: {} [OPTIONS]{} [-- COMMAND [ARGUMENTS]]\n", tool.about, tool.name, tool.operands);
 }
 
 std::string option(const HelpOption& o) {
@@ -64,11 +64,12 @@ std::string columns(const Tool& tool) {
 
 std::string short_help(const Tool& tool, const std::vector<HelpOption>& options) {
   std::string text = usage(tool) + '\n';
-  const std::string own = options.empty() ? "" : options.front().name;  // the tool's first one: they come first
-  for (const std::string_view name : {std::string_view(own), {"pid"}, {"failed"}, {"columns"}, {"json"}})
+  std::string_view own = options.empty() ? "" : options.front().name;  // the tool's first one: they come first
+  if (std::ranges::find(options, "list", &HelpOption::name) != options.end()) own = "list";  // of many tools
+  for (const std::string_view name : {own, {"pid"}, {"failed"}, {"columns"}, {"json"}})
     if (const auto o = std::ranges::find(options, name, &HelpOption::name); o != options.end()) text += option(*o);
   return text + examples(tool, 3) +
-         fmt::format("\nAll options, examples, columns: {0} --help\nThe manual: man {0}, man needle\n", tool.name);
+         fmt::format("\nAll options, examples, columns: {0} --help\nThe manual: man {0}, man 7 needle\n", tool.name);
 }
 
 std::string long_help(const Tool& tool, const std::vector<HelpOption>& options) {
@@ -78,7 +79,7 @@ std::string long_help(const Tool& tool, const std::vector<HelpOption>& options) 
     text += option(o);
   }
   return text + examples(tool, std::numeric_limits<std::size_t>::max()) + columns(tool) +
-         fmt::format("\nMore: man {}, man needle\n", tool.name);
+         fmt::format("\nMore: man {}, man 7 needle\n", tool.name);
 }
 
 }  // namespace needle

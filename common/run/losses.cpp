@@ -13,6 +13,8 @@
 namespace needle {
 namespace {
 
+using Tracers = std::span<const std::unique_ptr<Tracer>>;
+
 std::uint64_t read(__u64& counter) { return std::atomic_ref(counter).load(std::memory_order_relaxed); }
 
 // Times that the kernel did not run a program because it was already running on that CPU, which it counts since 5.12:
@@ -31,6 +33,26 @@ std::uint64_t skipped_runs(const bpf_program* program) {
   return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.recursion_misses : 0;
 }
 
+std::uint64_t lost_by(event_stats& s) { return read(s.lost_full) + read(s.lost_busy) + read(s.lost_map); }
+
+template <class F> std::uint64_t sum_of(Tracers tracers, F f) {
+  std::uint64_t sum = 0;
+  for (const auto& t : tracers) sum += f(*t);
+  return sum;
+}
+std::uint64_t sum_of(Tracers tracers, __u64 event_stats::*counter) {
+  return sum_of(tracers, [counter](const Tracer& t) { return read(t.stats().*counter); });
+}
+
+// " (open 12, exec 1)": whose events they are, of several tools.
+std::string by_event(Tracers tracers) {
+  std::string text;
+  for (const auto& t : tracers)
+    if (const std::uint64_t lost = lost_by(t->stats()); lost > 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", t->tool().event, lost);
+  return tracers.size() < 2 || text.empty() ? "" : ": " + text;
+}
+
 std::uint64_t skipped_runs(const bpf_object* object) {
   std::uint64_t sum = 0;
   for (bpf_program* p = nullptr; (p = bpf_object__next_program(object, p));)
@@ -40,9 +62,8 @@ std::uint64_t skipped_runs(const bpf_object* object) {
 
 }  // namespace
 
-void Losses::report(Object& object, std::uint64_t elsewhere, bool end) {
+void Losses::report(Tracers tracers, std::uint64_t elsewhere, bool end) {
   constexpr auto kSeldom = std::chrono::seconds(1);
-  event_stats& stats = object.stats();
   const auto time = std::chrono::steady_clock::now();
   const auto record = [this](std::string_view what, Told& told, std::uint64_t sum) {
     if (sum == told.recorded) return;
@@ -55,11 +76,12 @@ void Losses::report(Object& object, std::uint64_t elsewhere, bool end) {
     told.said = sum;
   };
 
-  const std::uint64_t lost = read(stats.lost_full) + read(stats.lost_busy) + read(stats.lost_map) + elsewhere;
+  const std::uint64_t lost = elsewhere + sum_of(tracers, [](const Tracer& t) { return lost_by(t.stats()); });
   record("lost", lost_, lost);
   if (end || time - looked_at_ >= kSeldom) {
     looked_at_ = time;
-    const std::uint64_t skipped = skipped_runs(object.bpf), replaced = read(stats.replaced);
+    const std::uint64_t skipped = sum_of(tracers, [](const Tracer&t) { return skipped_runs(t.object().bpf); }),
+                        replaced = sum_of(tracers, &event_stats::replaced);
     record("skipped", skipped_, skipped);
     tell(skipped_, skipped, [](auto more, auto all) {
       return fmt::format("the kernel skipped {} runs of the programs ({} in all); some of them may have been events", more, all);
@@ -71,12 +93,13 @@ void Losses::report(Object& object, std::uint64_t elsewhere, bool end) {
           all);
     });
   }
-  const std::uint64_t unfollowed = read(stats.unfollowed), followed = read(stats.followed);
+  const std::uint64_t unfollowed = sum_of(tracers, &event_stats::unfollowed), followed = sum_of(tracers, &event_stats::followed);
   if ((lost == lost_.said && unfollowed == unfollowed_.said) || (!end && time - said_at_ < kSeldom)) return;
   said_at_ = time;
-  const std::uint64_t full = read(stats.lost_full);
+  const std::uint64_t full = sum_of(tracers, &event_stats::lost_full);
   const char* const advice = full != full_.said ? "; a larger --buffer may hold them" : "";
-  tell(lost_, lost, [advice](auto more, auto all) { return fmt::format("lost {} events ({} in all){}", more, all, advice); });
+  tell(lost_, lost,
+       [&](auto more, auto all) { return fmt::format("lost {} events ({} in all{}){}", more, all, by_event(tracers), advice); });
   full_.said = full;
   tell(unfollowed_, unfollowed, [followed](auto more, auto all) {
     return fmt::format("{} processes ({} in all) are not followed, there are {} already: what they do is not shown", more, all,

@@ -2,11 +2,13 @@
 // What could not be shown: counted by the programs, told as it happens and in a total at the end.
 #pragma once
 
-#include "tool.h"
+#include "run/tracer.h"
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -21,7 +23,7 @@ class Losses {
 
   // Losses in the stream at once; all on stderr once a second, and at the `end`. `elsewhere`: events that user space
   // has lost: left out because nobody could say whether they are asked for, or left in the buffer.
-  void report(Object&, std::uint64_t elsewhere, bool end);
+  void report(std::span<const std::unique_ptr<Tracer>>, std::uint64_t elsewhere, bool end);
   std::uint64_t said() const { return lost_.said; }
   std::uint64_t skipped() const { return skipped_.said; }    // runs of the programs
   std::uint64_t replaced() const { return replaced_.said; }  // hooks

@@ -5,6 +5,7 @@
 #include "run/habits.h"
 #include "run/help.h"
 #include "run/nearest.h"
+#include "run/selection.h"
 #include "run/words.h"
 #include "who/cgroup_watch.h"
 #include "who/present.h"
@@ -235,12 +236,12 @@ std::string answer_to(const CLI::App& app, const Tool& tool, const std::string& 
   return fmt::format("'{}' is no option; to trace a command, write {} -- {}", word, tool.name, word);
 }
 
-// All of them, by groups, in the order in which they were added.
+// All of them, by groups, in the order in which they were added. What has no group is no option.
 std::vector<HelpOption> help_options(const CLI::App& app) {
   std::vector<HelpOption> all;
   for (const std::string& group : app.get_groups())
     for (const CLI::Option* o : app.get_options()) {
-      if (o->get_group() != group) continue;
+      if (o->get_group() != group || group.empty()) continue;
       const auto first = [](const std::vector<std::string>& names) { return names.empty() ? std::string() : names.front(); };
       all.push_back({group, first(o->get_snames()), first(o->get_lnames()), o->get_type_name(), o->get_description()});
     }
@@ -249,10 +250,10 @@ std::vector<HelpOption> help_options(const CLI::App& app) {
 
 }  // namespace
 
-int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
+int parse_options(const Tool& tool, int argc, char** argv, Options& o, Selection* selection) {
   CLI::App app{std::string(tool.about), std::string(tool.name)};
   app.set_help_flag();
-  bool help = false, brief_help = false, version = false, extended = false;
+  bool help = false, brief_help = false, version = false, extended = false, list_tools = false;
   Words columns;
 
   // One that may be given several times: `each` is called for each of its words.
@@ -269,7 +270,8 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
         ->type_name(std::string(type))
         ->group(group);
   };
-  const std::string own_group = fmt::format("Options of {}", tool.name);
+  const std::string own_group =
+      selection ? "Options of single events, written behind them" : fmt::format("Options of {}", tool.name);
   for (const Option& own : tool.options) {
     const auto parse = [&o, &own](std::string_view value) { o.own.push_back(own.parse(value, o.remarks)); };
     if (!own.value.empty()) words(own.flags, own.value, own.help, own_group, parse);
@@ -277,6 +279,22 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
       app.add_flag_callback(
              std::string(own.flags), [parse] { parse({}); }, std::string(own.help))
           ->group(own_group);
+  }
+
+  if (selection) {
+    app.add_option_function<Words>("EVENT",
+                                   [selection](const Words& all) {
+                                     for (const auto& w : all) selection->name(w);
+                                   })
+        ->group("");
+    for (const Selection::Choice& choice : selection->choices()) {
+      const auto give = [selection, &choice](std::string_view value) { selection->give(choice, value); };
+      if (!choice.value.empty()) words(choice.flags, choice.value, choice.help, own_group, give);
+      else
+        app.add_flag_callback(
+               choice.flags, [give] { give({}); }, choice.help)
+            ->group(own_group);
+    }
   }
 
   constexpr const char* kFilters = "Filters (all that are given must match; of a list or a repeated one, any)";
@@ -318,7 +336,12 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   repeated("-n,--comm", "NAME", "only processes with this in their name",
            [&](const std::string& v) { add_name("--comm", f.name, f.names, v, o.remarks); });
   app.add_flag_callback(
-         "-x,--failed", [&f] { f.set |= FILTER_FAILED; }, "only what failed")
+         "-x,--failed",
+         [&f, selection] {
+           if (selection) selection->only_failed();
+           else f.set |= FILTER_FAILED;
+         },
+         "only what failed")
       ->group(kFilters);
   list("--session", "LIST", "only these sessions: the process ids of their leaders",
        [&o](const std::string& w) { add(o, LIST_SESSION, session_id(w)); });
@@ -413,20 +436,37 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   one("--run-as", "USER", "run COMMAND as this user, not as who called sudo", kRun, [&o](const std::string& v) { o.run_as = v; });
   one("--btf", "FILE", "the kernel's types, where it has none in /sys", kRun, [&o](const std::string& v) { o.btf = v; });
   app.add_flag("-v,--verbose", o.verbose, "say which hooks were taken and which refused")->group(kRun);
+  if (selection) app.add_flag("--list", list_tools, "print what can be traced")->group(kRun);
   app.add_flag("-V,--version", version, "print the version")->group(kRun);
   app.add_flag("-h", brief_help, "print the most used options, on one screen")->group(kRun);
   app.add_flag("--help", help, "print this: all options, examples and columns")->group(kRun);
 
   if (argc > 1 && argv[1] == std::string_view("--complete")) {  // not for people: see completion/
-    fmt::print("{}", completions(tool, help_options(app), std::vector<std::string>(argv + 2, argv + argc)));
+    fmt::print("{}", completions(tool, help_options(app), std::vector<std::string>(argv + 2, argv + argc),
+                                 selection ? selection->tools() : std::span<const Tool* const>{}));
     return 0;
   }
   const auto end = std::find(argv, argv + argc, std::string_view("--"));
-  const std::vector<std::string> our_words = in_our_words(tool.name, {argv, end});
-  std::vector<const char*> pointers;
-  for (const std::string& word : our_words) pointers.push_back(word.c_str());
-  try {
+  // Between commas, for several tools: what is shared counts wherever it stands.
+  const auto parse_part = [&](char** from, char** to) {
+    std::vector<std::string> part{argv[0]};
+    part.insert(part.end(), from, to);
+    part = in_our_words(tool.name, part);
+    std::vector<const char*> pointers;
+    for (const std::string& word : part) pointers.push_back(word.c_str());
     app.parse(static_cast<int>(pointers.size()), pointers.data());
+    for (const CLI::Option* given : app.get_options())
+      if (given->count() > 0 && (given->get_group() == kFilters || given->get_group() == own_group))
+        o.filters.emplace_back(given->get_name().substr(given->get_name().find_first_not_of('-')), given->results());
+    if (selection && !help && !brief_help && !version && !list_tools)
+      selection->end_part(from == argv + 1 && to == end, o.remarks);
+  };
+  try {
+    for (char** from = argv + 1;; from++) {
+      char** const to = selection ? std::find(from, end, std::string_view(",")) : end;
+      parse_part(from, to);
+      if ((from = to) == end) break;
+    }
   } catch (const CLI::ExtrasError& e) {
     throw BadUsage(answer_to(app, tool, app.remaining().front()));
   } catch (const CLI::ParseError& e) {
@@ -436,6 +476,10 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   }
   if (help || brief_help) {
     fmt::print("{}", help ? long_help(tool, help_options(app)) : short_help(tool, help_options(app)));
+    return 0;
+  }
+  if (list_tools) {
+    fmt::print("{}", selection->list());
     return 0;
   }
   if (version) {
@@ -465,9 +509,15 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o) {
   if (o.journal && (o.json || o.summary || !o.output.empty()))
     throw BadUsage("--journal: give it without --json, --summary and --output: it is instead of them");
   o.command_line.assign(argv, argv + argc);
-  for (const CLI::Option* given : app.get_options())
-    if (given->count() > 0 && (given->get_group() == kFilters || given->get_group() == own_group))
-      o.filters.emplace_back(given->get_name().substr(given->get_name().find_first_not_of('-')), given->results());
+  if (selection)  // the objects are those of the tools alone; of columns that are named, what a tool has
+    o.columns_of = [columns, extended](const Tool& of) {
+      Words has;
+      for (const std::string& word : columns)
+        if (std::ranges::find(of.columns, std::string_view(word).substr(word.starts_with('+')), &Column::name) !=
+            of.columns.end())
+          has.push_back(word);
+      return chosen_columns(of, has, extended, true);
+    };
   o.columns = chosen_columns(tool, columns, extended, (o.json || o.journal) && !o.summary);
   return -1;
 }

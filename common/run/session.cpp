@@ -37,9 +37,10 @@ namespace {
 constexpr int kLookMs = 10;
 // A safety net for a wake-up that a preempted program has not sent yet.
 constexpr int kSleepMs = 500;
-constexpr std::size_t kFlushBytes = 1u << 20;  // the page cache takes large writes in large folios
-constexpr int kLastWaits = 100;                // ms, at the end, for what is being written
-constexpr std::uint64_t kBatch = 16384;        // records, after which signals and losses get their turn
+constexpr int kHoldMs = Order::kHold.count() + 1;  // until what is held back may go
+constexpr std::size_t kFlushBytes = 1u << 20;      // the page cache takes large writes in large folios
+constexpr std::uint64_t kBatch = 16384;            // records, after which signals and losses get their turn
+constexpr int kLastWaits = 100;                    // ms, at the end, for what is being written
 
 int duration_timer(double seconds) {
   const int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
@@ -58,9 +59,12 @@ bool wants_colour(Colour c, int fd) {
   return isatty(fd) && !(no && *no) && !(terminal && std::string_view(terminal) == "dumb");
 }
 
-std::unique_ptr<Output> make_output(const Tool& tool, const Options& o, int fd) {
-  if (o.journal) return make_journal(o.columns, tool.name);
-  auto lines = o.json ? make_json(o.columns) : make_table(o.columns, wants_colour(o.colour, fd), !isatty(fd) && !o.summary);
+std::unique_ptr<Output> make_output(const Tool& as, const Options& o, std::span<const Traced> tools, int fd) {
+  if (o.journal) return make_journal(o.columns, as.name);
+  std::vector<Columns> each;  // an object is what its tool prints alone
+  for (const Traced& t : tools) each.push_back(o.summary ? o.columns : t.options.columns);
+  auto lines =
+      o.json ? make_json_of_tools(std::move(each)) : make_table(o.columns, wants_colour(o.colour, fd), !isatty(fd) && !o.summary);
   return o.summary ? make_summary(std::move(lines), o.json, o.top) : std::move(lines);
 }
 
@@ -77,32 +81,37 @@ void raise_file_limit() {
 
 }  // namespace
 
-Session::Session(const Tool& tool, const Options& o, Command* command)
-    : tool_(tool),
+Session::Session(const Tool& as, const Options& o, std::span<const Traced> tools, Command* command)
+    : tool_(as),
       options_(o),
       command_(command),
       sink_(o.output, o.rotate, command != nullptr, [this](Buffer& out, unsigned part) { begin(out, part); }),
-      output_(make_output(tool, o, sink_.fd())),
+      output_(make_output(as, o, tools, sink_.fd())),
       losses_([this](std::string_view what, std::uint64_t now, std::uint64_t total) {
         output_->missing(out_, what, now, total);
         flush();
       }) {
   out_.reserve(kFlushBytes + kFlushBytes / 8);  // it would leave all its smaller sizes behind
   raise_file_limit();
-  tracer_.emplace(tool, o, [this](void* data, std::size_t size) { return receive(data, size); });
-  const bool containers = (tracer_->wanted() & WANT_CONTAINER) != 0;
-  if (containers)
-    stages_.push_back(std::make_unique<ContainerStage>(o.filter.set & FILTER_CONTAINER ? &o.containers : nullptr,
-                                                       tracer_->object().unwanted()));
-  const bool hashes = (tracer_->wanted() & WANT_IMAGE) != 0;
+  if (tools.size() > 1 || tools.front().tool != &as)
+    order_.emplace([this](std::span<std::byte> record, bool late) { return deliver(record, late); });
+  trace(tools);
+  const bool containers = std::ranges::any_of(tracers_, [](const auto& t) { return (t->wanted() & WANT_CONTAINER) != 0; });
+  if (containers) {
+    std::vector<__u64*> unwanted;
+    for (const auto& t : tracers_) unwanted.push_back(t->object().unwanted());
+    stages_.push_back(
+        std::make_unique<ContainerStage>(o.filter.set & FILTER_CONTAINER ? &o.containers : nullptr, std::move(unwanted)));
+  }
+  const bool hashes = std::ranges::any_of(tracers_, [](const auto& t) { return (t->wanted() & WANT_IMAGE) != 0; });
   if (hashes) stages_.push_back(std::make_unique<HashStage>());
   watch_listed();
-  for (const auto& watch : tracer_->watches()) watch->tell_absent();
+  for (Watch* const watch : watches()) watch->tell_absent();
   for (const std::string& remark : o.remarks) say(remark);
-  if (tracer_->stats().pid_level > 0)
+  if (first().stats().pid_level > 0)
     say("in a pid namespace: options take its process ids, columns show those of the initial one; nspid is what a process's own "
         "has");
-  tracer_->tell_hooks(o.verbose);
+  for (const auto& t : tracers_) t->tell_hooks(o.verbose);
   const ContainerFilter::Absent absent = o.containers.absent();
   for (const std::string& name : absent.names) {
     Buffer line;
@@ -116,10 +125,26 @@ Session::Session(const Tool& tool, const Options& o, Command* command)
   if (command) needed |= 1ull << CAP_KILL;                // to pass signals on to a command of another user
   if (containers) needed |= 1ull << CAP_DAC_READ_SEARCH;  // users' own runtimes write where only they may read
   if (hashes) needed |= 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH;  // to read the programs of all, by /proc/PID/exe
-  for (const auto& watch : tracer_->watches()) needed |= watch->capabilities();
+  for (Watch* const watch : watches()) needed |= watch->capabilities();
   drop_privileges(needed);
   sink_.check_rotation();
   malloc_trim(0);  // what libbpf needed for the kernel's BTF
+}
+
+// What cannot be traced does not stop the others. The first that can be has what all share.
+void Session::trace(std::span<const Traced> tools) {
+  for (const Traced& t : tools) {
+    tools_.push_back(t.tool);
+    try {
+      tracers_.push_back(std::make_unique<Tracer>(
+          *t.tool, t.options, [this](void* data, std::size_t size) { return receive(data, size); },
+          static_cast<unsigned>(tools_.size() - 1), tracers_.empty() ? nullptr : tracers_.front().get()));
+    } catch (const Error& e) {
+      if (tracers_.empty() && tools_.size() == tools.size()) throw;
+      say(fmt::format("{} is not traced: {}", t.tool->event, e.what()));
+    }
+  }
+  for (const auto& t : tracers_) t->begin();
 }
 
 Session::~Session() {
@@ -143,14 +168,31 @@ void Session::watch_listed() {
     }
 }
 
+// Whose event a record is; null: it is none.
+const Tool* Session::tool_of(const void* data, std::size_t size) const {
+  const auto& h = *static_cast<const event_header*>(data);
+  if (size < sizeof h || h.kind != KIND_EVENT || h.tool >= tools_.size()) return nullptr;
+  const Tool* const tool = tools_[h.tool];
+  return size < tool->event_size ? nullptr : tool;
+}
+
 int Session::receive(void* data, std::size_t size) {
   if (done_ || size < sizeof(event_header)) return 0;
-  Record r{.bytes = {static_cast<std::byte*>(data), size}, .event = tool_.event};
-  if (r.as<event_header>().kind != KIND_EVENT) {
-    for (const auto& stage : stages_) stage->learn(r);
+  const std::span bytes(static_cast<std::byte*>(data), size);
+  if (static_cast<const event_header*>(data)->kind != KIND_EVENT) {
+    for (const auto& stage : stages_) stage->learn({bytes});
     return 0;
   }
-  if (size < tool_.event_size) return 0;
+  if (!tool_of(data, size)) return 0;
+  if (order_) order_->add(bytes);
+  else deliver(bytes, false);
+  return done_ || ++records_ % kBatch == 0 || out_.size() >= kFlushBytes ? -EAGAIN : 0;
+}
+
+// Returns whether there may be more.
+bool Session::deliver(std::span<std::byte> bytes, bool late) {
+  const Tool* const tool = tools_[reinterpret_cast<const event_header*>(bytes.data())->tool];
+  Record r{.bytes = bytes, .event = tool->event, .tool = tool, .late = late};
   if (std::ranges::all_of(stages_, [&r](const auto& stage) { return stage->wants(r); })) {
     output_->event(out_, r);
     if (++events_ == options_.count) {
@@ -158,14 +200,17 @@ int Session::receive(void* data, std::size_t size) {
       why_ = "count";
     }
   }
-  return done_ || ++records_ % kBatch == 0 || out_.size() >= kFlushBytes ? -EAGAIN : 0;
+  if (order_ && out_.size() >= kFlushBytes) flush();
+  return !done_;
 }
 
 // Takes a batch out of the ring buffer. Returns whether there is more.
 bool Session::consume() {
   refresh_wall_clock();
   if (output_->fit(screen_columns())) begin(out_, 1);  // the terminal's size has changed
-  const bool more = !tracer_->consume();
+  const std::int64_t now = order_ ? boot_clock() - first().clock_ahead() : 0;
+  const bool more = !first().consume();
+  if (order_ && !done_) order_->deliver(now, !more, false);
   for (const auto& stage : stages_) stage->between_batches();
   flush();
   report_losses(false);
@@ -179,16 +224,18 @@ void Session::flush() {
 }
 
 // Of the trees that are followed. The programs wake the reader when there is none left.
-std::uint64_t Session::followed() const { return std::atomic_ref(tracer_->stats().followed).load(); }
+std::uint64_t Session::followed() const { return std::atomic_ref(first().stats().followed).load(); }
 
 void Session::report_losses(bool end) {
   std::uint64_t elsewhere = unread_;
   for (const auto& stage : stages_) elsewhere += stage->undecided();
-  losses_.report(tracer_->object(), elsewhere, end);
+  losses_.report(tracers_, elsewhere, end);
 }
 
 void Session::run() {
-  silence_.emplace(tracer_->object(), tool_);
+  std::vector<Object*> objects;
+  for (const auto& t : tracers_) objects.push_back(&t->object());
+  silence_.emplace(std::move(objects), tool_);
   watch_signals(command_, {.reopen = !options_.output.empty(), .summary = options_.summary});
   output_->fit(screen_columns());
   if (screen_columns() > 0 && output_->width() > screen_columns())
@@ -200,10 +247,11 @@ void Session::run() {
   if (command_) command_->go();
   loop();
   // What has happened is drained; without this, a flood would never let it end.
-  tracer_->detach();
+  for (const auto& t : tracers_) t->detach();
   drain();
-  tracer_->tell_rest();
+  for (const auto& t : tracers_) t->tell_rest();
   drain();
+  if (order_ && !done_) order_->deliver(0, true, true);
   if (!done_) abandon();
   report_losses(true);
   end();
@@ -213,7 +261,7 @@ void Session::run() {
 void Session::drain() {
   for (int waits = 0; !done_ && stop_signals() < 2 && waits < kLastWaits;) {
     if (consume()) continue;
-    if (tracer_->all_read()) return;
+    if (first().all_read()) return;
     waits++;  // a program that still runs, or whose virtual CPU does not, is writing
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
@@ -221,9 +269,7 @@ void Session::drain() {
 
 // What was not waited for is lost, and told.
 void Session::abandon() {
-  unread_ = tracer_->abandon([this](const void* data, std::size_t size) {
-    return size >= tool_.event_size && static_cast<const event_header*>(data)->kind == KIND_EVENT;
-  });
+  unread_ = first().abandon([this](const void* data, std::size_t size) { return tool_of(data, size) != nullptr; });
   if (unread_ > 0 && stop_signals() > 1)
     say("told to stop once more: what was waiting in the buffer is not shown, and counts as lost");
 }
@@ -248,12 +294,13 @@ void Session::show_summary() {
 // What each file begins with.
 void Session::begin(Buffer& out, unsigned part) const {
   if (!options_.heading) return;
-  const auto& programs = tracer_->programs();
+  std::vector<std::string> programs;
+  for (const auto& t : tracers_) programs.insert(programs.end(), t->programs().begin(), t->programs().end());
   output_->begin(out, {.tool = tool_.name,
                        .version = NEEDLE_VERSION,
                        .command_line = options_.command_line,
                        .filters = options_.filters,
-                       .hooks = {programs.begin(), programs.end()},
+                       .hooks = std::move(programs),
                        .part = part});
 }
 
@@ -276,8 +323,21 @@ void Session::obey_signals() {
   if (take_signal(SIGUSR1) || hangup) sink_.reopen();
 }
 
+std::vector<Watch*> Session::watches() const {
+  std::vector<Watch*> all;
+  for (const auto& t : tracers_)
+    for (const auto& watch : t->watches()) all.push_back(watch.get());
+  return all;
+}
+
+// The programs: what wakes the reader.
+void Session::tell_reader(reader_waits waits) {
+  const auto order = waits == READER_SLEEPS ? std::memory_order_seq_cst : std::memory_order_relaxed;
+  for (const auto& t : tracers_) std::atomic_ref<__u32>(t->stats().reader_waits).store(waits, order);
+}
+
 void Session::loop() {
-  const int epoll = epoll_create1(EPOLL_CLOEXEC), ring = tracer_->ring_fd();
+  const int epoll = epoll_create1(EPOLL_CLOEXEC), ring = first().ring_fd();
   const int timer = options_.duration > 0 ? duration_timer(options_.duration) : -1, command = command_ ? command_->fd() : -1;
   // The ring buffer's wake-ups, not that there is something in it, which in a flood is always so.
   // EPOLLHUP or EPOLLERR of standard output: `| head` is gone, though nothing was written since.
@@ -286,14 +346,13 @@ void Session::loop() {
     epoll_event e{.events = events, .data = {.fd = fd}};
     if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);  // a regular file cannot be watched, nor hang up
   }
-  const bool follows = (options_.filter.set & FILTER_TREE) != 0, seeded = tracer_->stats().seeded != 0;
-  std::atomic_ref<__u32> waits(tracer_->stats().reader_waits);
+  const bool follows = (options_.filter.set & FILTER_TREE) != 0, seeded = first().stats().seeded != 0;
   for (const std::vector<int>& fds : listed_)
     for (const int fd : fds) {
       epoll_event e{.events = EPOLLIN, .data = {.fd = fd}};
       if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
     }
-  for (const auto& watch : tracer_->watches()) {
+  for (Watch* const watch : watches()) {
     epoll_event e{.events = EPOLLIN, .data = {.fd = watch->fd()}};
     if (watch->fd() >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, watch->fd(), &e);
     watch->look();  // it may have changed since
@@ -325,9 +384,9 @@ void Session::loop() {
     busy = records_ != before;
   };
   while (!done_ && !stop) {
-    if (!more && busy) waits.store(READER_RESTS, std::memory_order_relaxed);
+    if (!more && busy) tell_reader(READER_RESTS);
     if (!more && !busy) {  // say that we sleep, then look once more
-      waits.store(READER_SLEEPS, std::memory_order_seq_cst);
+      tell_reader(READER_SLEEPS);
       look();
     }
     // Nothing can come any more. Those that are found late may not have been found.
@@ -336,10 +395,10 @@ void Session::loop() {
       break;
     }
     epoll_event e[5];
-    const int n = epoll_wait(epoll, e, 5, more || done_ ? 0 : busy ? kLookMs : kSleepMs);
-    waits.store(READER_AWAKE, std::memory_order_relaxed);
+    const int n = epoll_wait(epoll, e, 5, more || done_ ? 0 : order_ && order_->holds() ? kHoldMs : busy ? kLookMs : kSleepMs);
+    tell_reader(READER_AWAKE);
     const bool idle = n == 0 && !more && !busy;
-    for (const auto& watch : tracer_->watches()) {
+    for (Watch* const watch : watches()) {
       const auto heard = [&](const epoll_event& event) { return event.data.fd == watch->fd(); };
       if (idle || std::any_of(e, e + std::max(n, 0), heard)) watch->look();  // idle: there is what nobody can be told of
     }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// A tool at work: its programs are attached, its events become lines.
+// Tools at work: their programs are attached, their events become lines.
 #pragma once
 
 #include "run/command.h"
 #include "run/losses.h"
 #include "run/options.h"
+#include "run/order.h"
+#include "run/selection.h"
 #include "run/silence.h"
 #include "run/sink.h"
 #include "run/tracer.h"
@@ -14,14 +16,16 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace needle {
 
 class Session {
  public:
-  // Loads and attaches: throws Error. All are borrowed.
-  Session(const Tool&, const Options&, Command* = nullptr);
+  // Loads and attaches: throws Error, of several tools if none can be. `as`: what the stream is called, whose columns options.columns
+  // are; alone in `tools`, or else of these the events are put in the order of their times. All are borrowed.
+  Session(const Tool& as, const Options& options, std::span<const Traced> tools, Command* = nullptr);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -31,7 +35,13 @@ class Session {
   void run();
 
  private:
+  void trace(std::span<const Traced> tools);
+  const Tool* tool_of(const void* data, std::size_t size) const;
   int receive(void* data, std::size_t size);
+  bool deliver(std::span<std::byte> record, bool late);
+  void tell_reader(reader_waits);
+  std::vector<Watch*> watches() const;                 // of all tools
+  Tracer& first() const { return *tracers_.front(); }  // which has what all share
   bool consume();
   void drain();
   void abandon();
@@ -52,7 +62,9 @@ class Session {
   Command* command_;
   Sink sink_;
   std::unique_ptr<Output> output_;
-  std::optional<Tracer> tracer_;  // made by the constructor, once the rest is there
+  std::vector<std::unique_ptr<Tracer>> tracers_;  // made by the constructor, once the rest is there
+  std::vector<const Tool*> tools_;                // by the number in a record
+  std::optional<Order> order_;
   std::vector<std::unique_ptr<Stage>> stages_;
   Buffer out_;
   Losses losses_;

@@ -22,21 +22,22 @@ std::string grouped(std::uint64_t number) {
 
 }  // namespace
 
-Silence::Silence(Object& object, const Tool& tool) : object_(object), events_(fmt::format("{}s", tool.event)) {
-  std::atomic_ref(object_.stats().counts_dropped).store(1);
+Silence::Silence(std::vector<Object*> objects, const Tool& tool)
+    : objects_(std::move(objects)), events_(tool.event.empty() ? "events" : fmt::format("{}s", tool.event)) {
+  for (Object* const o : objects_) std::atomic_ref(o->stats().counts_dropped).store(1);
 }
 
 std::uint64_t Silence::dropped() const {
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < DROPPED_SLOTS; i++)
-    sum += std::atomic_ref(object_.dropped()[i].count).load(std::memory_order_relaxed);
+  for (Object* const o : objects_)
+    for (std::size_t i = 0; i < DROPPED_SLOTS; i++) sum += std::atomic_ref(o->dropped()[i].count).load(std::memory_order_relaxed);
   return sum;
 }
 
 void Silence::look(std::uint64_t shown, std::uint64_t received) {
   if (silent_ && shown > 0) {
     silent_ = false;
-    std::atomic_ref(object_.stats().counts_dropped).store(0);  // it costs a little
+    for (Object* const o : objects_) std::atomic_ref(o->stats().counts_dropped).store(0);  // it costs a little
   }
   if (!silent_ || said_ || std::chrono::steady_clock::now() - begin_ < kPatience || !isatty(STDERR_FILENO)) return;
   const std::uint64_t seen = dropped() + received;

@@ -7,13 +7,14 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace needle {
 
 class Silence {
  public:
-  // From now on the programs count what filters drop, until something is shown. `object`, `tool`: borrowed.
-  Silence(Object& object, const Tool& tool);
+  // From now on the programs count what filters drop, until something is shown. `objects`, `tool`: borrowed.
+  Silence(std::vector<Object*> objects, const Tool& tool);
 
   // While the tool runs: says once, on a terminal, that nothing has matched for some seconds. `shown`, `received`: events, so far.
   void look(std::uint64_t shown, std::uint64_t received);
@@ -23,7 +24,7 @@ class Silence {
  private:
   std::uint64_t dropped() const;
 
-  Object& object_;
+  const std::vector<Object*> objects_;
   const std::string events_;  // what they are called
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   bool silent_ = true, said_ = false;

@@ -44,8 +44,10 @@ void check_standard_files() {
   if (fcntl(STDOUT_FILENO, F_GETFD) < 0) throw Error("standard output is closed");
 }
 
-int run(const Tool& tool, int argc, char** argv, Options& options) {
-  if (const int status = parse_options(tool, argc, argv, options); status >= 0) {
+int run(const Tool& tool, int argc, char** argv, std::span<const Tool* const> several, Options& options) {
+  std::optional<Selection> selection;
+  if (!several.empty()) selection.emplace(several);
+  if (const int status = parse_options(tool, argc, argv, options, selection ? &*selection : nullptr); status >= 0) {
     if (std::fflush(stdout) != 0) throw Error(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
     return status;
   }
@@ -53,19 +55,20 @@ int run(const Tool& tool, int argc, char** argv, Options& options) {
   check_privileges(tool.name);
   std::optional<Command> command;
   if (!options.command.empty()) command.emplace(options.command, options.run_as);
-  Session(tool, options, command ? &*command : nullptr).run();
+  const std::vector<Traced> traced = selection ? selection->traced(options) : std::vector<Traced>{{&tool, options}};
+  Session(tool, options, traced, command ? &*command : nullptr).run();
   if (command) exit_like(command->wait());
   return 0;
 }
 
 }  // namespace
 
-int tool_main(const Tool& tool, int argc, char** argv) {
+int tool_main(const Tool& tool, int argc, char** argv, std::span<const Tool* const> several) {
   libbpf_set_print(keep_libbpf_log);
   speak_as(tool.name);
   Options options;
   try {
-    return run(tool, argc, argv, options);
+    return run(tool, argc, argv, several, options);
   } catch (const std::exception& e) {
     const auto* error = dynamic_cast<const Error*>(&e);
     const bool usage = dynamic_cast<const BadUsage*>(&e);

@@ -42,16 +42,30 @@ int walk(const bpf_program* program, const bpf_map* map = nullptr) {
   return fd;
 }
 
+void size_scratch(bpf_map* scratch) {
+  const auto cpus = static_cast<__u32>(libbpf_num_possible_cpus());
+  size_map(scratch, bpf_map__max_entries(scratch) * cpus, "cannot size the scratch memory");
+}
+
 }  // namespace
 
-Tracer::Tracer(const Tool& tool, const Options& options, Receive receive)
-    : tool_(tool), options_(options), receive_(std::move(receive)), hooks_(tool, options.hook, options.btf) {
+Tracer::Tracer(const Tool& tool, const Options& options, Receive receive, unsigned number, const Tracer* first)
+    : tool_(tool),
+      options_(options),
+      number_(number),
+      first_(first),
+      receive_(std::move(receive)),
+      hooks_(tool, options.hook, options.btf, first == nullptr) {
   MapEntries entries;
   object_ = hooks_.take([&](Object& object) { set_up(object, entries); },
                         [&](Object& object) {
                           entries.fill_maps();
                           loaded(object);
                         });
+}
+
+void Tracer::begin() {
+  hooks_.attach_last(*object_);
   if (bpf_program__autoload(object_->seed)) find_followed();
   if (object_->rest && bpf_program__autoload(object_->rest)) rest_ = walk(object_->rest, object_->kept);
 }
@@ -75,6 +89,14 @@ void Tracer::set_up(Object& object, MapEntries& entries) const {
   if (o.filter.set & FILTER_CONTAINER) object.filter->want |= WANT_CONTAINER;
   if (object.filter->want & WANT_CONTAINER && have_cgroup_v1()) object.filter->want |= WANT_V1;
   for (const Setting& set : o.own) set(object, entries);
+  *object.tool_number = static_cast<__u16>(number_);
+  bpf_program__set_autoload(object.self, true);
+  if (!object.files.empty()) bpf_program__set_autoload(object.find_file, true);
+  if (object.rest) bpf_program__set_autoload(object.rest, !*object.untyped);
+  if (first_) {
+    entries.size_maps();
+    return share(object);
+  }
   for (const ::listed& l : o.listed) entries.add(object.filter_lists, l);
   entries.size_maps();
   if (o.filter.cgroups > 0) size_map(object.filter_cgroups, o.filter.cgroups, "--cgroup");
@@ -84,35 +106,46 @@ void Tracer::set_up(Object& object, MapEntries& entries) const {
   }
   if (object.filter->want & WANT_LINEAGE) size_map(object.lineages, kProcesses, "cannot size the memory of lineages");
   size_map(object.events, o.buffer, "--buffer");
-  const int cpus = libbpf_num_possible_cpus();
-  size_map(object.scratch, bpf_map__max_entries(object.scratch) * static_cast<__u32>(cpus), "cannot size the scratch memory");
-  bpf_program__set_autoload(object.self, true);
-  if (!object.files.empty()) bpf_program__set_autoload(object.find_file, true);
-  if (object.rest) bpf_program__set_autoload(object.rest, !*object.untyped);
+  size_scratch(object.scratch);
+}
+
+void Tracer::share(Object& object) const {
+  Object& first = *first_->object_;
+  for (const auto& [mine, its] : {std::pair{object.events, first.events},
+                                  {object.filter_lists, first.filter_lists},
+                                  {object.filter_cgroups, first.filter_cgroups},
+                                  {object.followed, first.followed},
+                                  {object.lineages, first.lineages}})
+    if (const int e = bpf_map__reuse_fd(mine, bpf_map__fd(its)))
+      throw Error(fmt::format("cannot share the map {}: {}", bpf_map__name(mine), std::strerror(-e)));
+  // A tool whose records may be longer has its own.
+  if (bpf_map__value_size(object.scratch) != bpf_map__value_size(first.scratch) ||
+      bpf_map__reuse_fd(object.scratch, bpf_map__fd(first.scratch)) != 0)
+    size_scratch(object.scratch);
 }
 
 // Before it is attached.
 void Tracer::loaded(Object& object) {
   watches_.clear();
-  if (options_.filter.cgroups > 0)
+  if (!first_ && options_.filter.cgroups > 0)
     watches_.push_back(std::make_unique<CgroupWatch>(bpf_map__fd(object.filter_cgroups), options_.cgroups, options_.units));
   if (!object.files.empty()) watches_.push_back(std::make_unique<FileWatch>(object.find_file, object.watched(), object.files));
   learn_self(object);
-  ring_.emplace(bpf_map__fd(object.events), bpf_map__max_entries(object.events));
+  if (!first_) ring_.emplace(bpf_map__fd(object.events), bpf_map__max_entries(object.events));
 }
 
 // Runs the program that finds out what user space cannot know.
-void Tracer::learn_self(Object& object) const {
-  std::int64_t ahead = 0, before = 0, after = 1'000'000;
+void Tracer::learn_self(Object& object) {
+  std::int64_t before = 0, after = 1'000'000;
   for (int i = 0; i < 10 && after - before > 100'000; i++) {  // it may be preempted meanwhile
     LIBBPF_OPTS(bpf_test_run_opts, run);
     before = boot_clock();
     if (const int e = bpf_prog_test_run_opts(bpf_program__fd(object.self), &run))
       throw Error(fmt::format("cannot find out the tool's own process id: {}", std::strerror(-e)));
     after = boot_clock();
-    ahead = compare_clocks(before, static_cast<std::int64_t>(object.stats().clock), after);
+    ahead_ = compare_clocks(before, static_cast<std::int64_t>(object.stats().clock), after);
   }
-  object.stats().asked = static_cast<__u64>(options_.asked - ahead);
+  object.stats().asked = static_cast<__u64>(options_.asked - ahead_);
 }
 
 // Those of the trees that are there already.

@@ -23,12 +23,18 @@ class Tracer {
   // Is handed each record, of the ring buffer's memory. An error (-errno) makes consume() pause; the record has been taken then.
   using Receive = std::function<int(void* data, std::size_t size)>;
 
-  // Throws Error. `tool` and `options`: borrowed.
-  Tracer(const Tool& tool, const Options& options, Receive receive);
+  // Throws Error. `tool` and `options`: borrowed. Of several in one process: `number` goes into each record, and all but the first
+  // one use what `first` (borrowed, null: this is it) has: the ring buffer, so that Receive gets the records of all, the lists of
+  // the filter, who is followed, lineages, the memory for events.
+  Tracer(const Tool& tool, const Options& options, Receive receive, unsigned number = 0, const Tracer* first = nullptr);
   ~Tracer();
   Tracer(const Tracer&) = delete;
   Tracer& operator=(const Tracer&) = delete;
 
+  const Tool& tool() const { return tool_; }
+  // What must see a process end after all tools have, and who is followed: once all of them are there. Throws Error.
+  void begin();
+  std::int64_t clock_ahead() const { return ahead_; }  // boot_clock() less the clock of the records: ns
   Object& object() const { return *object_; }
   ::event_stats& stats() const { return object_->stats(); }
   unsigned wanted() const { return object_->filter->want; }  // enum want_bits
@@ -47,11 +53,15 @@ class Tracer {
  private:
   void set_up(Object&, MapEntries&) const;
   void loaded(Object&);
-  void learn_self(Object&) const;
+  void share(Object&) const;
+  void learn_self(Object&);
   void find_followed();
 
   const Tool& tool_;
   const Options& options_;
+  const unsigned number_;
+  const Tracer* const first_;
+  std::int64_t ahead_ = 0;
   Receive receive_;
   Hooks hooks_;
   std::unique_ptr<Object> object_;  // loaded

@@ -28,7 +28,8 @@ void ContainerStage::tell_programs(const ev_cgroups& cgroups, bool unwanted) {
   const __u64 key = cgroups_key(&cgroups);
   unwanted_.resize(UNWANTED_SLOTS);
   unwanted_[UNWANTED_SLOT(key)] = unwanted ? cgroups : ev_cgroups{};
-  std::atomic_ref(programs_[UNWANTED_SLOT(key)]).store(unwanted ? key : 0, std::memory_order_relaxed);
+  for (__u64* const programs : programs_)
+    std::atomic_ref(programs[UNWANTED_SLOT(key)]).store(unwanted ? key : 0, std::memory_order_relaxed);
 }
 
 // What the programs were told is taken back where a container has another name by now, or a cgroup has become one.

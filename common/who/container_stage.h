@@ -8,15 +8,16 @@
 
 #include <chrono>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 namespace needle {
 
 class ContainerStage final : public Stage {
  public:
-  // `filter`: borrowed; null: all are wanted. `unwanted`: the programs' memory of cgroups that nobody wants (UNWANTED_SLOTS
-  // of them, borrowed), by which they leave out most of what this would.
-  ContainerStage(const ContainerFilter* filter, __u64* unwanted) : filter_(filter), programs_(unwanted) {}
+  // `filter`: borrowed; null: all are wanted. `unwanted`: of each object the programs' memory of cgroups that nobody
+  // wants (UNWANTED_SLOTS of them, borrowed), by which they leave out most of what this would.
+  ContainerStage(const ContainerFilter* filter, std::vector<__u64*> unwanted) : filter_(filter), programs_(std::move(unwanted)) {}
 
   bool wants(Record&) override;
   void learn(const Record&) override;
@@ -27,7 +28,7 @@ class ContainerStage final : public Stage {
   void tell_programs(const ev_cgroups&, bool unwanted);
 
   const ContainerFilter* filter_;
-  __u64* programs_;
+  std::vector<__u64*> programs_;
   Cgroups cgroups_;
   std::vector<ev_cgroups> unwanted_;  // in the slots of the programs
   std::size_t reviewed_ = 0;

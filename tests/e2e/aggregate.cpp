@@ -26,7 +26,7 @@ struct no_event {
   event_header h;
 };
 constexpr needle::Column kColumns[] = {needle::column<&no_event::h, &event_header::pid>("pid", "")};
-constexpr needle::Tool kTool = needle::make_tool<aggregate_bpf, no_event>("aggregate", "nothing", "", "", kColumns);
+constexpr needle::Tool kTool = needle::make_tool<aggregate_bpf, no_event>("aggregate", "nothing", "", "", kColumns, {});
 using Bpf = needle::Skeleton<aggregate_bpf>;
 
 struct Sums {

@@ -28,7 +28,7 @@ struct no_event {
   event_header h;
 };
 constexpr needle::Column kColumns[] = {needle::column<&no_event::h, &event_header::pid>("pid", "")};
-constexpr needle::Tool kTool = needle::make_tool<decide_bpf, no_event>("decide", "nothing", "", "", kColumns);
+constexpr needle::Tool kTool = needle::make_tool<decide_bpf, no_event>("decide", "nothing", "", "", kColumns, {});
 using Bpf = needle::Skeleton<decide_bpf>;
 
 enum { kNot, kWanted, kUnknown };

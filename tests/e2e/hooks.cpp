@@ -38,7 +38,7 @@ void other() { static_cast<void>(getppid()); }
 bool has(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
 constexpr Trial trials[] = {{"deed", [](Object&) { the_deed(); }}, {"deed__tp_opt_tried", [](Object&) { the_deed(); }}};
-constexpr Tool hooks_tool = make_tool<hooks_bpf, no_event>("hooks", "nothing", "", "", columns, {}, trials);
+constexpr Tool hooks_tool = make_tool<hooks_bpf, no_event>("hooks", "nothing", "", "", columns, {}, {}, trials);
 
 // What -v would say after the choice, with `deed` as the trial. Throws.
 std::string choose(void (*deed)(), const std::string& only = "") {

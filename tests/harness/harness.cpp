@@ -99,7 +99,7 @@ Result run(const Args& argv, const std::string& input) {
 }
 
 Args command_of(const std::string& tool, Args args) {
-  const Args& options = deed_of(tool).options;
+  const Args options = tool == "needle" ? Args{} : deed_of(tool).options;
   args.insert(args.begin(), options.begin(), options.end());
   args.insert(args.begin(), tool_path(tool));
   return args;
