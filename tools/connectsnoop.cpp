@@ -26,7 +26,7 @@ template <> inline constexpr auto gathered<connect_event> =
                Gathered<WANT_REQUESTED, &connect_event::requested, &connect_event::requested_port>{}};
 
 // In brackets where a port behind it could not be told from it.
-struct Host {
+struct Bracketed {
   static constexpr int width = Format<ev_addr>::width;
   static constexpr Align align = Align::left;
   static void text(Buffer& out, const ev_addr& a, const Record& r, Blanks b) {
@@ -67,10 +67,10 @@ static constexpr auto columns = [] {
 
 static constexpr Phrase what[] = {
     {"", named("proto", columns)},
-    {" ", column_as<Host, &connect_event::raddr>("raddr", "")},
+    {" ", column_as<Bracketed, &connect_event::raddr>("raddr", "")},
     {":", named("rport", columns)},
     {" in ", named("ms", columns), " ms"},
-    {" from ", column_as<Host, &connect_event::laddr>("laddr", "")},
+    {" from ", column_as<Bracketed, &connect_event::laddr>("laddr", "")},
     {":", named("lport", columns)},
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // All tools in one program: their events in one stream, or any one of them by its name.
+#include "report/report.h"
 #include "run/tool_main.h"
 #include "tools.h"
 
@@ -69,7 +70,8 @@ constexpr Tool stream = {
         "needle -- ./configure\ta command and all that it starts\n"
         "needle open --path /etc/ -w , connect --port 443\toptions of each event behind it\n"
         "needle opensnoop -x\tone of the tools\n"
-        "needle --container web -j\tas JSON, each object as its tool prints it\n",
+        "needle --container web -j\tas JSON, each object as its tool prints it\n"
+        "needle report web.jsonl --html web.html\twhat that adds up to, for a ticket\n",
     .operands = " [EVENT,... [OPTIONS] [, ...]]",
     .event_size = sizeof(any_event),
     .columns = columns,
@@ -95,6 +97,7 @@ const Tool* tool_called(std::string_view path) {
 int main(int argc, char** argv) {
   if (argc > 0)
     if (const Tool* const tool = tool_called(argv[0])) return tool_main(*tool, argc, argv);
+  if (argc > 1 && argv[1] == std::string_view("report")) return report_main(argc - 1, argv + 1);
   if (argc > 1)
     if (const Tool* const tool = tool_called(argv[1])) return tool_main(*tool, argc - 1, argv + 1);
   // Of the words behind --complete the last is being typed.

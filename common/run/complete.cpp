@@ -169,6 +169,7 @@ std::string completions(const Tool& tool, const std::vector<HelpOption>& options
   // Events have commas between; the first word may be a tool.
   const std::size_t from = word.rfind(',') + 1;
   if (from > 0) all.clear();
+  if (words.size() == 1) all.push_back({"report", "of recorded JSON: a tree of processes, and what each did"});
   for (const Tool* t : several) {
     all.push_back({std::string(t->event), std::string(t->about)});
     if (words.size() == 1 && from == 0) all.push_back({std::string(t->name), std::string(t->about)});

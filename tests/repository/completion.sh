@@ -42,7 +42,7 @@ done
 for tool in "${tools[@]}"; do
   columns=$(columns_of "$tool" | sorted)
   first=() later=()
-  [[ $tool != needle ]] || read -rd '' -a first <<<"$events" || mapfile -t later < <(cut -d ' ' -f 1 <<<"$events")
+  [[ $tool != needle ]] || read -rd '' -a first <<<"$events report" || mapfile -t later < <(cut -d ' ' -f 1 <<<"$events")
   check equal "$tool: all options" "$(complete_words bash "$tool" '')" "$( (options_of "$tool"; printf '%s\n' -- "${first[@]}") | sorted)"
   check equal "$tool: behind an option without argument" \
     "$(complete_words bash "$tool" -x '')" "$( (options_of "$tool"; printf '%s\n' -- "${later[@]}") | sorted)"
