@@ -29,10 +29,10 @@ static __always_inline __u64 v1_cgroup(struct css_set *set, int i, struct cgroup
 		ids->v1 = v1_cgroup(set, bpf_core_enum_value(enum cgroup_subsys_id, name##_cgrp_id), v1)
 /* clang-format on */
 
-/* Where the current task is. `v1` becomes the cgroup of ids->v1. */
-static __always_inline void cgroups_of(struct ev_cgroups *ids, struct css_set *set, struct cgroup **v1)
+/* Where a task with this css_set is, in v2 in `unified`. `v1` becomes the cgroup of ids->v1. */
+static __always_inline void cgroups_of(struct ev_cgroups *ids, __u64 unified, struct css_set *set, struct cgroup **v1)
 {
-	ids->unified = current_cgroup_id();
+	ids->unified = unified;
 	ids->v1 = 0;
 	if (!(filter.want & WANT_V1))
 		return;
@@ -50,7 +50,7 @@ __noinline int cgroup_unwanted(void)
 	struct cgroup *v1;
 	__u64 key;
 
-	cgroups_of(&ids, set, &v1);
+	cgroups_of(&ids, current_cgroup_id(), set, &v1);
 	key = cgroups_key(&ids);
 	return *(volatile __u64 *)&unwanted[UNWANTED_SLOT(key)] == key;
 }

@@ -133,11 +133,11 @@ static __always_inline void append_cgroup(struct record *r, struct cgroup_names 
 	names->owned = r->owned >> 32;
 }
 
-/* Sends the names of the current task's cgroups. Not counted as lost: no event is, and the next
+/* Sends the names of the cgroups of a task with this css_set. Not counted as lost: no event is, and the next
  * one from there tries again. */
-__noinline int send_cgroups(void)
+__noinline int send_cgroups(__u64 of_set)
 {
-	struct css_set *set = READ(current_task(), cgroups);
+	struct css_set *set = (void *)of_set;
 	struct record *r = record_try();
 	struct cgroups_record *c;
 	struct cgroup *v1 = NULL;
@@ -149,7 +149,7 @@ __noinline int send_cgroups(void)
 	__builtin_memset(c, 0, sizeof(*c));
 	r->len = sizeof(*c);
 	c->h.kind = KIND_CGROUPS;
-	cgroups_of(&c->cgroups, set, &v1);
+	cgroups_of(&c->cgroups, READ(set, dfl_cgrp, kn, id), set, &v1);
 	if (c->cgroups.v1)
 		append_cgroup(r, &c->v1, v1);
 	append_cgroup(r, &c->unified, READ(set, dfl_cgrp));
@@ -169,12 +169,12 @@ static __always_inline void fill_cgroups(struct record *r, struct ev_cgroups *id
 	struct ev_cgroups key;
 	struct cgroup *v1;
 
-	cgroups_of(&key, set, &v1);
+	cgroups_of(&key, current_cgroup_id(), set, &v1);
 	*ids = key;
 	if (r->cgroups.unified == key.unified && r->cgroups.v1 == key.v1 && told - r->cgroups_told < CGROUPS_SENT / 2)
 		return;
 	if (!bpf_map_lookup_elem(&cgroups_sent, &key)) {
-		send_cgroups();
+		send_cgroups((__u64)set);
 		return;
 	}
 	r->cgroups = key;

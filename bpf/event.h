@@ -158,7 +158,7 @@ struct event_header {
 	__u16 kind;
 	__u16 context; /* where in the record struct context is; 0: nowhere */
 	__u16 tool;    /* whose it is, of the tools that one process runs: see state.bpf.h */
-	__u16 unused;
+	__u16 target;  /* likewise struct target, if its cgroups are known */
 };
 
 /* Which file a program is: as long as none of this changes, its content has not. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "exitsnoop.h"
 #include "context.bpf.h"
+#include "signal.bpf.h"
 
 /* --threads */
 const volatile bool each_thread = false;
@@ -29,15 +30,6 @@ static __always_inline bool may_kill(int sig)
 	return sig != SIGURG && sig != SIGWINCH && !(sig >= SIGCHLD && sig <= SIGTTOU);
 }
 
-/* Whether the current task sends it, and not the kernel, a timer or an input/output that has ended, whoever runs just then.
- * `info`: a pointer, SEND_SIG_NOINFO (0), which a process sends, or SEND_SIG_PRIV (1), which the kernel does. */
-static __always_inline bool sent_by_current(const struct kernel_siginfo *info)
-{
-	int code = (__u64)info > 1 ? READ(info, si_code) : SI_USER;
-
-	return (__u64)info != 1 && code <= SI_USER && !(code <= SI_TIMER && code >= SI_ASYNCIO);
-}
-
 /* `result` 0: it goes to the target; 3 and 4 are realtime signals that find no room: enum in include/trace/events/signal.h. */
 SEC("?tp_btf/signal_generate")
 int BPF_PROG(killer__tp_signal, int sig, struct kernel_siginfo *info, struct task_struct *target, int group, int result)
@@ -49,7 +41,7 @@ int BPF_PROG(killer__tp_signal, int sig, struct kernel_siginfo *info, struct tas
 		return 0;
 	key.pid = READ(target, tgid);
 	sender.pid = EV_NONE;
-	if (sent_by_current(info)) {
+	if (sent_by_current(signal_code(info))) {
 		sender.pid = current_pid_tgid() >> 32;
 		comm_of(&sender.comm, READ(current_task(), group_leader));
 	}

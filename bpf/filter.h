@@ -26,6 +26,7 @@ enum list {
 	LIST_NOT_PID,
 	LIST_NOT_UID,
 	LIST_TREE,
+	LIST_TARGET, /* whom something is done to: see target.bpf.h */
 	LISTS,
 };
 
@@ -69,7 +70,11 @@ enum want_bits {
 	WANT_IMAGE = 1 << 14,
 	WANT_CONTEXT = WANT_CONTAINER | WANT_LINEAGE | WANT_PCOMM | WANT_PEXE | WANT_EXE | WANT_CWD | WANT_SESSION | WANT_NSPID |
 		       WANT_ARGS | WANT_PRELOAD | WANT_IMAGE,
-	WANT_TOOL = 1 << 16,
+	/* of struct target */
+	WANT_TARGET = 1 << 15,
+	WANT_TARGET_EXE = 1 << 16,
+	WANT_TARGET_CONTAINER = 1 << 17,
+	WANT_TOOL = 1 << 18,
 };
 
 struct filter {

@@ -33,11 +33,13 @@
 #define SIGKILL 9
 #define SIGCHLD 17
 #define SIGCONT 18
+#define SIGSTOP 19
 #define SIGTTOU 22
 #define SIGURG 23
 #define SIGWINCH 28
 #define SA_RESTART 0x10000000
 #define SI_USER 0
+#define SI_KERNEL 0x80
 #define SI_TIMER -2
 #define SI_ASYNCIO -4
 
@@ -79,6 +81,7 @@
 #define NSFS_MAGIC 0x6e736673
 #define ANON_INODE_FS_MAGIC 0x09041934
 #define PID_FS_MAGIC 0x50494446
+#define PROC_SUPER_MAGIC 0x9fa0
 #define DMA_BUF_MAGIC 0x444d4142
 
 /* include/linux/fs.h, sched.h, sched/signal.h, arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
@@ -130,6 +133,8 @@
 #define REQ_F_CREDS (1 << (bpf_core_field_exists(struct io_ring_ctx, hybrid_poll_time) ? 19 : 18)) /* 01ee194d1aba, 6.13 */
 
 /* include/linux/pid.h, include/uapi/linux/capability.h */
+#define PIDTYPE_PID 0
+#define PIDTYPE_PGID 2
 #define PIDTYPE_SID 3
 
 /* arch/x86/include/asm/syscall_wrapper.h, arch/arm64/include/asm/syscall_wrapper.h: the function by which a system call
@@ -167,6 +172,23 @@ struct thread_info {
 };
 #endif
 
+struct hlist_node {
+	struct hlist_node *next;
+	void *pprev;
+};
+struct hlist_head {
+	struct hlist_node *first;
+};
+struct xa_node {
+	unsigned char shift;
+	void *slots[1];
+};
+struct xarray { /* struct radix_tree_root is the same */
+	void *xa_head;
+};
+struct idr {
+	struct xarray idr_rt;
+};
 struct proc_ns_operations {
 	const char *name;
 };
@@ -179,6 +201,7 @@ struct mnt_namespace {
 };
 struct pid_namespace {
 	struct ns_common ns;
+	struct idr idr; /* by number: its struct pids */
 	unsigned int level;
 };
 struct net {
@@ -194,6 +217,7 @@ struct upid {
 };
 struct pid {
 	unsigned int level;
+	struct hlist_head tasks[4]; /* by PIDTYPE_*: their pid_links */
 	struct upid numbers[1];
 };
 typedef struct {
@@ -221,12 +245,6 @@ struct super_block;
 struct timespec64 {
 	__s64 tv_sec;
 	long tv_nsec;
-};
-struct hlist_node {
-	struct hlist_node *next;
-};
-struct hlist_head {
-	struct hlist_node *first;
 };
 struct address_space {
 	struct inode *host;
@@ -340,6 +358,10 @@ struct file___u { /* and before */
 	struct {
 		struct callback_head fu_rcuhead;
 	} f_u;
+};
+struct proc_inode { /* of all in /proc/PID */
+	struct pid *pid;
+	struct inode vfs_inode;
 };
 struct sigaction {
 	void *sa_handler;
@@ -535,7 +557,7 @@ struct task_struct {
 	struct task_struct *real_parent, *group_leader;
 	struct list_head children, sibling, thread_node;
 	struct mm_struct *mm;
-	int exit_code;
+	int exit_state, exit_code;
 	__u64 utime, stime;
 	struct sched_entity se;
 	struct task_io_accounting ioac;
@@ -547,6 +569,7 @@ struct task_struct {
 	void *io_uring;       /* it has used one */
 	void *worker_private; /* of PF_IO_WORKER: its struct io_worker, or NULL */
 	struct pid *thread_pid;
+	struct hlist_node pid_links[4];
 	struct css_set *cgroups;
 	struct callback_head *task_works;
 	__u64 start_boottime;

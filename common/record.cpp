@@ -3,11 +3,22 @@
 
 namespace needle {
 
+namespace {
+
+// What the header says to be there.
+template <class T> const T* part_at(std::span<const std::byte> bytes, std::size_t at) {
+  if (at < sizeof(event_header) || at % alignof(T) != 0 || at + sizeof(T) > bytes.size()) return nullptr;
+  return reinterpret_cast<const T*>(bytes.data() + at);
+}
+
+}  // namespace
+
 const context* Record::who() const {
-  if (bytes.size() < sizeof(event_header)) return nullptr;
-  const std::size_t at = as<event_header>().context;
-  if (at < sizeof(event_header) || at % alignof(context) != 0 || at + sizeof(context) > bytes.size()) return nullptr;
-  return reinterpret_cast<const context*>(bytes.data() + at);
+  return bytes.size() < sizeof(event_header) ? nullptr : part_at<context>(bytes, as<event_header>().context);
+}
+
+const ::target* Record::target() const {
+  return bytes.size() < sizeof(event_header) ? nullptr : part_at<::target>(bytes, as<event_header>().target);
 }
 
 template <> const context& Record::as<context>() const {

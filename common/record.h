@@ -3,6 +3,7 @@
 #pragma once
 
 #include "event.h"
+#include "target.h"
 #include "who/container.h"
 
 #include <array>
@@ -18,14 +19,16 @@ struct Tool;
 // Owns nothing: valid as long as the ring buffer's memory is.
 struct Record {
   std::span<const std::byte> bytes;
-  std::string_view event = {};           // what it is, in one word: see Tool
-  const Tool* tool = nullptr;            // whose it is; null where nobody asks
-  bool late = false;                     // lines of what happened after it have been printed: see Order
-  const Container* container = nullptr;  // of the process: null: none; see unknown_container()
-  std::string_view sha256 = {};          // of its program, in hexadecimal digits; empty: not known
+  std::string_view event = {};                  // what it is, in one word: see Tool
+  const Tool* tool = nullptr;                   // whose it is; null where nobody asks
+  bool late = false;                            // lines of what happened after it have been printed: see Order
+  const Container* container = nullptr;         // of the process: null: none; see unknown_container()
+  const Container* target_container = nullptr;  // likewise of whom something is done to
+  std::string_view sha256 = {};                 // of its program, in hexadecimal digits; empty: not known
 
   template <class E> const E& as() const { return *reinterpret_cast<const E*>(bytes.data()); }
-  const context* who() const;  // null if it did not travel
+  const context* who() const;      // null if it did not travel
+  const ::target* target() const;  // null if its cgroups did not
   std::string_view str(const ev_str& s) const {
     if (std::size_t{s.off} + s.len > bytes.size()) return {};
     return {reinterpret_cast<const char*>(bytes.data()) + s.off, s.len};

@@ -4,10 +4,8 @@
 
 #include "exitsnoop.skel.h"
 
-#include <signal.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <thread>
 
 using namespace needle;
@@ -22,13 +20,6 @@ template <> struct Format<ev_exit> {
   static int signal(ev_exit e) { return static_cast<int>(e) & 0x7f; }
   static bool core(ev_exit e) { return (static_cast<unsigned>(e) & 0x80) != 0; }
   static std::uint64_t code(ev_exit e) { return static_cast<unsigned>(e) >> 8 & 0xff; }
-  static void put_signal(Buffer& out, int signal) {
-    const char* const name = sigabbrev_np(signal);
-    out += "SIG";
-    if (name) out += name;
-    else if (signal >= SIGRTMIN) (out += "RTMIN+"), put_decimal(out, std::int64_t{signal - SIGRTMIN});
-    else put_decimal(out, std::int64_t{signal});
-  }
   static void text(Buffer& out, ev_exit e, Blanks) {
     if (signal(e) == 0) put_decimal(out, code(e));
     else put_signal(out, signal(e));
@@ -54,15 +45,6 @@ template <> struct Format<ev_age> {
   static void put(Buffer& out, ev_age a) { Format<ev_duration>::put(out, ev_duration{static_cast<std::uint64_t>(a) / 1000}); }
   static void text(Buffer& out, ev_age a, Blanks) { put(out, a); }
   static void json(Buffer& out, std::string_view key, ev_age a) { put_key(out, key), put(out, a); }
-};
-
-// Nobody's is null in JSON.
-struct KillerName : Format<ev_comm> {
-  static void json(Buffer& out, std::string_view key, const ev_comm& c) {
-    if (c.s[0]) return Format<ev_comm>::json(out, key, c);
-    put_key(out, key);
-    out += "null";
-  }
 };
 
 template <> struct Format<ev_bytes> : Integer<ev_bytes, 10, true> {};
@@ -95,7 +77,7 @@ static constexpr auto columns =
         hidden(column<&exit_event::read>("read", "bytes that it read, from whatever")),
         hidden(column<&exit_event::written>("written", "bytes that it wrote")),
         extra(column<&exit_event::killer_pid>("killer_pid", "who sent the signal; - if it was the kernel")),
-        extra(column_as<KillerName, &exit_event::killer>("killer", "its name")),
+        extra(column_as<OtherName, &exit_event::killer>("killer", "its name")),
         column<&exit_event::status>("exit", "its exit code, or the signal that ended it; +core if memory was dumped"),
     };
 

@@ -216,6 +216,13 @@ template <> struct Format<ev_comm> {
   static void text(Buffer& out, const ev_comm& c, Blanks b) { put_text(out, view(c), b); }
   static void json(Buffer& out, std::string_view key, const ev_comm& c) { put_json_member(out, key, view(c)); }
 };
+// Of somebody that there may not be: null in JSON.
+struct OtherName : Format<ev_comm> {
+  static void json(Buffer& out, std::string_view key, const ev_comm& c) {
+    if (c.s[0]) Format<ev_comm>::json(out, key, c);
+    else put_null(out, key);
+  }
+};
 // In text, "\...+N" follows a string of which N bytes are missing, "\..." precedes a path that
 // has lost its beginning, "\detached:" one that no mount namespace shows, "\foreign:" one of another mount
 // namespace than the process's, "\deleted:" one whose name has been removed, "\found:" a program that is there

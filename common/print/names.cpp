@@ -2,8 +2,11 @@
 #include "print/names.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <strings.h>
 #include <sys/stat.h>
 
+#include <charconv>
 #include <cstring>
 #include <iterator>
 
@@ -100,6 +103,47 @@ std::optional<unsigned> oflag_value(std::string_view name) {
 std::vector<std::string_view> oflag_names() {
   std::vector<std::string_view> all(kAccess, kAccess + O_ACCMODE);
   for (const Flag& f : kOpenFlags) all.push_back(f.name);
+  return all;
+}
+
+// The kernel's numbers: libc keeps the first two realtime signals for itself.
+constexpr int kFirstRealtime = 32, kLastSignal = 64;
+
+void put_signal(Buffer& out, int signal) {
+  if (const char* const name = sigabbrev_np(signal)) (out += "SIG") += name;
+  else if (signal >= SIGRTMIN && signal <= kLastSignal) (out += "SIGRTMIN+"), put_decimal(out, std::int64_t{signal - SIGRTMIN});
+  else if (signal >= kFirstRealtime && signal <= kLastSignal) (out += "SIG"), put_decimal(out, std::int64_t{signal});
+  else put_decimal(out, std::int64_t{signal});
+}
+
+std::optional<int> signal_value(std::string_view name) {
+  const auto number = [](std::string_view digits, int base, int last) -> std::optional<int> {
+    int n = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), n);
+    if (error != std::errc{} || end != digits.data() + digits.size() || n < 0 || base + n > last) return std::nullopt;
+    return base + n;
+  };
+  if (const auto n = number(name, 0, kLastSignal)) return n;
+  const auto begins = [&](std::string_view word) {
+    return name.size() >= word.size() && strncasecmp(name.data(), word.data(), word.size()) == 0;
+  };
+  if (begins("SIG")) name.remove_prefix(3);
+  if (begins("RTMIN+")) return number(name.substr(6), SIGRTMIN, kLastSignal);
+  if (begins("RTMIN") && name.size() == 5) return SIGRTMIN;
+  if (begins("RTMAX") && name.size() == 5) return kLastSignal;
+  constexpr std::pair<std::string_view, int> kOther[] = {{"IOT", SIGABRT}, {"CLD", SIGCHLD}, {"IO", SIGPOLL}};
+  for (const auto& [other, value] : kOther)
+    if (begins(other) && name.size() == other.size()) return value;
+  for (int n = 1; n < kFirstRealtime; n++)
+    if (const std::string_view known = sigabbrev_np(n) ? sigabbrev_np(n) : ""; begins(known) && name.size() == known.size())
+      return n;
+  return number(name, 0, kLastSignal);
+}
+
+std::vector<std::string_view> signal_names() {
+  std::vector<std::string_view> all;
+  for (int n = 1; n < kFirstRealtime; n++)
+    if (const char* const name = sigabbrev_np(n)) all.emplace_back(name);
   return all;
 }
 

@@ -29,6 +29,9 @@ void put_oflags(Buffer&, unsigned flags);
 std::optional<unsigned> oflag_value(std::string_view name);  // "O_CREAT"
 std::vector<std::string_view> oflag_names();
 void put_caps(Buffer&, std::uint64_t);
+void put_signal(Buffer&, int signal);                    // "SIGTERM", "SIGRTMIN+2"; 0 and what is none: a number
+std::optional<int> signal_value(std::string_view name);  // also without SIG, also a number; 0 is one
+std::vector<std::string_view> signal_names();            // without SIG
 std::string_view ftype_name(unsigned mode);
 
 }  // namespace needle

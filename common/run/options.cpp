@@ -319,10 +319,13 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o, Selection
   };
   ::filter& f = o.filter;
   Ids pids{LIST_PID, "--pid", "process", {}}, tids{LIST_TID, "--tid", "thread", {}}, trees{LIST_TREE, "--tree", "process", {}},
-      ppids{LIST_PPID, "--ppid", "process", {}}, not_pids{LIST_NOT_PID, "--exclude-pid", "process", {}};
+      ppids{LIST_PPID, "--ppid", "process", {}}, not_pids{LIST_NOT_PID, "--exclude-pid", "process", {}},
+      targets{LIST_TARGET, "--target", "process", {}};
   o.asked = boot_clock();
   if (!in_initial_pid_namespace()) f.set |= FILTER_OWN_IDS;
   list("-p,--pid", "LIST", "only these processes: ids, separated by commas", [&](const std::string& w) { add_id(o, pids, w); });
+  if (std::ranges::find(tool.columns, "tpid", &Column::name) != tool.columns.end())
+    list("--target", "LIST", "only what is done to these processes", [&](const std::string& w) { add_id(o, targets, w); });
   list("-t,--tid", "LIST", "only these threads", [&](const std::string& w) { add_id(o, tids, w); });
   list("--ppid", "LIST", "only children of these processes", [&](const std::string& w) { add_id(o, ppids, w); });
   list("--tree", "LIST", "only these processes and all that descend from them", [&](const std::string& w) {
@@ -486,7 +489,7 @@ int parse_options(const Tool& tool, int argc, char** argv, Options& o, Selection
     fmt::print("{} {}\n", tool.name, NEEDLE_VERSION);
     return 0;
   }
-  for (const Ids* ids : {&pids, &tids, &ppids, &trees, &not_pids}) check_ids(o, *ids);
+  for (const Ids* ids : {&pids, &tids, &ppids, &trees, &not_pids, &targets}) check_ids(o, *ids);
   for (const ::listed& l : o.listed) {
     const bool mnt = l.list == LIST_MNT_NS;
     if (l.list == LIST_SESSION && !session_has_processes(l.value))

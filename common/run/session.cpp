@@ -69,7 +69,8 @@ std::unique_ptr<Output> make_output(const Tool& as, const Options& o, std::span<
 }
 
 // Those of which the last one's end is the tool's: nothing can match any more.
-constexpr std::pair<::list, std::string_view> kEnding[] = {{LIST_PID, "pid"}, {LIST_TID, "tid"}, {LIST_PPID, "ppid"}};
+constexpr std::pair<::list, std::string_view> kEnding[] = {
+    {LIST_PID, "pid"}, {LIST_TID, "tid"}, {LIST_PPID, "ppid"}, {LIST_TARGET, "target"}};
 
 // The command, which has been made by now, keeps the limit that it was given.
 void raise_file_limit() {
@@ -160,7 +161,7 @@ void Session::watch_listed() {
   constexpr unsigned PIDFD_THREAD = O_EXCL;
 #endif
   for (const auto& [list, id] : options_.listed)
-    if (list == LIST_PID || list == LIST_TID || list == LIST_PPID) {
+    if (std::ranges::find(kEnding, list, &std::pair<::list, std::string_view>::first) != std::end(kEnding)) {
       const auto open_fd = [id = id](unsigned flags) { return static_cast<int>(syscall(SYS_pidfd_open, id, flags)); };
       int fd = open_fd(list == LIST_TID ? PIDFD_THREAD : 0);
       if (fd < 0 && errno == ESRCH) continue;

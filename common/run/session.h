@@ -71,7 +71,7 @@ class Session {
   std::optional<Silence> silence_;
   std::uint64_t events_ = 0, records_ = 0;      // shown; received
   std::uint64_t unread_ = 0;                    // events that were left in the buffer
-  std::array<std::vector<int>, LISTS> listed_;  // pidfds of those of -p, -t, --ppid that have not ended
+  std::array<std::vector<int>, LISTS> listed_;  // pidfds of those of -p, -t, --ppid, --target that have not ended
   bool done_ = false;
   std::string_view why_ = "signal";  // it ends, in one word
 };

@@ -13,6 +13,7 @@ void ContainerStage::learn(const Record& r) {
 
 bool ContainerStage::wants(Record& r) {
   const context* const who = r.who();
+  if (const ::target* const t = r.target()) r.target_container = cgroups_.container(t->cgroups);
   r.container = who ? cgroups_.container(who->cgroups) : &unknown_container();
   if (!filter_) return true;
   if (r.container == &unknown_container()) {  // there was no room to tell of its cgroup
