@@ -35,6 +35,13 @@
 	X(umask, 95, 60, 166, 60, mode)                                                           \
 	X(write, 1, 4, 64, 4, fd)                                                                 \
 	X(writev, 20, 146, 66, 146, fd)                                                           \
+	X(kill, 62, 37, 129, 37, pid, sig)                                                        \
+	X(tkill, 200, 238, 130, 238, pid, sig)                                                    \
+	X(tgkill, 234, 270, 131, 268, _, pid, sig)                                                \
+	X(rt_sigqueueinfo, 129, 178, 138, 178, pid, sig)                                          \
+	X(rt_tgsigqueueinfo, 297, 335, 240, 363, _, pid, sig)                                     \
+	X(pidfd_send_signal, 424, 424, 424, 424, fd, sig)                                         \
+	X(ptrace, 101, 26, 117, 26, _, pid)                                                       \
 	X(io_uring_enter, 426, 426, 426, 426, fd)
 
 /* What socketcall(2) stands for: X(name, its first argument, how many words of 32 bits its second leads to).
