@@ -42,5 +42,6 @@ EMPTY(dirty, "raw_tp/writeback_mark_inode_dirty")
 EMPTY(ctime_fine, "raw_tp/ctime_ns_xchg")
 EMPTY(ctime_same, "raw_tp/ctime_xchg_skip")
 EMPTY(ctime_coarse, "raw_tp/inode_set_ctime_to_ts")
+EMPTY(signal, "raw_tp/signal_generate")
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
