@@ -213,6 +213,7 @@ int mode__tp_opt_ext4(unsigned long long *ctx)
 }
 
 /* The mode before: only behind a descriptor is the file known when the call begins. */
+CALLS_OF(mode__tp_opt_sys_enter, entry);
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(mode__tp_opt_sys_enter, struct pt_regs *regs)
 {

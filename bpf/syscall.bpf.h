@@ -196,7 +196,9 @@ static __always_inline __u32 socketcall_of(unsigned long *args, const struct cal
 	case VIA_##name:                           \
 		fill_asked(a, args, roles_##name); \
 		break;
+#define CALL_NUMBERS(name) NR_##name, NRC_##name,
 #define DEFINE_CALLS(fn, LIST)                                                                                        \
+	const volatile __u32 calls_##fn[] = {LIST(CALL_NUMBERS)};                                                     \
 	static __always_inline __u32 fn##_via(__u32 nr)                                                               \
 	{                                                                                                             \
 		__u32 native = VIA_UNKNOWN, compat = VIA_UNKNOWN;                                                     \
@@ -245,10 +247,15 @@ static __always_inline __u32 socketcall_of(unsigned long *args, const struct cal
 		return true;                                                                                          \
 	}
 
+/* CALLS_OF(program, NAME): that the program, at sys_enter or sys_exit, does nothing at calls but those of DEFINE_CALLS(NAME, LIST). With
+ * several tools in one process it is not attached by itself then: see dispatcher.bpf.c. User space reads the names. */
+#define CALLS_OF(program, calls) const volatile bool program##__wants__##calls = true
+
 /* CALL_ENDS(program, NAME, wants, ends): the program at sys_exit for the calls of DEFINE_CALLS(NAME, LIST). Nobody else knows how
  * their ends are seen. `wants`: of any call, by its `ret` alone, whether it is worth a look; `ends`: what to do with `call`, `regs` and
  * `ret`, as an int. exit_args() gets its arguments. */
 #define CALL_ENDS(program, calls, wants, ends)                \
+	CALLS_OF(program, calls);                             \
 	SEC("?tp_btf/sys_exit")                               \
 	int BPF_PROG(program, struct pt_regs *regs, long ret) \
 	{                                                     \

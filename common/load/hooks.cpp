@@ -152,8 +152,8 @@ void Hooks::for_each_program(const Object& object, const std::function<void(bpf_
   }
 }
 
-Hooks::Hooks(const Tool& tool, std::string only, std::string btf, bool alone)
-    : tool_(tool), only_(std::move(only)), btf_(std::move(btf)), alone_(alone) {
+Hooks::Hooks(const Tool& tool, std::string only, std::string btf, bool alone, Dispatcher* dispatcher)
+    : tool_(tool), only_(std::move(only)), btf_(std::move(btf)), alone_(alone), dispatcher_(dispatcher) {
   if ((types_ = memfd_create("types", MFD_CLOEXEC)) < 0) check_shortage(errno);
 }
 
@@ -221,11 +221,15 @@ void Hooks::choose(const Object& object) {
   report_ += refusals_;
 }
 
+// The file with the kernel's types, which libbpf reads at the load; empty: those in /sys.
+std::string Hooks::types_path() const {
+  const std::string types = fmt::format("/proc/self/fd/{}", types_);
+  return access(types.c_str(), R_OK) == 0 ? types : untyped_ ? btf_ : "";
+}
+
 std::unique_ptr<Object> Hooks::open(const std::function<void(Object&)>& setup) const {
-  const std::string types = fmt::format("/proc/self/fd/{}", types_);  // read at the load
-  std::unique_ptr<Object> object = tool_.open(access(types.c_str(), R_OK) == 0 ? types.c_str()
-                                              : untyped_                       ? btf_.c_str()
-                                                                               : nullptr);
+  const std::string types = types_path();
+  std::unique_ptr<Object> object = tool_.open(types.empty() ? nullptr : types.c_str());
   if (!object) check_shortage(errno);
   if (!object) throw Error(fmt::format("cannot open the BPF object: {}", std::strerror(errno)));
   if (lseek(types_, 0, SEEK_END) == 0)
@@ -302,7 +306,7 @@ std::unique_ptr<Object> Hooks::take(const std::function<void(Object&)>& setup, c
       continue;
     }
     loaded(*object);
-    if (attach(*object) && try_out(*object)) {
+    if (attach(*object, loader) && try_out(*object)) {
       kernel_.reset();  // some MiB
       return object;
     }
@@ -310,7 +314,8 @@ std::unique_ptr<Object> Hooks::take(const std::function<void(Object&)>& setup, c
   }
 }
 
-bool Hooks::attach(Object& object) {
+bool Hooks::attach(Object& object, Loader& loader) {
+  const std::string types = types_path();
   std::size_t fexits = 0;
   for_each_program(object, [&](bpf_program* p, const HookName&) {
     const auto [kind, target] = section_of(p);
@@ -327,6 +332,10 @@ bool Hooks::attach(Object& object) {
       refuse(bpf_program__name(p), fmt::format("the kernel refuses to attach it: {}", std::strerror(errno)));
       attached = false;
     };
+    if (dispatcher_ && dispatcher_->add(p, object, loader, types.empty() ? nullptr : types.c_str())) {
+      dispatched_.insert(p);
+      return;
+    }
     const std::string kind = section_of(p).kind;
     if (kind == "cgroup") return keep(attach_to_root_cgroup(p));
     if (kind != "raw_tp") return keep(bpf_program__attach(p));
@@ -346,11 +355,12 @@ void Hooks::attach_last(const Object& object) {
 }
 
 // Returns whether all programs ran that the tool's own deeds must wake, and refuses those that did not. Of the last
-// mechanism only those for which there may be another: a tracepoint is always come by.
+// mechanism only those for which there may be another: a tracepoint is always come by, and so is what the dispatcher runs, whose runs
+// the kernel does not count.
 bool Hooks::try_out(Object& object) {
   std::vector<bpf_program*> tried;
   for_each_program(object, [&](bpf_program* p, const HookName& name) {
-    if (bpf_program__autoload(p) && (name.optional || name.mechanism != kMechanisms.back()) &&
+    if (bpf_program__autoload(p) && !dispatched_.contains(p) && (name.optional || name.mechanism != kMechanisms.back()) &&
         std::ranges::find(tool_.trials, name.optional ? name.unit : name.what, &Trial::what) != tool_.trials.end())
       tried.push_back(p);
   });
@@ -374,6 +384,8 @@ bool Hooks::try_out(Object& object) {
 void Hooks::detach() {
   for (bpf_link* link : links_) bpf_link__destroy(link);
   links_.clear();
+  for (const bpf_program* p : dispatched_) dispatcher_->remove(p);
+  dispatched_.clear();
 }
 
 }  // namespace needle

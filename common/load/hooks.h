@@ -9,6 +9,7 @@
 // refuses what has not run by then, if there may be another in its place.
 #pragma once
 
+#include "load/dispatcher.h"
 #include "load/hook_name.h"
 #include "load/kernel_btf.h"
 #include "tool.h"
@@ -29,7 +30,9 @@ class Hooks {
  public:
   // `tool`: borrowed. `only`: a mechanism to insist on where a WHAT has it; empty: none. `btf`: see --btf.
   // `alone`: false for tools beside which another one watches what all share: see attach_last().
-  explicit Hooks(const Tool& tool, std::string only = {}, std::string btf = {}, bool alone = true);
+  // `dispatcher`: that of several tools, which runs what it can; borrowed, null: each program is attached by itself.
+  explicit Hooks(const Tool& tool, std::string only = {}, std::string btf = {}, bool alone = true,
+                 Dispatcher* dispatcher = nullptr);
   ~Hooks();
   Hooks(const Hooks&) = delete;
   Hooks& operator=(const Hooks&) = delete;
@@ -54,7 +57,8 @@ class Hooks {
   std::unique_ptr<Object> open(const std::function<void(Object&)>& setup) const;
   void choose(const Object&);
   bool refuse_unloadable(const std::function<void(Object&)>& setup);
-  bool attach(Object&);
+  bool attach(Object&, Loader&);
+  std::string types_path() const;
   bool asked_for(std::string_view what, const ::filter&) const;
   void for_each_program(const Object&, const std::function<void(bpf_program*, const HookName&)>&) const;
   bool try_out(Object&);
@@ -64,6 +68,8 @@ class Hooks {
   const Tool& tool_;
   std::string only_, btf_;
   bool alone_;
+  Dispatcher* dispatcher_;
+  std::set<const bpf_program*> dispatched_;
   bool untyped_ = false;  // the kernel has no types: its tracepoints give their arguments as numbers
   std::optional<KernelBtf> kernel_;
   int types_ = -1;  // a file with those of the kernel's types that the tool needs

@@ -62,7 +62,7 @@ std::uint64_t skipped_runs(const bpf_object* object) {
 
 }  // namespace
 
-void Losses::report(Tracers tracers, std::uint64_t elsewhere, bool end) {
+void Losses::report(Tracers tracers, const bpf_object* dispatcher, std::uint64_t elsewhere, bool end) {
   constexpr auto kSeldom = std::chrono::seconds(1);
   const auto time = std::chrono::steady_clock::now();
   const auto record = [this](std::string_view what, Told& told, std::uint64_t sum) {
@@ -80,7 +80,8 @@ void Losses::report(Tracers tracers, std::uint64_t elsewhere, bool end) {
   record("lost", lost_, lost);
   if (end || time - looked_at_ >= kSeldom) {
     looked_at_ = time;
-    const std::uint64_t skipped = sum_of(tracers, [](const Tracer&t) { return skipped_runs(t.object().bpf); }),
+    const std::uint64_t skipped = sum_of(tracers, [](const Tracer&t) { return skipped_runs(t.object().bpf); }) +
+                                  (dispatcher ? skipped_runs(dispatcher) : 0),
                         replaced = sum_of(tracers, &event_stats::replaced);
     record("skipped", skipped_, skipped);
     tell(skipped_, skipped, [](auto more, auto all) {

@@ -23,7 +23,8 @@ class Losses {
 
   // Losses in the stream at once; all on stderr once a second, and at the `end`. `elsewhere`: events that user space
   // has lost: left out because nobody could say whether they are asked for, or left in the buffer.
-  void report(std::span<const std::unique_ptr<Tracer>>, std::uint64_t elsewhere, bool end);
+  // `dispatcher`: its programs, borrowed; null: there are none.
+  void report(std::span<const std::unique_ptr<Tracer>>, const bpf_object* dispatcher, std::uint64_t elsewhere, bool end);
   std::uint64_t said() const { return lost_.said; }
   std::uint64_t skipped() const { return skipped_.said; }    // runs of the programs
   std::uint64_t replaced() const { return replaced_.said; }  // hooks

@@ -113,6 +113,7 @@ Session::Session(const Tool& as, const Options& o, std::span<const Traced> tools
     say("in a pid namespace: options take its process ids, columns show those of the initial one; nspid is what a process's own "
         "has");
   for (const auto& t : tracers_) t->tell_hooks(o.verbose);
+  if (o.verbose && tracers_.size() > 1) say(dispatcher_.report());
   const ContainerFilter::Absent absent = o.containers.absent();
   for (const std::string& name : absent.names) {
     Buffer line;
@@ -139,7 +140,8 @@ void Session::trace(std::span<const Traced> tools) {
     try {
       tracers_.push_back(std::make_unique<Tracer>(
           *t.tool, t.options, [this](void* data, std::size_t size) { return receive(data, size); },
-          static_cast<unsigned>(tools_.size() - 1), tracers_.empty() ? nullptr : tracers_.front().get()));
+          static_cast<unsigned>(tools_.size() - 1), tracers_.empty() ? nullptr : tracers_.front().get(),
+          tools.size() > 1 ? &dispatcher_ : nullptr));
     } catch (const Error& e) {
       if (tracers_.empty() && tools_.size() == tools.size()) throw;
       say(fmt::format("{} is not traced: {}", t.tool->event, e.what()));
@@ -230,7 +232,7 @@ std::uint64_t Session::followed() const { return std::atomic_ref(first().stats()
 void Session::report_losses(bool end) {
   std::uint64_t elsewhere = unread_;
   for (const auto& stage : stages_) elsewhere += stage->undecided();
-  losses_.report(tracers_, elsewhere, end);
+  losses_.report(tracers_, dispatcher_.object(), elsewhere, end);
 }
 
 void Session::run() {

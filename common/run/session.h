@@ -62,6 +62,7 @@ class Session {
   Command* command_;
   Sink sink_;
   std::unique_ptr<Output> output_;
+  Dispatcher dispatcher_;                         // of several tools
   std::vector<std::unique_ptr<Tracer>> tracers_;  // made by the constructor, once the rest is there
   std::vector<const Tool*> tools_;                // by the number in a record
   std::optional<Order> order_;

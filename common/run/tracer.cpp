@@ -49,13 +49,14 @@ void size_scratch(bpf_map* scratch) {
 
 }  // namespace
 
-Tracer::Tracer(const Tool& tool, const Options& options, Receive receive, unsigned number, const Tracer* first)
+Tracer::Tracer(const Tool& tool, const Options& options, Receive receive, unsigned number, const Tracer* first,
+               Dispatcher* dispatcher)
     : tool_(tool),
       options_(options),
       number_(number),
       first_(first),
       receive_(std::move(receive)),
-      hooks_(tool, options.hook, options.btf, first == nullptr) {
+      hooks_(tool, options.hook, options.btf, first == nullptr, dispatcher) {
   MapEntries entries;
   object_ = hooks_.take([&](Object& object) { set_up(object, entries); },
                         [&](Object& object) {

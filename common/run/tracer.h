@@ -26,7 +26,8 @@ class Tracer {
   // Throws Error. `tool` and `options`: borrowed. Of several in one process: `number` goes into each record, and all but the first
   // one use what `first` (borrowed, null: this is it) has: the ring buffer, so that Receive gets the records of all, the lists of
   // the filter, who is followed, lineages, the memory for events.
-  Tracer(const Tool& tool, const Options& options, Receive receive, unsigned number = 0, const Tracer* first = nullptr);
+  Tracer(const Tool& tool, const Options& options, Receive receive, unsigned number = 0, const Tracer* first = nullptr,
+         Dispatcher* dispatcher = nullptr);
   ~Tracer();
   Tracer(const Tracer&) = delete;
   Tracer& operator=(const Tracer&) = delete;

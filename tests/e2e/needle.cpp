@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <map>
 #include <memory>
 #include <set>
 #include <sstream>
@@ -174,24 +176,48 @@ TEST_CASE("twelve threads on two processors: in the order of time, and nothing m
   CHECK(late * 20 < std::ssize(events));  // what a preempted program reports
 }
 
-TEST_CASE("a tool that is refused is told of, and does not stop the others") {
+TEST_CASE("a tool that is refused is told of, and what all share, and does not stop the others") {
   const std::string preload = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "helper_refuse.so";
   const TempDir dir;
   const std::string file = dir.file("file");
-  Actor actor([&](Json&) {
-    for (const std::string& tool : all_tools()) deed_for(tool, file);
-  });
-  Args command = command_of("needle", everything({"-j", "-p", actor.id()}));
-  const Args refusing = {"env", "REFUSED_PROGRAMS=mode__", "LD_PRELOAD=" + preload};
-  command.insert(command.begin(), refusing.begin(), refusing.end());
-  Tracer tracer(command);
-  const auto events = trace(tracer, actor);
-  CHECK(tracer.err().find("chmod is not traced: there is no way to see mode") != std::string::npos);
-  CHECK(tracer.status() == 0);
-  std::set<std::string> kinds;
-  for (const Json& e : events) kinds.insert(e["event"]);
-  CHECK(kinds.count("chmod") == 0);
-  CHECK(kinds.size() == all_tools().size() - 1);
+  for (const auto& [refused, missing] : {std::pair{"mode__", 1}, {"dispatch_", 0}}) {
+    INFO(refused);
+    Actor actor([&](Json&) {
+      for (const std::string& tool : all_tools()) deed_for(tool, file);
+    });
+    Args command = command_of("needle", everything({"-j", "-v", "--hook", "tp", "-p", actor.id()}));
+    const Args refusing = {"env", std::string("REFUSED_PROGRAMS=") + refused, "LD_PRELOAD=" + preload};
+    command.insert(command.begin(), refusing.begin(), refusing.end());
+    Tracer tracer(command);
+    const auto events = trace(tracer, actor);
+    CHECK(tracer.status() == 0);
+    std::set<std::string> kinds;
+    for (const Json& e : events) kinds.insert(e["event"]);
+    CHECK(kinds.size() == all_tools().size() - static_cast<std::size_t>(missing));
+    CHECK(kinds.count("chmod") == (missing ? 0 : 1));
+    CHECK((tracer.err().find("chmod is not traced: there is no way to see mode") != std::string::npos) == (missing == 1));
+    CHECK((tracer.err().find("is attached by itself: Operation not permitted") != std::string::npos) == (missing == 0));
+  }
+}
+
+TEST_CASE("one program at each tracepoint of all system calls, whichever tools are chosen") {
+  Tracer tracer("needle", everything({"-j", "-v", "--hook", "tp", "-p", "1"}));
+  std::map<std::string, int> attached;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(tracer.pid()) + "/fdinfo")) {
+    std::ifstream info(entry.path());
+    for (std::string word, name; info >> word;)
+      if (word == "tp_name:" && info >> name) attached[name]++;
+  }
+  tracer.stop();
+  if (tracer.err().find("is attached by itself") != std::string::npos) {
+#if defined(__x86_64__)
+    FAIL(tracer.err());
+#else
+    CANNOT_TEST("this kernel has no tail calls from functions: arm64 has since 6.0");
+#endif
+  }
+  CHECK(attached["sys_enter"] == 1);
+  CHECK(attached["sys_exit"] == 1);
 }
 
 TEST_CASE("options of an event count for it, what is shared for all, wherever it stands") {
