@@ -314,17 +314,22 @@ __noinline int user_messages(__u32 slot, __u64 messages, __u32 size, int count)
 	return 0;
 }
 
-/* How many of them have an address. Global: verified once. */
+/* Whether a struct msghdr has an address; and how many do of those in `count` structs mmsghdr. Global: verified once. */
+__noinline int is_addressed(__u64 message, __u32 via)
+{
+	__u32 words[4] = {};
+
+	if (bpf_probe_read_user(words, sizeof(words), (void *)message))
+		return 0;
+	return via & VIA_COMPAT ? words[0] && words[1] : (words[0] | words[1]) && words[2];
+}
+
 __noinline int addressed_messages(__u64 messages, __u32 via, int count)
 {
 	int n = 0;
 
-	for (int i = 0; i < MESSAGES && i < count; i++) {
-		__u32 words[4] = {};
-
-		if (!bpf_probe_read_user(words, sizeof(words), (void *)(messages + i * MESSAGE_SIZE(via))))
-			n += via & VIA_COMPAT ? words[0] && words[1] : (words[0] | words[1]) && words[2];
-	}
+	for (int i = 0; i < MESSAGES && i < count; i++)
+		n += is_addressed(messages + i * MESSAGE_SIZE(via), any(via));
 	return n;
 }
 

@@ -48,7 +48,7 @@ static __always_inline bool is_namespace(const struct mnt_namespace *ns)
 }
 
 /* One step of the walk in record `slot`. Returns nonzero when there is nothing left to do. */
-static __always_inline int path_step(__u32 slot)
+__noinline int path_step(__u32 slot)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 	struct dentry *dentry, *parent;
@@ -95,13 +95,12 @@ static __always_inline int path_step(__u32 slot)
 	return 0;
 }
 
-/* 4096 of them, in three loops: global functions, each of which the verifier walks once and not once a turn, so that no
- * kernel needs bpf_loop() (5.17). */
-#define PATH_STEPS 4
-#define PATH_TURNS 32
-__noinline int path_steps(__u32 slot)
+/* 4096 of them, in three short loops: global functions, each of which the verifier walks once and not once a turn, so that no kernel
+ * needs bpf_loop() (5.17), and none takes long to load them. */
+#define PATH_TURNS 16
+__noinline int path_some_steps(__u32 slot)
 {
-	for (int i = 0; i < PATH_STEPS; i++)
+	for (int i = 0; i < PATH_TURNS; i++)
 		if (path_step(slot))
 			return 1;
 	return 0;
@@ -110,18 +109,23 @@ __noinline int path_steps(__u32 slot)
 __noinline int path_more_steps(__u32 slot)
 {
 	for (int i = 0; i < PATH_TURNS; i++)
-		if (path_steps(slot))
+		if (path_some_steps(slot))
 			return 1;
 	return 0;
 }
 
-/* Leaves the path of r->dentry and r->mount in r->path[r->pos .. PATH_BYTES). Nonzero: but for its beginning. */
+/* Leaves the path of r->dentry and r->mount in r->path[r->pos .. PATH_BYTES). Nonzero: it has ended where path_orphan() has to go on. */
 __noinline int path_walk(__u32 slot)
 {
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	if (!r)
+		return 0;
 	for (int i = 0; i < PATH_TURNS; i++)
 		if (path_more_steps(slot))
-			return 0;
-	return 1;
+			return !!(r->path_mark & PATH_ORPHAN);
+	r->path_mark |= EV_STR_DEEP;
+	return 0;
 }
 
 static __always_inline void prepend_byte(struct record *r, char c)
@@ -246,38 +250,76 @@ __noinline int path_orphan(__u32 slot)
 	return 0;
 }
 
-/* Appends the full path of `dentry` below `mnt`, for a process whose mount namespace is that of `task`. */
-static __always_inline void append_dentry_for(struct record *r, struct ev_str *s, struct vfsmount *mnt, struct dentry *dentry,
-					      struct task_struct *task)
+/* A struct ev_str as a number, which a global function can return. */
+static __always_inline __u64 str_number(__u16 off, __u16 len, __u32 mark)
 {
-	__u32 pos, off = r->len, n;
+	return off | (__u64)len << 16 | (__u64)mark << 32;
+}
 
+static __always_inline void str_of_number(struct ev_str *s, __u64 number)
+{
+	s->off = number;
+	s->len = number >> 16;
+	s->mark = number >> 32;
+}
+
+/* Where path_walk() is to begin: a dentry below a mount, for a process whose mount namespace is that of a task; their addresses. Global,
+ * as the next: verified once. They and the walk are called one after the other, not one from within the other: their stacks would be
+ * too deep. */
+__noinline int begin_walk(__u32 slot, __u64 of_mnt, __u64 dentry, __u64 of_task)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct task_struct *task = (void *)of_task;
+	struct vfsmount *mnt = (void *)of_mnt;
+
+	if (!r)
+		return 0;
 	r->pos = PATH_BYTES;
 	r->path_mark = 0;
-	r->dentry = (__u64)dentry;
+	r->dentry = dentry;
 	r->mount = (__u64)mount_of(mnt);
 	r->root = (__u64)READ(mnt, mnt_root);
 	r->ns = (__u64)READ(task, nsproxy, mnt_ns);
-	if (path_walk(r->slot))
-		r->path_mark |= EV_STR_DEEP;
-	if (r->path_mark & PATH_ORPHAN) {
-		path_orphan(r->slot);
-	} else if (r->pos == PATH_BYTES) {
+	return 0;
+}
+
+/* Appends what has been walked. Returns where it is. */
+__noinline unsigned long append_walked(__u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	__u32 pos, off, n, mark;
+
+	if (!r)
+		return 0;
+	if (!(r->path_mark & PATH_ORPHAN) && r->pos == PATH_BYTES) {
 		r->pos = PATH_BYTES - 1;
 		r->path[PATH_BYTES - 1] = '/';
 	}
 	pos = r->pos;
 	n = PATH_BYTES - pos;
-	s->mark |= (__u32)r->path_mark;
-	s->off = off;
-	if (pos > PATH_BYTES || off >= RECORD_MAX || n > RECORD_MAX - off) {
-		s->mark |= n;
-		return;
-	}
+	off = r->len;
+	mark = (__u32)r->path_mark;
+	if (pos > PATH_BYTES || off >= RECORD_MAX || n > RECORD_MAX - off)
+		return str_number(off, 0, mark | n);
 	if (bpf_probe_read_kernel(record_at(r, off), n & (PATH_BYTES - 1), &r->path[pos & (PATH_BYTES - 1)]))
-		return;
-	s->len = n;
+		return str_number(off, 0, mark);
 	r->len = off + n;
+	return str_number(off, n, mark);
+}
+
+/* Appends the full path of `dentry` below `mnt`, for a process whose mount namespace is that of `task`. Returns where it is. */
+static __always_inline __u64 walk_from(struct record *r, struct vfsmount *mnt, struct dentry *dentry, struct task_struct *task)
+{
+	begin_walk(r->slot, number(mnt), number(dentry), number(task));
+	if (path_walk(r->slot))
+		path_orphan(r->slot);
+	return append_walked(r->slot);
+}
+
+static __always_inline void append_dentry_for(struct record *r, struct ev_str *s, struct vfsmount *mnt, struct dentry *dentry,
+					      struct task_struct *task)
+{
+	str_of_number(s, walk_from(r, mnt, dentry, task));
 }
 
 /* The same for the current process. */
@@ -343,42 +385,57 @@ __noinline int folds_at(__u32 slot, __u32 from)
 	return !!(slashes & (slashes >> 8 | (equal_bytes(word, '.') >> 8 & ends >> 16)));
 }
 
-/* Whether the name in the record's bytes [from, end), which begins with a slash and ends with a NUL, has something inside that
- * fold_name() takes away: a slash before another, a dot between two or behind the last. r->rises becomes 1 if it may have a ".." Looks closer only where two bytes in
- * a row are slash or dot, which differ in their last bit. Eight bytes at a time, of which seven may begin it. Global: verified once. */
-#define FOLD_TURNS 16
-__noinline int has_some_to_fold(__u32 slot, __u32 from, __u32 end)
+/* Looks at some of the name in the record's bytes [r->fold_in, r->fold_out). r->folds becomes 1 if there is something inside that
+ * fold_name() takes away: a slash before another, a dot between two or behind the last; r->rises if there may be a "..". Looks closer
+ * only where two bytes in a row are slash or dot, which differ in their last bit. Eight bytes at a time, of which seven may begin it.
+ * Nonzero: there is no need to look further. Global, as those that follow: verified once. */
+#define FOLD_TURNS 5
+__noinline int look_for_folds(__u32 slot)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 
 	if (!r)
-		return 0;
-	for (__u32 i = 0; i < FOLD_TURNS && from < end; i++, from += 7) {
-		__u64 word = (*(__u64 *)record_at(r, from) ^ EACH_BYTE('/')) & EACH_BYTE(0xfe);
+		return 1;
+	for (__u32 i = 0; i < FOLD_TURNS; i++) {
+		__u32 from = r->fold_in;
+		__u64 word;
 
+		if (from >= r->fold_out)
+			return 1;
+		r->fold_in = from + 7;
+		word = (*(__u64 *)record_at(r, from) ^ EACH_BYTE('/')) & EACH_BYTE(0xfe);
 		word = (word - EACH_BYTE(1)) & ~word & EACH_BYTE(0x80);
 		if (!(word & word >> 8))
 			continue;
 		r->rises = 1;
-		if (folds_at(slot, from) || folds_at(slot, from + 2))
+		if (folds_at(slot, from) || folds_at(slot, from + 2)) {
+			r->folds = 1;
 			return 1;
+		}
 	}
 	return 0;
 }
 
-__noinline int has_to_fold(__u32 slot, __u32 from, __u32 end)
+#define FOLD_LOOKS (STR_MAX > 8192 ? 32 : 11)
+__noinline int look_for_more_folds(__u32 slot)
 {
-	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
-
-	if (!r)
-		return 0;
-	r->rises = *(char *)record_at(r, end - 1) == '/';
-	if (r->rises)
-		return 1;
-	for (int i = 0; i <= STR_MAX / (7 * FOLD_TURNS) && from < end; i++, from += 7 * FOLD_TURNS)
-		if (has_some_to_fold(slot, from, end))
+	for (int i = 0; i < FOLD_LOOKS; i++)
+		if (look_for_folds(slot))
 			return 1;
 	return 0;
+}
+
+/* Whether fold_name() would take anything away from the name in the record's bytes [from, end), which begins with a slash and ends
+ * with a NUL. */
+static __always_inline bool has_to_fold(struct record *r, __u32 from, __u32 end)
+{
+	r->rises = r->folds = *(char *)record_at(r, end - 1) == '/';
+	r->fold_in = from;
+	r->fold_out = end;
+	for (int i = 0; !r->folds && i <= STR_MAX / (7 * FOLD_TURNS * FOLD_LOOKS); i++)
+		if (look_for_more_folds(r->slot))
+			break;
+	return r->folds;
 }
 
 /* Whether ".." is there, as a whole. */
@@ -432,7 +489,7 @@ __noinline int fold_some(__u32 slot, __u32 end)
 	return 0;
 }
 
-#define FOLD_SOME 64
+#define FOLD_SOME (STR_MAX > 8192 ? 32 : 13)
 __noinline int fold_more(__u32 slot, __u32 end)
 {
 	for (int i = 0; i < FOLD_SOME; i++)
@@ -441,19 +498,24 @@ __noinline int fold_more(__u32 slot, __u32 end)
 	return 0;
 }
 
-/* Takes needless slashes and dots away from the name in the record's bytes [from, end), which begins with a slash and ends with a
- * NUL. `in_root`: also each ".." that would lead above its begin. Returns its new end. Global, as those before: verified once. */
-__noinline int fold_name(__u32 slot, __u32 from, __u32 end, int in_root)
+__noinline int fold_much(__u32 slot, __u32 end)
 {
-	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	for (int i = 0; i < FOLD_SOME; i++)
+		if (fold_more(slot, end))
+			return 1;
+	return 0;
+}
+
+/* Takes needless slashes and dots away from the name in the record's bytes [from, end), which begins with a slash and ends with a
+ * NUL. `in_root`: also each ".." that would lead above its begin. Returns its new end. */
+static __always_inline __u32 fold_name(struct record *r, __u32 from, __u32 end, bool in_root)
+{
 	__u32 out;
 
-	if (!r)
-		return end;
-	r->fold_depth = !!in_root;
+	r->fold_depth = in_root;
 	r->fold_in = r->fold_out = from + 1;
-	for (int i = 0; i <= STR_MAX / (FOLD_BYTES * FOLD_SOME); i++)
-		if (fold_more(slot, end))
+	for (int i = 0; i <= STR_MAX / (FOLD_BYTES * FOLD_SOME * FOLD_SOME); i++)
+		if (fold_much(r->slot, end))
 			break;
 	out = r->fold_out;
 	return out > from + 1 && *(char *)record_at(r, out - 1) == '/' ? out - 1 : out;
@@ -474,62 +536,108 @@ static __always_inline long append_given(struct record *r, struct ev_str *given,
 	return l->kernel ? append_kernel_str(r, given, l->name) : append_user_str(r, given, l->name);
 }
 
+/* The parts of append_name(), global: verified once. Beside each other, with the walk between them: one within the other there would
+ * be more frames than the kernel allows, which are 8.
+ *
+ * The first finds the struct path that a name is looked up from, and leaves the name's first byte in r->first; 0: it is not known. The
+ * second appends the name behind the path of that, which is where `base` says, from `start` on; it leaves in r->given what was given,
+ * and returns where the slash before it is, if the name may have to be folded, or 0. The third folds it, and returns where the whole is.
+ * `flags`: of a struct lookup. */
+#define LOOKUP_KERNEL 1
+#define LOOKUP_IN_ROOT 2
+#define LOOKUP_UNREADABLE 0x100
+__noinline unsigned long lookup_base(__u32 slot, __u64 of_name, int dfd, __u32 flags)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct fs_struct *fs = READ(current_task(), fs);
+	const char *name = (void *)of_name;
+	struct file *file;
+	char first = 0;
+
+	if (!r)
+		return 0;
+	r->rises = !!(flags & LOOKUP_IN_ROOT);
+	r->first = LOOKUP_UNREADABLE;
+	if (flags & LOOKUP_KERNEL ? bpf_probe_read_kernel(&first, 1, name) : bpf_probe_read_user(&first, 1, name))
+		return 0;
+	r->first = (__u8)first;
+	if (first == '/' && !(flags & LOOKUP_IN_ROOT))
+		return number(fs) + bpf_core_field_offset(struct fs_struct, root);
+	if (dfd == AT_FDCWD)
+		return number(fs) + bpf_core_field_offset(struct fs_struct, pwd);
+	file = fd_file(dfd);
+	return file ? number(file) + bpf_core_field_offset(struct file, f_path) : 0;
+}
+
+__noinline int append_behind(__u32 slot, __u64 base, __u64 of_name, __u32 start, __u32 flags)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	const char *name = (void *)of_name;
+	bool slash;
+	__u32 from;
+	long n;
+
+	if (!r)
+		return 0;
+	slash = r->first == '/';
+	if (base) {
+		if ((__u16)(base >> 16) == 1)
+			r->len = start; /* just "/" */
+		if (!slash && r->len < RECORD_MAX) {
+			*(char *)record_at(r, r->len) = '/';
+			r->len++;
+		}
+	}
+	from = slash ? r->len : r->len - 1;
+	r->given = (struct ev_str){};
+	n = flags & LOOKUP_KERNEL ? append_kernel_str(r, &r->given, name) : append_user_str(r, &r->given, name);
+	if (n < 0)
+		r->given.mark |= 1;
+	return (base || slash) && n > 0 ? from : 0;
+}
+
+__noinline unsigned long fold_appended(__u32 slot, __u64 base, __u32 start, __u32 from, __u32 flags)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	bool in_root = flags & LOOKUP_IN_ROOT;
+	__u32 end, mark = base >> 32;
+
+	if (!r)
+		return 0;
+	if (in_root && !base)
+		mark |= EV_STR_DEEP;
+	mark |= r->given.mark;
+	end = r->len;
+	if (from && (in_root || has_to_fold(r, from, end))) {
+		r->len = end + 1; /* what is to be kept as it is goes behind its own NUL */
+		if (append_kernel_str(r, &r->given, record_at(r, r->given.off)) < 0) {
+			r->given.len = 0;
+			r->given.mark |= 1;
+		}
+		end = fold_name(r, from, end, in_root);
+		if (end == from + 1 && from > start)
+			end = from; /* nothing is left but the slash */
+	}
+	return str_number(start, end - start, mark);
+}
+
 /* Appends the name made absolute: behind the path of its directory, or of the caller's root where that is not the namespace's.
  * `whole` becomes all of it, with "//" and "/." folded, `given` the part that the caller named, as it is. Symlinks and ".." in it are
  * not followed. */
 static __always_inline void append_name(struct record *r, struct ev_str *whole, struct ev_str *given, const struct lookup *l)
 {
-	const char *name = l->name;
-	bool in_root = l->in_root;
-	struct task_struct *task = current_task();
-	struct fs_struct *fs = READ(task, fs);
-	const struct path *base = NULL;
-	__u32 start = r->len, from, end;
-	char first = 0;
-	long n;
+	__u32 flags = (l->kernel ? LOOKUP_KERNEL : 0) | (l->in_root ? LOOKUP_IN_ROOT : 0), start = r->len;
+	const struct path *path = (void *)lookup_base(r->slot, number(l->name), l->dfd, flags);
+	__u64 base = 0;
+	__u32 from;
 
-	r->rises = in_root;
-	if (l->kernel ? bpf_probe_read_kernel(&first, 1, name) : bpf_probe_read_user(&first, 1, name))
+	if (r->first == LOOKUP_UNREADABLE)
 		return;
-	if (first == '/' && !in_root) {
-		base = (void *)fs + bpf_core_field_offset(struct fs_struct, root);
-	} else if (l->dfd == AT_FDCWD) {
-		base = (void *)fs + bpf_core_field_offset(struct fs_struct, pwd);
-	} else {
-		struct file *file = fd_file(l->dfd);
-
-		if (file)
-			base = (void *)file + bpf_core_field_offset(struct file, f_path);
-	}
-	if (base) {
-		append_path(r, whole, base);
-		if (whole->len == 1)
-			r->len = start; /* just "/" */
-		if (first != '/' && r->len < RECORD_MAX) {
-			*(char *)record_at(r, r->len) = '/';
-			r->len++;
-		}
-	}
-	if (in_root && !base)
-		whole->mark |= EV_STR_DEEP;
-	from = first == '/' ? r->len : r->len - 1;
-	n = append_given(r, given, l);
-	if (n < 0)
-		given->mark |= 1;
-	end = r->len;
-	whole->off = start;
-	whole->mark |= given->mark;
-	if ((base || first == '/') && n > 0 && (in_root || has_to_fold(r->slot, from, end))) {
-		r->len = end + 1; /* what is to be kept as it is goes behind its own NUL */
-		if (append_kernel_str(r, given, record_at(r, given->off)) < 0) {
-			given->len = 0;
-			given->mark |= 1;
-		}
-		end = fold_name(r->slot, from, end, in_root);
-		if (end == from + 1 && from > start)
-			end = from; /* nothing is left but the slash */
-	}
-	whole->len = end - start;
+	if (path)
+		base = walk_from(r, READ(path, mnt), READ(path, dentry), current_task());
+	from = append_behind(r->slot, base, number(l->name), start, flags);
+	str_of_number(whole, fold_appended(r->slot, base, start, from, flags));
+	*given = r->given;
 }
 
 /* --path: strings that paths must begin with. */

@@ -38,12 +38,14 @@ struct record {
 	__u32 len;
 	__u32 sent; /* records from here */
 	/* the walk of path.bpf.h */
-	__u32 pos, unused;
+	__u32 pos, folds; /* the second: of has_to_fold() */
 	__u64 dentry, mount, root;
 	__u64 ns; /* the mount namespace that it is told for */
 	__u64 path_mark;
 	__u32 fold_in, fold_out, fold_depth; /* of fold_name(), mean() */
 	__u32 rises;                         /* of has_to_fold() */
+	__u32 first, unused;                 /* of append_name(), and: */
+	struct ev_str given;
 	char path[PATH_BYTES + 256];
 	/* of context.bpf.h */
 	__u64 leader, node, owned;
