@@ -10,6 +10,8 @@ def pruned: walk(if type == "object" then with_entries(select(.value != null and
 def mapped: ["time", "event", "host", "pid", "tid", "comm", "thread", "start", "started", "ppid", "pcomm", "pexe", "uid", "user",
   "euid", "gid", "exe", "args", "argc", "cwd", "session", "container", "container_name", "image", "runtime", "pod", "namespace",
   "errno", "error", "path", "inode", "perm", "new", "owner", "group", "laddr", "lport", "raddr", "rport", "proto", "exit"];
+# What tells of the stream itself.
+def is_of_stream: .event | IN("start", "end", "lost", "skipped", "replaced");
 def is_ip: type == "string" and test("^[0-9a-fA-F:.]+(%.*)?$") and test("[.:]");
 
 . as $e
@@ -23,12 +25,14 @@ def is_ip: type == "string" and test("^[0-9a-fA-F:.]+(%.*)?$") and test("[.:]");
       action: .event,
       kind: ({start: "state", end: "state", lost: "pipeline_error", skipped: "pipeline_error", replaced: "pipeline_error"}[.event]
         // "event"),
-      category: {open: ["file"], chmod: ["file"], exec: ["process"], exit: ["process"], connect: ["network"]}[.event],
-      type: {open: ["access"], chmod: ["change"], exec: ["start"], exit: ["end"], connect: ["connection", "start"]}[.event],
+      category: (if is_of_stream then null else {open: ["file"], chmod: ["file"], connect: ["network"]}[.event] // ["process"] end),
+      type: (if is_of_stream then null else
+        {open: ["access"], chmod: ["change"], exec: ["start"], fork: ["start"], exit: ["end"], cred: ["change"],
+         connect: ["connection", "start"]}[.event] // ["info"] end),
       outcome: (if has("errno") | not then null elif .errno == null then "unknown" elif .errno == 0 then "success" else "failure" end)
     }
   }
-+ if .event == "start" or .event == "end" or .event == "lost" or .event == "skipped" or .event == "replaced" then
++ if is_of_stream then
     {needle: del(.time, .event, .host)}
   else {
     process: {

@@ -10,10 +10,20 @@ def pruned: walk(if type == "object" then with_entries(select(.value != null and
 def ms: if . == null then null else (sub("\\.[0-9]+"; "") | fromdate) * 1000 + (capture("\\.(?<f>[0-9]{3})").f // "0" | tonumber) end;
 def is_ip: type == "string" and test("^[0-9a-fA-F:.]+(%.*)?$") and test("[.:]");
 def endpoint(addr; port): if addr | is_ip then {ip: addr, port: port} else {name: addr, port: port} end;
+# What has an attribute of its own.
+def mapped: "time", "event", "host", "pid", "tid", "comm", "exe", "started", "cwd", "uid", "user", "ppid", "pcomm", "pexe",
+  "container", "container_name", "runtime", "image", "pod_uid", "errno", "error", "path", "owner", "type", "laddr", "lport", "raddr",
+  "rport", "proto", "exit", "tpid", "tcomm", "texe";
 def user(id; name): if id == null then null else {uid: (id | text), name: name} end;
 
 select(.event != "start" and .event != "end")
-| {open: [1001, 1, 14], chmod: [1001, 1, 7], exec: [1007, 1, 1], exit: [1007, 1, 2], connect: [4001, 4, 1]}[.event] as $class
+| .event as $e
+# What the schema has no activity for is another one (99) of a process, which has the event's name.
+| {
+    open: [1001, 1, 14], chmod: [1001, 1, 7], exec: [1007, 1, 1], fork: [1007, 1, 1], exit: [1007, 1, 2], cred: [1007, 1, 5],
+    connect: [4001, 4, 1], lost: null, skipped: null, replaced: null
+  } as $classes
+| (if $classes | has($e) then $classes[$e] else [1007, 1, 99] end) as $class
 | ($class // [0, 0, 99]) as [$class_uid, $category_uid, $activity]
 # A connection that failed, or was refused.
 | (if .event != "connect" or (.errno // 0) == 0 then $activity elif .error == "ECONNREFUSED" then 5 else 4 end) as $activity
@@ -24,13 +34,14 @@ select(.event != "start" and .event != "end")
   }
 + if $class == null then {message: "\(.event): \(.[.event]) (\(.[.event + "_total"]) in all)", device: {type_id: 0, hostname: .host}}
   else {
+    activity_name: (if $activity == 99 then .event else null end),
     status_id: (if .errno == null then 0 elif .errno == 0 then 1 else 2 end), status_code: .error,
     device: {
       type_id: 0, hostname: .host,
       container: (if .container then {uid: .container, name: .container_name, runtime: .runtime, image: {name: .image}, pod_uuid: .pod_uid}
         else null end)
     },
-    unmapped: {via, src, start, requested, flags, risk, ms, fd, socket_type, family, thread, ppid, session, tty}
+    unmapped: with_entries(select(.key | IN(mapped) | not))
   } + (
     {
       pid: .pid, name: .comm, tid: .tid, path: .exe, created_time: (.started | ms), working_directory: .cwd,
@@ -44,6 +55,11 @@ select(.event != "start" and .event != "end")
       elif .event == "exec" then {
         process: ($process + {cmd_line: (.args // [] | join(" "))}),
         actor: {process: {pid: .ppid, name: .pcomm, path: .pexe}, user: user(.uid; .user)}
+      }
+      # What is done to another process.
+      elif $class_uid == 1007 then {
+        process: (if .tpid then {pid: .tpid, name: .tcomm, path: .texe} else $process end),
+        actor: {process: $process, user: user(.uid; .user)}
       }
       else {actor: {process: $process, user: user(.uid; .user)}} end
     + if .event == "open" or .event == "chmod" then {

@@ -6,7 +6,7 @@ source "$(dirname "$0")/common.sh"
 # A socket with a path has one for an address. What libraries connect to on the way (nscd) depends on the machine.
 dial="perl -MSocket -e 'socket(my \$s, AF_UNIX, SOCK_STREAM, 0); connect(\$s, pack_sockaddr_un(q($work/none)))'"
 for tool in "${tools[@]}"; do
-  $tool -je --output "$work/$tool" -- bash -c "cat /nonexistent; chmod 600 $work; $dial; exec 3<>/dev/tcp/127.0.0.1/9" >/dev/null 2>&1 || true
+  $tool -je --output "$work/$tool" -- bash -c "cat /nonexistent; chmod 600 $work; $dial; kill -URG \$\$; exec 3<>/dev/tcp/127.0.0.1/9" >/dev/null 2>&1 || true
 done
 cat "$work"/*snoop >"$work/all"
 printf '%s\n' '{"event":"lost","time":"2026-11-28T19:00:00.000000000Z","host":"h","lost":3,"lost_total":5}' >>"$work/all"
@@ -38,6 +38,10 @@ check equal 'OCSF, exec' "$(one ocsf 'select(.class_uid == 1007 and .process.pat
 check equal 'OCSF, connect' "$(one ocsf 'select(.class_uid == 4001 and .dst_endpoint.port == 9) | [.type_uid, .dst_endpoint, .connection_info.direction_id]')" \
   '[400105,{"ip":"127.0.0.1","port":9},2]'
 check equal 'OCSF, connect to a path' "$(one ocsf 'select(.dst_endpoint.name == "'"$work"'/none") | [.type_uid, .status_code]')" '[400104,"ENOENT"]'
+check equal 'OCSF, what is done to a process' "$(one ocsf 'select(.activity_name == "kill" and .unmapped.sig == "SIGURG") |
+  [.type_uid, .actor.process.name, .process.name, .actor.process.pid == .process.pid, .unmapped.result]')" '[100799,"bash","bash",true,"ignored"]'
+check equal 'events of tools that are none of a process, a file or a connection' "$(jq -c 'select(.class_uid == 0 and (.message | startswith("lost") | not))' "$work/ocsf")" ''
+check equal 'ECS, events without a category' "$(jq -c 'select(.event.kind == "event" and (.event.category == null or .event.type == null))' "$work/ecs")" ''
 check equal 'OCSF, time' "$(one ocsf 'select(.class_uid == 0) | [.time, .type_uid, .message]')" '[1795892400000,99,"lost: 3 (5 in all)"]'
 # What the schema requires of every event.
 check equal 'OCSF, required' "$(jq -c 'select([.class_uid, .category_uid, .activity_id, .type_uid, .severity_id, .time, .metadata.version, .metadata.product] | any(. == null))' "$work/ocsf")" ''
