@@ -56,7 +56,8 @@ void put(__u8& place, unsigned value) { std::atomic_ref(place).store(static_cast
 Dispatcher::Dispatcher() : bpf_(nullptr, dispatcher_bpf::destroy) {}
 
 Dispatcher::~Dispatcher() {
-  for (bpf_link* link : links_) bpf_link__destroy(link);
+  bpf_link__destroy(enter_);
+  bpf_link__destroy(exit_);
 }
 
 const bpf_object* Dispatcher::object() const { return bpf_ ? bpf_->obj : nullptr; }
@@ -69,18 +70,18 @@ bool Dispatcher::load(Loader& loader, const char* types, bool untyped) {
   if (bpf_) {
     bpf_->rodata->untyped = untyped;
     error = -loader.load(bpf_->maps.rodata, [this] { return dispatcher_bpf::load(bpf_.get()); });
-    for (const bpf_program* p : {bpf_->progs.dispatch_enter, bpf_->progs.dispatch_exit}) {
-      bpf_link* const link = error == 0 ? bpf_program__attach(p) : nullptr;
-      if (link) links_.push_back(link);
-      else if (error == 0) error = errno;
-    }
   }
   if (error == 0) return true;
   refusal_ = std::strerror(error);
-  for (bpf_link* link : links_) bpf_link__destroy(link);
-  links_.clear();
   bpf_.reset();
   return false;
+}
+
+// The program at a tracepoint, once there is one for it to run: it costs every system call.
+bool Dispatcher::attach(bool enters) {
+  bpf_link*& link = enters ? enter_ : exit_;
+  if (!link) link = bpf_program__attach(enters ? bpf_->progs.dispatch_enter : bpf_->progs.dispatch_exit);
+  return link != nullptr;
 }
 
 bool Dispatcher::add(const bpf_program* p, const Object& object, Loader& loader, const char* types) {
@@ -97,7 +98,9 @@ bool Dispatcher::add(const bpf_program* p, const Object& object, Loader& loader,
   while (std::ranges::any_of(added_, is_taken)) place++;
   const bpf_map* const programs = enters ? bpf_->maps.enter_programs : bpf_->maps.exit_programs;
   const int fd = bpf_program__fd(p);
-  if (place >= DISPATCHED_PROGRAMS_MAX || bpf_map_update_elem(bpf_map__fd(programs), &place, &fd, BPF_ANY) != 0) return false;
+  if (place >= DISPATCHED_PROGRAMS_MAX || !attach(enters) ||
+      bpf_map_update_elem(bpf_map__fd(programs), &place, &fd, BPF_ANY) != 0)
+    return false;
   added_.push_back({p, all, place});
   for (const __u32 nr : calls) put(*end_of(all[nr]), place + 1);
   return true;

@@ -41,9 +41,10 @@ class Dispatcher {
   };
 
   bool load(Loader&, const char* types, bool untyped);
+  bool attach(bool enters);
 
   std::unique_ptr<dispatcher_bpf, void (*)(dispatcher_bpf*)> bpf_;
-  std::vector<bpf_link*> links_;
+  bpf_link *enter_ = nullptr, *exit_ = nullptr;
   std::vector<Added> added_;
   std::string refusal_;  // why there is none
 };
