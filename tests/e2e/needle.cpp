@@ -128,7 +128,8 @@ TEST_CASE("an incident: fetched, made executable, run, connected") {
       {"exit", "code", "0"},    {"exit", "code", "0"}};
   std::vector<Json> seen;
   for (const Json& e : events) {
-    if (e["event"] == "open" && e["path"] != dropped) continue;  // /dev/tty and such
+    if (e["event"] == "open" && e["path"] != dropped) continue;     // /dev/tty and such
+    if (e["event"] == "connect" && e["proto"] == "unix") continue;  // libc asks nscd who the user is, where $HOME does not tell
     seen.push_back(e);
   }
   INFO(tracer.out());
