@@ -98,7 +98,8 @@ __noinline int append_loader_variables(__u32 slot, __u32 start)
 	return 0;
 }
 
-static __always_inline void append_preload(struct record *r, struct ev_str *s, struct mm_struct *mm)
+/* Those of all variables of the current process, as they are now. */
+static __always_inline void read_preload(struct record *r, struct ev_str *s, struct mm_struct *mm)
 {
 	__u32 start = r->len;
 
@@ -117,6 +118,65 @@ static __always_inline void append_preload(struct record *r, struct ev_str *s, s
 
 		s->mark |= !s->len || rest >= EV_STR_UNKNOWN ? EV_STR_UNKNOWN : rest;
 	}
+}
+
+/* What they were when the program began, by program: the process can change them later, and to read them all takes longer than all the
+ * rest of an event. So it is for programs that were begun since the tool was; of others, and of a process that was forked and goes
+ * on with its parent's program, as they were at the first event. What is longer than this is read at each event. */
+#define PRELOAD_KEPT 1024
+struct preload {
+	__u32 len, unused;
+	char strings[PRELOAD_KEPT];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1); /* user space asks for more */
+	__type(key, struct program);
+	__type(value, struct preload);
+} preloads SEC(".maps");
+
+/* Appends it for the current task. Returns where it is: see str_of_number(). Global: verified once, and for its stack. */
+__noinline unsigned long append_preload(__u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct task_struct *task = current_task(), *leader = READ(task, group_leader);
+	struct program program = {
+		.start = READ(leader, start_boottime), .pid = READ(leader, tgid), .exec = READ(task, self_exec_id)};
+	struct preload *known;
+	struct ev_str s = {};
+
+	if (!r)
+		return 0;
+	if (r->bare.start == program.start && r->bare.pid == program.pid && r->bare.exec == program.exec)
+		return 0;
+	known = bpf_map_lookup_elem(&preloads, &program);
+	if (known) {
+		append_kernel(r, &s, known->strings, known->len);
+	} else {
+		read_preload(r, &s, READ(task, mm));
+		known = (void *)r->path;
+		known->len = s.len;
+		known->unused = 0;
+		if (!s.mark && s.len <= PRELOAD_KEPT &&
+		    !bpf_probe_read_kernel(known->strings, s.len & (2 * PRELOAD_KEPT - 1), record_at(r, s.off)))
+			bpf_map_update_elem(&preloads, &program, known, BPF_ANY);
+	}
+	if (!s.len && !s.mark)
+		r->bare = program;
+	return str_number(s.off, s.len, s.mark);
+}
+
+SEC("?tp_btf/sched_process_exec")
+int BPF_PROG(preload__tp_exec, struct task_struct *task)
+{
+	struct record *r = record_try();
+
+	if (!r)
+		return 0;
+	r->len = 0;
+	append_preload(r->slot);
+	record_release(r);
+	return 0;
 }
 
 #endif

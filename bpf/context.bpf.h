@@ -396,7 +396,7 @@ static __always_inline void append_actor(struct record *r, struct context *c)
 	if (filter.want & WANT_ARGS)
 		append_memory(r, &c->args.s, READ(mm, arg_start), READ(mm, arg_end));
 	if (filter.want & WANT_PRELOAD)
-		append_preload(r, &c->preload.s, mm);
+		str_of_number(&c->preload.s, append_preload(r->slot));
 	inode = filter.want & WANT_IMAGE ? READ(mm, exe_file, f_inode) : NULL;
 	if (inode)
 		fill_image(&c->image, inode);

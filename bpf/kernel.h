@@ -573,6 +573,7 @@ struct task_struct {
 	struct css_set *cgroups;
 	struct callback_head *task_works;
 	__u64 start_boottime;
+	__u64 self_exec_id; /* counts the execs; since 5.7 of 64 bits (d1e7fd6462ca) */
 	kuid_t loginuid;
 	unsigned int sessionid;
 	struct bpf_run_ctx *bpf_ctx; /* since 5.15 (c7603cfa04e7) */

@@ -100,6 +100,7 @@ __noinline int path_step(__u32 slot)
 #define PATH_TURNS 16
 __noinline int path_some_steps(__u32 slot)
 {
+	NOT_UNROLLED
 	for (int i = 0; i < PATH_TURNS; i++)
 		if (path_step(slot))
 			return 1;
@@ -108,6 +109,7 @@ __noinline int path_some_steps(__u32 slot)
 
 __noinline int path_more_steps(__u32 slot)
 {
+	NOT_UNROLLED
 	for (int i = 0; i < PATH_TURNS; i++)
 		if (path_some_steps(slot))
 			return 1;
@@ -121,6 +123,7 @@ __noinline int path_walk(__u32 slot)
 
 	if (!r)
 		return 0;
+	NOT_UNROLLED
 	for (int i = 0; i < PATH_TURNS; i++)
 		if (path_more_steps(slot))
 			return !!(r->path_mark & PATH_ORPHAN);
@@ -179,6 +182,7 @@ __noinline int prepend_number(__u32 slot, __u64 number)
 
 	if (!r)
 		return 0;
+	NOT_UNROLLED
 	for (int i = 0; i < 20; i++) {
 		prepend_byte(r, '0' + number % 10);
 		number /= 10;
@@ -248,19 +252,6 @@ __noinline int path_orphan(__u32 slot)
 	else if (r->pos == PATH_BYTES)
 		PREPEND(r, "/");
 	return 0;
-}
-
-/* A struct ev_str as a number, which a global function can return. */
-static __always_inline __u64 str_number(__u16 off, __u16 len, __u32 mark)
-{
-	return off | (__u64)len << 16 | (__u64)mark << 32;
-}
-
-static __always_inline void str_of_number(struct ev_str *s, __u64 number)
-{
-	s->off = number;
-	s->len = number >> 16;
-	s->mark = number >> 32;
 }
 
 /* Where path_walk() is to begin: a dentry below a mount, for a process whose mount namespace is that of a task; their addresses. Global,
@@ -396,6 +387,7 @@ __noinline int look_for_folds(__u32 slot)
 
 	if (!r)
 		return 1;
+	NOT_UNROLLED
 	for (__u32 i = 0; i < FOLD_TURNS; i++) {
 		__u32 from = r->fold_in;
 		__u64 word;
@@ -419,6 +411,7 @@ __noinline int look_for_folds(__u32 slot)
 #define FOLD_LOOKS (STR_MAX > 8192 ? 32 : 11)
 __noinline int look_for_more_folds(__u32 slot)
 {
+	NOT_UNROLLED
 	for (int i = 0; i < FOLD_LOOKS; i++)
 		if (look_for_folds(slot))
 			return 1;
@@ -432,6 +425,7 @@ static __always_inline bool has_to_fold(struct record *r, __u32 from, __u32 end)
 	r->rises = r->folds = *(char *)record_at(r, end - 1) == '/';
 	r->fold_in = from;
 	r->fold_out = end;
+	NOT_UNROLLED
 	for (int i = 0; !r->folds && i <= STR_MAX / (7 * FOLD_TURNS * FOLD_LOOKS); i++)
 		if (look_for_more_folds(r->slot))
 			break;
@@ -492,6 +486,7 @@ __noinline int fold_some(__u32 slot, __u32 end)
 #define FOLD_SOME (STR_MAX > 8192 ? 32 : 13)
 __noinline int fold_more(__u32 slot, __u32 end)
 {
+	NOT_UNROLLED
 	for (int i = 0; i < FOLD_SOME; i++)
 		if (fold_some(slot, end))
 			return 1;
@@ -500,6 +495,7 @@ __noinline int fold_more(__u32 slot, __u32 end)
 
 __noinline int fold_much(__u32 slot, __u32 end)
 {
+	NOT_UNROLLED
 	for (int i = 0; i < FOLD_SOME; i++)
 		if (fold_more(slot, end))
 			return 1;
@@ -514,6 +510,7 @@ static __always_inline __u32 fold_name(struct record *r, __u32 from, __u32 end, 
 
 	r->fold_depth = in_root;
 	r->fold_in = r->fold_out = from + 1;
+	NOT_UNROLLED
 	for (int i = 0; i <= STR_MAX / (FOLD_BYTES * FOLD_SOME * FOLD_SOME); i++)
 		if (fold_much(r->slot, end))
 			break;

@@ -31,6 +31,13 @@ struct lineage {
 	struct ancestor ancestors[LINEAGE_MAX];
 };
 
+/* A program that a process runs: an exec begins another. */
+struct program {
+	__u64 start; /* of the process */
+	__u32 pid;
+	__u32 exec; /* how many there were before it, in the process and in those that it was forked from */
+};
+
 /* Working memory for one event. `cpu * SCRATCH_SLOTS` of them: user space sets max_entries. */
 struct record {
 	__u32 busy;
@@ -48,6 +55,7 @@ struct record {
 	struct ev_str given;
 	char path[PATH_BYTES + 256];
 	/* of context.bpf.h */
+	struct program bare; /* one whose environment tells the loader nothing: the last that was asked for */
 	__u64 leader, node, owned;
 	struct ev_cgroups cgroups; /* whose names have been sent, when cgroups_told was: */
 	__u64 cgroups_told;
@@ -171,6 +179,19 @@ static __always_inline void event_submit(struct record *r)
 	if (len <= RECORD_MAX)
 		submit_bytes(r->bytes, len, ++r->sent % 8 == 0);
 	record_release(r);
+}
+
+/* A struct ev_str as a number, which a global function can return. */
+static __always_inline __u64 str_number(__u16 off, __u16 len, __u32 mark)
+{
+	return off | (__u64)len << 16 | (__u64)mark << 32;
+}
+
+static __always_inline void str_of_number(struct ev_str *s, __u64 number)
+{
+	s->off = number;
+	s->len = number >> 16;
+	s->mark = number >> 32;
 }
 
 /* Appends `len` bytes of kernel or user memory, at most STR_MAX of them; what is beyond,

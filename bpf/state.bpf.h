@@ -21,6 +21,10 @@ static __always_inline __u32 any(__u32 number)
 	return number + *(volatile __u32 *)&stats.zero;
 }
 
+/* Before a loop that calls a function: lest the compiler makes a call of each turn. The kernel's look at the depth of the stack goes
+ * down every call that it finds, so that of three such loops, one within the other, all turns would be walked. */
+#define NOT_UNROLLED _Pragma("clang loop unroll(disable)")
+
 /* ROOM_FN(fn, map, KEY, TYPE): TYPE *fn(KEY key): what the map has there, all zeroes if it is new; NULL: there is no room. Such as the
  * memory of a thread, from one hook to the next. */
 #define ROOM_FN(fn, map, key_type, type)                                \

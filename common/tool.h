@@ -37,11 +37,11 @@ class Object {
   virtual watched_files* watched() = 0;  // null: the tool has no --file
 
   bpf_object* bpf = nullptr;
-  bpf_map *events, *scratch, *filter_lists, *filter_cgroups, *followed, *lineages, *rodata;
+  bpf_map *events, *scratch, *filter_lists, *filter_cgroups, *followed, *lineages, *preloads, *rodata;
   bpf_program *self, *seed;
   bpf_program* find_file = nullptr;  // null: the tool has no --file
   std::vector<std::string> files;    // that --file names
-  bpf_program* rest = nullptr;  // of tools that keep attempts until they end, and the map that has them
+  bpf_program* rest = nullptr;       // of tools that keep attempts until they end, and the map that has them
   bpf_map* kept = nullptr;
   // In .rodata: to be written until it is loaded.
   ::filter* filter;
@@ -177,6 +177,7 @@ template <class S> class Skeleton final : public Object {
     filter_cgroups = s->maps.filter_cgroups;
     followed = s->maps.followed;
     lineages = s->maps.lineages;
+    preloads = s->maps.preloads;
     rodata = s->maps.rodata;
     self = s->progs.self__run;
     seed = s->progs.seed__run;
@@ -196,7 +197,7 @@ template <class S> class Skeleton final : public Object {
 
 // How a tool's events read in the stream of all tools: see man/needle.8.
 struct Timeline {
-  std::span<const Phrase> what;          // one sentence of fields
+  std::span<const Phrase> what;        // one sentence of fields
   bool usual = true;                   // in the set that is traced where none are named
   std::string_view usual_option = {};  // the flags of one of the tool's options, that has no value, to go with that
 };

@@ -21,9 +21,9 @@ namespace needle {
 namespace {
 
 // The WHATs that shared headers bring: they are watched only for some columns or filters.
-constexpr std::string_view kFollow = "follow", kLineage = "lineage";
+constexpr std::string_view kFollow = "follow", kLineage = "lineage", kPreload = "preload";
 
-bool is_shared(std::string_view what) { return what == kFollow || what == kLineage; }
+bool is_shared(std::string_view what) { return what == kFollow || what == kLineage || what == kPreload; }
 
 bool forgets(const bpf_program* p) {
   return std::string_view(bpf_program__section_name(p)).ends_with("/sched_process_exit") &&
@@ -142,6 +142,7 @@ std::vector<bpf_program*> in_attach_order(const bpf_object* object) {
 bool Hooks::asked_for(std::string_view what, const ::filter& filter) const {
   if (what == kFollow) return alone_ && (filter.set & FILTER_TREE) != 0;
   if (what == kLineage) return alone_ && (filter.want & WANT_LINEAGE) != 0;
+  if (what == kPreload) return alone_ && (filter.want & WANT_PRELOAD) != 0;
   return true;
 }
 

@@ -20,6 +20,7 @@ namespace needle {
 namespace {
 
 constexpr __u32 kProcesses = 65536;  // that are followed, or have a lineage, at a time
+constexpr __u32 kPrograms = 2048;    // of which is known what their environment tells the loader
 
 void size_map(bpf_map* map, __u32 entries, const char* what) {
   if (const int e = bpf_map__set_max_entries(map, entries)) throw Error(fmt::format("{}: {}", what, std::strerror(-e)));
@@ -106,6 +107,7 @@ void Tracer::set_up(Object& object, MapEntries& entries) const {
     bpf_program__set_autoload(object.seed, !*object.untyped);
   }
   if (object.filter->want & WANT_LINEAGE) size_map(object.lineages, kProcesses, "cannot size the memory of lineages");
+  if (object.filter->want & WANT_PRELOAD) size_map(object.preloads, kPrograms, "cannot size the memory of preload");
   size_map(object.events, o.buffer, "--buffer");
   size_scratch(object.scratch);
 }
@@ -116,7 +118,8 @@ void Tracer::share(Object& object) const {
                                   {object.filter_lists, first.filter_lists},
                                   {object.filter_cgroups, first.filter_cgroups},
                                   {object.followed, first.followed},
-                                  {object.lineages, first.lineages}})
+                                  {object.lineages, first.lineages},
+                                  {object.preloads, first.preloads}})
     if (const int e = bpf_map__reuse_fd(mine, bpf_map__fd(its)))
       throw Error(fmt::format("cannot share the map {}: {}", bpf_map__name(mine), std::strerror(-e)));
   // A tool whose records may be longer has its own.
