@@ -11,6 +11,7 @@ extern const Deed chmodsnoop_deed = {
     .once = [](const std::string& path) { chmod(path.c_str(), 0600); },
     .script = [](const std::string& path) { return "chmod 600 " + path; },
     .is_of_script = [](const Json& line, const std::string& path) { return line["path"] == path; },
+    .perl = [](const std::string& path) { return "chmod 0600, '" + path + "'"; },
     .table =
         [](const TempDir& dir) {
           const std::string file = dir / "file", absent = dir / "absent", user = std::to_string(kTableUser);

@@ -10,8 +10,8 @@ extern const Deed killsnoop_deed = {
     .tool = "killsnoop",
     .options = {"--signal", "URG"},
     .once = [](const std::string&) { kill(getpid(), SIGURG); },
-    .script = [](const std::string&) { return R"(sh -c 'kill -URG $$')"; },
-    .is_of_script = [](const Json& line, const std::string&) { return line["tpid"] == line["pid"] && line["result"] == "ignored"; },
+    .script = [](const std::string&) { return "kill -URG $BASHPID"; },
+    .is_of_script = [](const Json& line, const std::string&) { return line["result"] == "ignored"; },
     .table =
         [](const TempDir&) {
           const std::string self = std::to_string(getpid());

@@ -295,11 +295,10 @@ TEST_CASE("S6: args, preload, sha256: what the process runs with, also of one th
   const std::vector<std::string> loader{"LD_LIBRARY_PATH=/no such", "LD_PRELOAD=", "LD_AUDIT_NOT=1"};
   for (const Deed* deed : all_deeds()) {
     if (deed->other_thread) continue;  // a process that has ended is not there to be read
-    // A shell needs another program for a chmod.
-    const bool perl = deed->tool == "chmodsnoop";
+    const bool perl = static_cast<bool>(deed->perl);
     const std::string program = fs::canonical(perl ? "/usr/bin/perl" : "/bin/bash");
     const std::string script =
-        perl ? "for (1..400) { chmod 0600, '" + path + "'; exit if -e '" + dir.path() +
+        perl ? "for (1..400) { " + deed->perl(path) + "; exit if -e '" + dir.path() +
                    "/enough'; select undef, undef, undef, 0.05 }"
              : "for i in {1..400}; do " + deed->script(path) + "; [ -e '" + dir.path() + "/enough' ] && exit; sleep 0.05; done";
     const std::vector<std::string> args{"name", perl ? "-e" : "-c", script, "two words", "", "\n\xc3\xa9"};

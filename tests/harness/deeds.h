@@ -36,8 +36,10 @@ struct Deed {
   std::vector<std::string> options = {};
   // One line of the tool, as cheap as can be, that leaves the process as it was, and whether it succeeds or not. `path`: a file.
   std::function<void(const std::string& path)> once;
-  std::function<std::string(const std::string& path)> script;  // the same for sh(1)
+  std::function<std::string(const std::string& path)> script;  // the same for bash(1)
   std::function<bool(const Json& line, const std::string& path)> is_of_script;
+  // The same for perl(1), where a shell needs another program for it.
+  std::function<std::string(const std::string& path)> perl = {};
   std::vector<std::string> varies = {};  // columns that are not the same each time
   bool other_thread = false;             // a thread of the process does it, that is there for nothing else
   // In `dir` there is a file "file" with "x" in it, 0644, of kTableUser and kTableGroup, and none called "absent".
