@@ -232,6 +232,16 @@ class Json final : public Output {
          {std::pair{"shown", end.shown}, {"lost", end.lost}, {"skipped", end.skipped}, {"replaced", end.replaced}})
       put_number(out, key, n);
     put_json_member(out += ',', "why", end.why);
+    if (!end.by_event.empty()) {
+      put_key(out += ',', "shown_by_event");
+      for (char before = '{'; const auto& [event, n] : end.by_event) {
+        out.push_back(before);
+        put_key(out, event);
+        put_decimal(out, n);
+        before = ',';
+      }
+      out.push_back('}');
+    }
     out += "}\n";
   }
 

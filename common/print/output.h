@@ -23,8 +23,9 @@ struct Start {
 };
 // In its last one.
 struct End {
-  std::uint64_t shown = 0, lost = 0, skipped = 0, replaced = 0;  // in all
-  std::string_view why;                                          // one word
+  std::uint64_t shown = 0, lost = 0, skipped = 0, replaced = 0;           // in all
+  std::string_view why;                                                   // one word
+  std::vector<std::pair<std::string_view, std::uint64_t>> by_event = {};  // of what is shown, where several tools trace
 };
 
 class Output {

@@ -137,6 +137,7 @@ Session::Session(const Tool& as, const Options& o, std::span<const Traced> tools
 void Session::trace(std::span<const Traced> tools) {
   for (const Traced& t : tools) {
     tools_.push_back(t.tool);
+    shown_.push_back(0);
     try {
       tracers_.push_back(std::make_unique<Tracer>(
           *t.tool, t.options, [this](void* data, std::size_t size) { return receive(data, size); },
@@ -194,10 +195,12 @@ int Session::receive(void* data, std::size_t size) {
 
 // Returns whether there may be more.
 bool Session::deliver(std::span<std::byte> bytes, bool late) {
-  const Tool* const tool = tools_[reinterpret_cast<const event_header*>(bytes.data())->tool];
+  const std::size_t tool_number = reinterpret_cast<const event_header*>(bytes.data())->tool;
+  const Tool* const tool = tools_[tool_number];
   Record r{.bytes = bytes, .event = tool->event, .tool = tool, .late = late};
   if (std::ranges::all_of(stages_, [&r](const auto& stage) { return stage->wants(r); })) {
     output_->event(out_, r);
+    shown_[tool_number]++;
     if (++events_ == options_.count) {
       done_ = true;
       why_ = "count";
@@ -308,15 +311,24 @@ void Session::begin(Buffer& out, unsigned part) const {
 }
 
 void Session::end() {
+  std::vector<std::pair<std::string_view, std::uint64_t>> by_event;
+  std::string each;
+  for (std::size_t i = 0; order_ && i < tools_.size(); i++) {
+    by_event.emplace_back(tools_[i]->event, shown_[i]);
+    if (shown_[i] > 0) each += fmt::format("{}{} {}", each.empty() ? ": " : ", ", tools_[i]->event, shown_[i]);
+  }
   output_->summary(out_, screen_rows());
   if (options_.heading)
-    output_->end(
-        out_,
-        {.shown = events_, .lost = losses_.said(), .skipped = losses_.skipped(), .replaced = losses_.replaced(), .why = why_});
+    output_->end(out_, {.shown = events_,
+                        .lost = losses_.said(),
+                        .skipped = losses_.skipped(),
+                        .replaced = losses_.replaced(),
+                        .why = why_,
+                        .by_event = std::move(by_event)});
   flush();
   if (sink_.reader_gone() && losses_.said() == 0) return;  // who has seen enough
-  say(fmt::format("{} event{} shown, {} lost{}", events_, events_ == 1 ? "" : "s", losses_.said(),
-                  silence_->left_out(events_, records_)));
+  say(fmt::format("{} event{} shown, {} lost{}{}", events_, events_ == 1 ? "" : "s", losses_.said(),
+                  silence_->left_out(events_, records_), each));
 }
 
 // Those that are no end.

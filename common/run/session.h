@@ -65,6 +65,7 @@ class Session {
   Dispatcher dispatcher_;                         // of several tools
   std::vector<std::unique_ptr<Tracer>> tracers_;  // made by the constructor, once the rest is there
   std::vector<const Tool*> tools_;                // by the number in a record
+  std::vector<std::uint64_t> shown_;              // events of each
   std::optional<Order> order_;
   std::vector<std::unique_ptr<Stage>> stages_;
   Buffer out_;

@@ -91,6 +91,10 @@ TEST_CASE("every tool's event is in the stream, as the tool prints it alone") {
         }
     }
     CHECK(events.size() == sum);
+    std::map<std::string, std::size_t> by_event;
+    for (const Json& e : events) by_event[e["event"]]++;
+    CHECK(stream.whole().end["shown_by_event"] == Json(by_event));
+    for (const auto& [event, n] : by_event) CHECK(stream.whole().sum.find(event + " " + std::to_string(n)) != std::string::npos);
     CHECK(stream.lost() == 0);
   }
 }

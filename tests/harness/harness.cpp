@@ -182,7 +182,7 @@ void take_whole(std::string& text, Whole& whole) {
     if (!in.eof()) line += '\n';
     if (line.starts_with("{\"event\":\"start\",")) whole.start = Json::parse(line);
     else if (line.starts_with("{\"event\":\"end\",")) whole.end = Json::parse(line);
-    else if (line.ends_with(" shown, 0 lost\n")) whole.sum = line;
+    else if (line.ends_with(" shown, 0 lost\n") || line.find(" shown, 0 lost: ") != line.npos) whole.sum = line;
     else rest += line;
   }
   text = rest;
