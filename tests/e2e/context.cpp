@@ -297,10 +297,12 @@ TEST_CASE("S6: args, preload, sha256: what the process runs with, also of one th
     if (deed->other_thread) continue;  // a process that has ended is not there to be read
     const bool perl = static_cast<bool>(deed->perl);
     const std::string program = fs::canonical(perl ? "/usr/bin/perl" : "/bin/bash");
+    // Its script starts another shell for a signal.
+    const std::string once = deed->tool == "killsnoop" ? "kill -URG $$" : deed->script(path);
     const std::string script =
         perl ? "for (1..400) { " + deed->perl(path) + "; exit if -e '" + dir.path() +
                    "/enough'; select undef, undef, undef, 0.05 }"
-             : "for i in {1..400}; do " + deed->script(path) + "; [ -e '" + dir.path() + "/enough' ] && exit; sleep 0.05; done";
+             : "for i in {1..400}; do " + once + "; [ -e '" + dir.path() + "/enough' ] && exit; sleep 0.05; done";
     const std::vector<std::string> args{"name", perl ? "-e" : "-c", script, "two words", "", "\n\xc3\xa9"};
     for (const std::string& tier : tiers(deed->tool)) {
       INFO(deed->tool << " " << tier);
@@ -362,6 +364,29 @@ TEST_CASE("args and preload that are long are cut, and say so") {
     CHECK(e["args"].back().get<std::string>().size() + e["args_missing"].get<std::size_t>() == longer.size() + 1);
     CHECK(whole - e["args_missing"].get<std::size_t>() == 4095);
     CHECK(e["preload"][0].get<std::string>() == variable);
+  }
+}
+
+TEST_CASE("preload is what it was at the exec, whatever the process has made of its environment since") {
+  TempDir dir;
+  const std::string path = dir.file("file");
+  for (const std::string& tier : tiers("opensnoop")) {
+    INFO(tier);
+    Actor actor([&](Json&) {
+      reap(child_named("perl", [&] {
+        // The name that it gives itself takes the place of its environment.
+        const std::string script =
+            "$0 = 'x' x 4000; open(F, '<', '/proc/self/environ') && <F> !~ /LD_/ && open(F, '<', '" + path + "')";
+        const char* argv[] = {"perl", "-e", script.c_str(), nullptr};
+        const char* env[] = {"LD_AUDIT_NOT=1", "PATH=/usr/bin", nullptr};
+        execve("/usr/bin/perl", const_cast<char**>(argv), const_cast<char**>(env));
+      }));
+    });
+    Tracer tracer("opensnoop", {"-j", "--hook", tier, "-o", "preload", "--path", path});
+    actor.act();
+    tracer.stop();
+    REQUIRE(tracer.events().size() == 1);
+    CHECK(tracer.events()[0]["preload"] == Json{"LD_AUDIT_NOT=1"});
   }
 }
 
