@@ -48,7 +48,7 @@ static __always_inline bool is_namespace(const struct mnt_namespace *ns)
 }
 
 /* One step of the walk in record `slot`. Returns nonzero when there is nothing left to do. */
-__noinline int path_step(__u32 slot)
+static __always_inline int path_step(__u32 slot)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 	struct dentry *dentry, *parent;
@@ -95,13 +95,13 @@ __noinline int path_step(__u32 slot)
 	return 0;
 }
 
-/* 4096 of them, in three short loops: global functions, each of which the verifier walks once and not once a turn, so that no kernel
- * needs bpf_loop() (5.17), and none takes long to load them. */
-#define PATH_TURNS 16
-__noinline int path_some_steps(__u32 slot)
+/* 4096 of them, in three loops: global functions, each of which the verifier walks once and not once a turn, so that no kernel
+ * needs bpf_loop() (5.17). Four in a row, since each call costs, of which returns do most. */
+#define PATH_STEPS 4
+#define PATH_TURNS 32
+__noinline int path_steps(__u32 slot)
 {
-	NOT_UNROLLED
-	for (int i = 0; i < PATH_TURNS; i++)
+	for (int i = 0; i < PATH_STEPS; i++)
 		if (path_step(slot))
 			return 1;
 	return 0;
@@ -111,7 +111,7 @@ __noinline int path_more_steps(__u32 slot)
 {
 	NOT_UNROLLED
 	for (int i = 0; i < PATH_TURNS; i++)
-		if (path_some_steps(slot))
+		if (path_steps(slot))
 			return 1;
 	return 0;
 }
