@@ -7,6 +7,7 @@
  * arm64 since 6.0; elsewhere this is refused, and each program is attached by itself. */
 #include "kernel.h"
 #include "dispatch.h"
+#include "syscalls.h"
 
 const volatile bool untyped = false; /* see state.bpf.h */
 
@@ -43,7 +44,7 @@ struct dispatched enter_calls[DISPATCHED_NR_MAX] = {}, exit_calls[DISPATCHED_NR_
 	SEC(section)                                                                             \
 	int BPF_PROG(program, struct pt_regs *regs)                                              \
 	{                                                                                        \
-		__u32 nr = untyped ? (__u32)BPF_CORE_READ(regs, REGS_NR) : (__u32)regs->REGS_NR; \
+		__u32 nr = plain_number(untyped ? BPF_CORE_READ(regs, REGS_NR) : regs->REGS_NR); \
                                                                                                  \
 		if (nr < DISPATCHED_NR_MAX && calls[nr & (DISPATCHED_NR_MAX - 1)].places[0])     \
 			programs##_run_all(ctx, nr);                                             \

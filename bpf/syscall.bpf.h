@@ -29,21 +29,21 @@ struct call {
 
 /* Fills call->args; LOAD(regs, field) loads one register. */
 #if defined(__TARGET_ARCH_x86)
-#define CALL_ARGS(call, regs, LOAD)                      \
-	if ((call)->via & VIA_COMPAT) {                  \
-		(call)->args[0] = (__u32)LOAD(regs, bx); \
-		(call)->args[1] = (__u32)LOAD(regs, cx); \
-		(call)->args[2] = (__u32)LOAD(regs, dx); \
-		(call)->args[3] = (__u32)LOAD(regs, si); \
-		(call)->args[4] = (__u32)LOAD(regs, di); \
-		(call)->args[5] = (__u32)LOAD(regs, bp); \
-	} else {                                         \
-		(call)->args[0] = LOAD(regs, di);        \
-		(call)->args[1] = LOAD(regs, si);        \
-		(call)->args[2] = LOAD(regs, dx);        \
-		(call)->args[3] = LOAD(regs, r10);       \
-		(call)->args[4] = LOAD(regs, r8);        \
-		(call)->args[5] = LOAD(regs, r9);        \
+#define CALL_ARGS(call, regs, LOAD)                                         \
+	if ((call)->via & VIA_COMPAT && !(LOAD(regs, REGS_NR) & X32_BIT)) { \
+		(call)->args[0] = (__u32)LOAD(regs, bx);                    \
+		(call)->args[1] = (__u32)LOAD(regs, cx);                    \
+		(call)->args[2] = (__u32)LOAD(regs, dx);                    \
+		(call)->args[3] = (__u32)LOAD(regs, si);                    \
+		(call)->args[4] = (__u32)LOAD(regs, di);                    \
+		(call)->args[5] = (__u32)LOAD(regs, bp);                    \
+	} else {                                                            \
+		(call)->args[0] = LOAD(regs, di);                           \
+		(call)->args[1] = LOAD(regs, si);                           \
+		(call)->args[2] = LOAD(regs, dx);                           \
+		(call)->args[3] = LOAD(regs, r10);                          \
+		(call)->args[4] = LOAD(regs, r8);                           \
+		(call)->args[5] = LOAD(regs, r9);                           \
 	}
 #else
 #define CALL_ARGS(call, regs, LOAD)            \
@@ -199,9 +199,9 @@ static __always_inline __u32 socketcall_of(unsigned long *args, const struct cal
 #define CALL_NUMBERS(name) NR_##name, NRC_##name,
 #define DEFINE_CALLS(fn, LIST)                                                                                        \
 	const volatile __u32 calls_##fn[] = {LIST(CALL_NUMBERS)};                                                     \
-	static __always_inline __u32 fn##_via(__u32 nr)                                                               \
+	static __always_inline __u32 fn##_via(__u32 number)                                                           \
 	{                                                                                                             \
-		__u32 native = VIA_UNKNOWN, compat = VIA_UNKNOWN;                                                     \
+		__u32 native = VIA_UNKNOWN, compat = VIA_UNKNOWN, nr = plain_number(number);                          \
                                                                                                                       \
 		switch (nr) {                                                                                         \
 			LIST(CALL_CASE)                                                                               \
@@ -211,6 +211,8 @@ static __always_inline __u32 socketcall_of(unsigned long *args, const struct cal
 		}                                                                                                     \
 		if (native == VIA_UNKNOWN && compat == VIA_UNKNOWN)                                                   \
 			return VIA_UNKNOWN;                                                                           \
+		if (native != VIA_UNKNOWN && is_x32_own(number))                                                      \
+			native |= VIA_COMPAT;                                                                         \
 		return any(in_compat_call() ? compat : native);                                                       \
 	}                                                                                                             \
 	static __always_inline __attribute__((unused)) bool fn##_exits(struct call *call, const struct pt_regs *regs) \
@@ -301,7 +303,7 @@ static __always_inline bool call_runs(const struct pt_regs *regs)
  * another call shows only in that: see used_io_uring(). */
 static __always_inline bool in_io_uring(const struct pt_regs *regs)
 {
-	return READ(current_task(), flags) & PF_IO_WORKER || (__u32)READ(regs, REGS_NR) == NR_io_uring_enter;
+	return READ(current_task(), flags) & PF_IO_WORKER || plain_number(READ(regs, REGS_NR)) == NR_io_uring_enter;
 }
 
 /* Whether the current task has used io_uring. Its requests may be worked on at the end of any of its system calls, and then belong

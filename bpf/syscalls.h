@@ -51,6 +51,21 @@
 	X(sendto, 11, 6)                                                                          \
 	X(sendmsg, 16, 3)                                                                         \
 	X(sendmmsg, 20, 4)
+
+/* x86's third way in, x32, of which most kernels have to be told (syscall.x32=): the numbers of x86-64 with this bit, and those from 512
+ * on for the calls whose structures are those of 32-bit programs: X(number, name). The registers are x86-64's.
+ * arch/x86/entry/syscalls/syscall_64.tbl */
+#define X32_BIT 0x40000000
+#define X32_OWN 512
+#define NEEDLE_X32(X)                                                                             \
+	X(516, writev)                                                                            \
+	X(518, sendmsg)                                                                           \
+	X(520, execve)                                                                            \
+	X(521, ptrace)                                                                            \
+	X(524, rt_sigqueueinfo)                                                                   \
+	X(536, rt_tgsigqueueinfo)                                                                 \
+	X(538, sendmmsg)                                                                          \
+	X(545, execveat)
 /* clang-format on */
 
 #ifdef __bpf__
@@ -63,6 +78,33 @@
 #endif
 enum { NEEDLE_SYSCALLS(X) };
 #undef X
+
+/* The number that the tables above have for what is in the register. */
+static __always_inline __u32 plain_number(__u32 nr)
+{
+#if defined(__TARGET_ARCH_x86)
+#define X(number, name) \
+	case number: return NR_##name;
+	if (nr & X32_BIT) {
+		nr &= ~X32_BIT;
+		switch (nr) {
+			NEEDLE_X32(X)
+		}
+	}
+#undef X
+#endif
+	return nr;
+}
+
+/* Whether it is one whose structures are those of 32-bit programs, though the registers are not. */
+static __always_inline __u32 is_x32_own(__u32 nr)
+{
+#if defined(__TARGET_ARCH_x86)
+	return nr & X32_BIT && (nr & ~X32_BIT) >= X32_OWN;
+#else
+	return 0;
+#endif
+}
 #endif
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/wait.h>
 
 #include <filesystem>
 
@@ -213,3 +214,103 @@ TEST_CASE("a 32-bit program executes others") {
     expect.compare();
   }
 }
+
+#ifdef __x86_64__
+namespace {
+
+constexpr long kX32 = 0x40000000;
+bool runs_x32() { return syscall(kX32 + SYS_getpid) == getpid(); }
+
+// What has to be there for structures of 32-bit programs: addresses below 4 GiB.
+char* low_memory() {
+  void* p = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+  if (p == MAP_FAILED) throw std::runtime_error("mmap");
+  return static_cast<char*>(p);
+}
+unsigned low(const void* p) { return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(p)); }
+
+}  // namespace
+
+TEST_CASE("x32: x86's third way in has numbers of its own") {
+  struct Case {
+    std::string tool;
+    std::function<long()> call;
+    Json expected, works;  // in any case; if the kernel has x32
+  };
+  TempDir dir;
+  const std::string file = dir.file("f"), none = dir / "none";
+  char* const memory = low_memory();
+  const Address to = ip_address("127.0.0.1", 9);
+  const int udp = new_socket(AF_INET, SOCK_DGRAM), tcp = new_socket(AF_INET, SOCK_STREAM);
+  const Case cases[] = {
+      {"opensnoop",
+       [&] { return syscall(kX32 + SYS_openat, AT_FDCWD, file.c_str(), O_RDONLY); },
+       {{"via", "openat"}, {"path", file}},
+       {{"src", "fd"}}},
+      {"opensnoop", [&] { return syscall(kX32 + SYS_open, none.c_str(), O_RDONLY); }, {{"via", "open"}, {"path", none}}, {}},
+      {"chmodsnoop",
+       [&] { return syscall(kX32 + SYS_chmod, file.c_str(), 0640); },
+       {{"via", "chmod"}, {"path", file}},
+       {{"new", "0640"}}},
+      {"connectsnoop",
+       [&] { return syscall(kX32 + SYS_connect, tcp, to.get(), to.size); },
+       {{"via", "connect"}, {"raddr", "127.0.0.1"}, {"rport", 9}},
+       {}},
+      {"connectsnoop",
+       [&] {
+         std::memcpy(memory + 512, to.get(), to.size);
+         memory[600] = 'x';
+         const unsigned data[] = {low(memory + 600), 1};
+         std::memcpy(memory + 256, data, sizeof data);
+         const unsigned message[] = {low(memory + 512), to.size, low(memory + 256), 1, 0, 0, 0};
+         std::memcpy(memory, message, sizeof message);
+         return syscall(kX32 + 518, udp, memory, 0);
+       },
+       {{"raddr", "127.0.0.1"}, {"rport", 9}, {"proto", "udp"}},
+       {{"via", "compat:sendmsg"}}},
+      {"execsnoop",
+       [&] {
+         const std::string program = "/usr/bin/true";
+         std::memcpy(memory, "one", 4);
+         const unsigned arguments[] = {low(memory), 0};
+         std::memcpy(memory + 256, arguments, sizeof arguments);
+         const pid_t child = static_cast<pid_t>(check(fork(), "fork"));
+         if (child == 0) _exit(syscall(kX32 + 520, program.c_str(), memory + 256, nullptr) < 0 ? errno : 0);
+         int status = 0;
+         check(waitpid(child, &status, 0), "waitpid");
+         errno = WEXITSTATUS(status);
+         return errno ? -1L : 0L;
+       },
+       {{"via", "compat:execve"}, {"args", {"one"}}},
+       {{"exe", "/usr/bin/true"}}},
+  };
+  const bool works = runs_x32();
+  for (const std::string tool : {"opensnoop", "chmodsnoop", "connectsnoop", "execsnoop"})
+    for (const std::string& tier : tiers(tool)) {
+      if (!works && tier != "tp") continue;  // the kernel never gets to what is hooked there
+      INFO(tool << " " << tier << (works ? "" : ", where the kernel has none"));
+      Actor actor([&](Json& truth) {
+        for (const Case& c : cases)
+          if (c.tool == tool) truth["errnos"].push_back(c.call() < 0 ? errno : 0);
+      });
+      Json truth;
+      Tracer tracer(tool, {"-j", "--hook", tier, "--tree", actor.id()});
+      const auto events = trace(tracer, actor, &truth);
+      std::size_t i = 0;
+      for (const Case& c : cases) {
+        if (c.tool != tool) continue;
+        INFO(c.expected.dump());
+        REQUIRE(i < events.size());
+        Json expected = c.expected;
+        expected["errno"] = truth["errnos"][i];
+        if (works && c.works.is_object()) expected.update(c.works);
+        for (const auto& [key, value] : expected.items()) {
+          INFO(key << " " << events[i].dump());
+          CHECK(events[i][key] == value);
+        }
+        i++;
+      }
+      CHECK(events.size() == i);
+    }
+}
+#endif
