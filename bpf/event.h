@@ -61,6 +61,7 @@ enum via {
 #undef X
 	VIA_IO_URING,
 	VIA_KERNEL,          /* the kernel on its own behalf */
+	VIA_NONE,            /* by nothing that explains it */
 	VIA_COMPAT = 1 << 8, /* through the 32-bit entry */
 };
 /* clang-format on */

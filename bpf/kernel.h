@@ -89,6 +89,8 @@
 #define I_CREATING 0x8000
 #define SIGNAL_GROUP_EXIT 0x4
 #define SECCOMP_MODE_FILTER 2
+#define PFA_NO_NEW_PRIVS 0 /* a bit of atomic_flags */
+#define CLONE_NEWUSER 0x10000000
 #define FMODE_EXEC 0x20 /* also of f_flags: __FMODE_EXEC */
 #define FMODE_CREATED 0x100000
 #define PF_KTHREAD 0x00200000
@@ -232,10 +234,21 @@ typedef struct {
 struct kernel_cap_struct { /* before 6.3: two 32-bit words; the same bytes on little endian */
 	__u32 cap[2];
 };
+struct user_namespace {
+	struct ns_common ns;
+	int level;
+};
+struct group_info {
+	int ngroups;
+	kgid_t gid[0];
+};
 struct cred {
-	kuid_t uid, euid;
+	kuid_t uid, euid; /* the first of 8 ids and the secure bits: uid, gid, suid, sgid, euid, egid, fsuid, fsgid */
 	kgid_t gid, egid;
+	kernel_cap_t cap_inheritable; /* the first of 5 */
 	kernel_cap_t cap_effective;
+	struct user_namespace *user_ns;
+	struct group_info *group_info;
 };
 struct qstr {
 	__u32 len;
@@ -553,6 +566,7 @@ struct task_struct {
 	void *stack;
 	unsigned int flags;
 	unsigned int ptrace;
+	unsigned long atomic_flags;
 	int pid, tgid;
 	struct task_struct *real_parent, *group_leader;
 	struct list_head children, sibling, thread_node;

@@ -161,15 +161,15 @@ static __always_inline struct vfsmount *mount_of_dir(struct inode *dir, unsigned
 
 /* The distance between the pointer and the path on the stack, by call: whatever the kernel shifts its stack by, both go. */
 #define SURE 4
-__u32 usual_distance[128] = {}, times_found[128] = {};
-_Static_assert(VIA_KERNEL < 64, "of_call() takes calls for each other");
+__u32 usual_distance[256] = {}, times_found[256] = {};
+_Static_assert(VIA_NONE < 128, "of_call() takes calls for each other");
 
 static __always_inline __u32 *of_call(__u32 *array, __u32 via)
 {
-	__u32 i = (via & 63) | (via & VIA_COMPAT) >> 2;
+	__u32 i = (via & 127) | (via & VIA_COMPAT) >> 1;
 
 	barrier_var(i); /* see record_at() */
-	return &array[i & 127];
+	return &array[i & 255];
 }
 
 /* The path of `inode`, which the current task's call `via` has just changed, or NULL. `by_fd`: the call was

@@ -42,7 +42,33 @@
 	X(rt_tgsigqueueinfo, 297, 335, 240, 363, _, pid, sig)                                     \
 	X(pidfd_send_signal, 424, 424, 424, 424, fd, sig)                                         \
 	X(ptrace, 101, 26, 117, 26, _, pid)                                                       \
-	X(io_uring_enter, 426, 426, 426, 426, fd)
+	X(io_uring_enter, 426, 426, 426, 426, fd)                                                 \
+	X(setuid, 105, 213, 146, 213, _)                                                          \
+	X(setgid, 106, 214, 144, 214, _)                                                          \
+	X(setreuid, 113, 203, 145, 203, _)                                                        \
+	X(setregid, 114, 204, 143, 204, _)                                                        \
+	X(setresuid, 117, 208, 147, 208, _)                                                       \
+	X(setresgid, 119, 210, 149, 210, _)                                                       \
+	X(setfsuid, 122, 215, 151, 215, _)                                                        \
+	X(setfsgid, 123, 216, 152, 216, _)                                                        \
+	X(setgroups, 116, 206, 159, 206, count)                                                   \
+	X(setuid16, NEEDLE_NO(7), 23, NEEDLE_NO(7), 23, _)                                        \
+	X(setgid16, NEEDLE_NO(8), 46, NEEDLE_NO(8), 46, _)                                        \
+	X(setreuid16, NEEDLE_NO(9), 70, NEEDLE_NO(9), 70, _)                                      \
+	X(setregid16, NEEDLE_NO(10), 71, NEEDLE_NO(10), 71, _)                                    \
+	X(setresuid16, NEEDLE_NO(11), 164, NEEDLE_NO(11), 164, _)                                 \
+	X(setresgid16, NEEDLE_NO(12), 170, NEEDLE_NO(12), 170, _)                                 \
+	X(setfsuid16, NEEDLE_NO(13), 138, NEEDLE_NO(13), 138, _)                                  \
+	X(setfsgid16, NEEDLE_NO(14), 139, NEEDLE_NO(14), 139, _)                                  \
+	X(setgroups16, NEEDLE_NO(15), 81, NEEDLE_NO(15), 81, count)                               \
+	X(capset, 126, 185, 91, 185, _, _)                                                        \
+	X(prctl, 157, 172, 167, 172, _)                                                           \
+	X(keyctl, 250, 288, 219, 311, _)                                                          \
+	X(seccomp, 317, 354, 277, 383, _)                                                         \
+	X(unshare, 272, 310, 97, 337, flags)                                                      \
+	X(setns, 308, 346, 268, 375, fd, flags)                                                   \
+	X(clone, 56, 120, 220, 120, flags)                                                        \
+	X(clone3, 435, 435, 435, 435, _, _)
 
 /* What socketcall(2) stands for: X(name, its first argument, how many words of 32 bits its second leads to).
  * include/uapi/linux/net.h, nargs in net/socket.c */

@@ -31,7 +31,7 @@ constexpr std::string_view kVia[] = {
 #define X(name, ...) #name,
     NEEDLE_SYSCALLS(X)
 #undef X
-    "io_uring", "kernel"};
+    "io_uring", "kernel", "none"};
 
 // include/uapi/linux/capability.h, in order.
 constexpr std::string_view kCaps[] = {
