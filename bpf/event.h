@@ -32,6 +32,7 @@ EV_SCALAR(ev_ftype, __u32);  /* the S_IFMT bits of an inode; EV_NONE: not known 
 EV_SCALAR(ev_dev, __u32);    /* the kernel's dev_t: 12 bits major, 20 bits minor */
 EV_SCALAR(ev_ino, __u64);    /* 0: not known */
 EV_SCALAR(ev_caps, __u64);   /* capability bits; EV_NONE64: not known */
+EV_SCALAR(ev_signal, __u32); /* its number; 0: none */
 EV_SCALAR(ev_bool, __u32);   /* 0, 1; EV_NONE: not known */
 EV_SCALAR(ev_count, __u64);
 EV_SCALAR(ev_argc, __u32); /* EV_UNKNOWN: not known */

@@ -13,12 +13,6 @@
 
 #include <asm-generic/errno-base.h>
 
-/* ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ENOIOCTLCMD, ERESTART_RESTARTBLOCK: include/linux/errno.h */
-static __always_inline bool is_restart(long ret)
-{
-	return ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK;
-}
-
 /* The error that a program sees at last, if it sees one. */
 static __always_inline int error_seen(int err)
 {

@@ -93,12 +93,19 @@
 #define CLONE_NEWUSER 0x10000000
 #define FMODE_EXEC 0x20 /* also of f_flags: __FMODE_EXEC */
 #define FMODE_CREATED 0x100000
+#define PF_USER_WORKER 0x00004000 /* since 6.4 (54e6842d0775) */
 #define PF_KTHREAD 0x00200000
 #define PF_IO_WORKER 0x00000010
 #define THREAD_SIZE 16384
 #define USER_DS 0x2b /* of x86 */
 #define TS_COMPAT 0x0002
 #define TIF_32BIT 22
+
+/* include/uapi/linux/sched.h */
+#define CSIGNAL 0xff
+#define CLONE_VM 0x100
+#define CLONE_VFORK 0x4000
+#define CLONE_THREAD 0x10000
 
 /* include/linux/socket.h, net.h, include/uapi/linux/in.h, include/net/tcp_states.h */
 #define AF_UNSPEC 0
@@ -571,7 +578,7 @@ struct task_struct {
 	struct task_struct *real_parent, *group_leader;
 	struct list_head children, sibling, thread_node;
 	struct mm_struct *mm;
-	int exit_state, exit_code;
+	int exit_state, exit_code, exit_signal;
 	__u64 utime, stime;
 	struct sched_entity se;
 	struct task_io_accounting ioac;

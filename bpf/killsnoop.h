@@ -4,7 +4,6 @@
 
 #include "target.h"
 
-EV_SCALAR(ev_signal, __u32);
 EV_SCALAR(ev_outcome, __u32); /* enum outcome */
 
 enum outcome {

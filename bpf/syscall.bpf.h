@@ -81,6 +81,12 @@ struct asked {
 	int pid, sig; /* a signal, and whom it is for */
 };
 
+/* A call that is made again: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ENOIOCTLCMD, ERESTART_RESTARTBLOCK: include/linux/errno.h */
+static __always_inline bool is_restart(long ret)
+{
+	return ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK;
+}
+
 /* The roles of arguments, by place: roles_NAME[], constants of which nothing is left but what is asked for. */
 enum role {
 	ROLE__,

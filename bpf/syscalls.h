@@ -35,6 +35,10 @@
 	X(umask, 95, 60, 166, 60, mode)                                                           \
 	X(write, 1, 4, 64, 4, fd)                                                                 \
 	X(writev, 20, 146, 66, 146, fd)                                                           \
+	X(fork, 57, 2, NEEDLE_NO(7), 2, _)                                                        \
+	X(vfork, 58, 190, NEEDLE_NO(8), 190, _)                                                   \
+	X(clone, 56, 120, 220, 120, flags)                                                        \
+	X(clone3, 435, 435, 435, 435, addr)                                                       \
 	X(kill, 62, 37, 129, 37, pid, sig)                                                        \
 	X(tkill, 200, 238, 130, 238, pid, sig)                                                    \
 	X(tgkill, 234, 270, 131, 268, _, pid, sig)                                                \

@@ -14,9 +14,6 @@ using Bpf = Skeleton<killsnoop_bpf>;
 
 namespace needle {
 
-template <> struct Format<ev_signal> : Word<ev_signal, Format<ev_signal>, 9> {
-  static void put(Buffer& out, ev_signal s) { put_signal(out, static_cast<int>(s)); }
-};
 struct SignalNumber : Integer<ev_signal, 6> {};
 
 // By siginfo.h: above 0 it depends on the signal.

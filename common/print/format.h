@@ -80,7 +80,7 @@ template <class T, class F, int Width, Align Side = Align::left> struct Word {
 // Flags, the names of which are F::names; 0 is "none".
 template <class T, class F, int Width, char Bar = '|'> struct Flags : Word<T, F, Width> {
   static bool none(T v) { return v == T{}; }
-  static void put(Buffer& out, T v) { put_flags(out, static_cast<unsigned>(v), F::names, Bar); }
+  static void put(Buffer& out, T v) { put_flags(out, static_cast<std::underlying_type_t<T>>(v), F::names, Bar); }
 };
 
 template <class How, class T>
@@ -193,6 +193,9 @@ template <> struct Format<ev_via> : Word<ev_via, Format<ev_via>, 8> {
 template <> struct Format<ev_src> : Word<ev_src, Format<ev_src>, 6> {
   static bool unknown(ev_src s) { return src_name(s).empty(); }
   static void put(Buffer& out, ev_src s) { out += src_name(s); }
+};
+template <> struct Format<ev_signal> : Word<ev_signal, Format<ev_signal>, 9> {
+  static void put(Buffer& out, ev_signal s) { put_signal(out, static_cast<int>(s)); }
 };
 template <> struct Format<ev_bool> {
   static constexpr int width = 5;

@@ -71,7 +71,7 @@ std::string_view src_name(ev_src s) {
   }
 }
 
-void put_flags(Buffer& out, unsigned flags, std::span<const Flag> names, char bar, bool first) {
+void put_flags(Buffer& out, std::uint64_t flags, std::span<const Flag> names, char bar, bool first) {
   const auto next = [&] {
     if (!first) out.push_back(bar);
     first = false;
@@ -96,7 +96,7 @@ std::optional<unsigned> oflag_value(std::string_view name) {
   for (unsigned i = 0; i < O_ACCMODE; i++)
     if (kAccess[i] == name) return i;
   for (const Flag& f : kOpenFlags)
-    if (f.name == name) return f.bits;
+    if (f.name == name) return static_cast<unsigned>(f.bits);
   return std::nullopt;
 }
 

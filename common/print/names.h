@@ -19,12 +19,12 @@ std::string_view via_name(unsigned via);  // without VIA_COMPAT
 std::string_view src_name(ev_src);
 
 struct Flag {
-  unsigned bits;
+  std::uint64_t bits;
   std::string_view name;
 };
 // The names of the flags, joined by `bar`; what has no name is one more word, in hexadecimal. Nothing for 0. `first`: whether
 // nothing stands before it.
-void put_flags(Buffer&, unsigned flags, std::span<const Flag> names, char bar = '|', bool first = true);
+void put_flags(Buffer&, std::uint64_t flags, std::span<const Flag> names, char bar = '|', bool first = true);
 void put_oflags(Buffer&, unsigned flags);
 std::optional<unsigned> oflag_value(std::string_view name);  // "O_CREAT"
 std::vector<std::string_view> oflag_names();

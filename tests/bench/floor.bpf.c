@@ -43,5 +43,6 @@ EMPTY(ctime_fine, "raw_tp/ctime_ns_xchg")
 EMPTY(ctime_same, "raw_tp/ctime_xchg_skip")
 EMPTY(ctime_coarse, "raw_tp/inode_set_ctime_to_ts")
 EMPTY(signal, "raw_tp/signal_generate")
+EMPTY(newtask, "raw_tp/task_newtask")
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -30,7 +30,8 @@ const Op kOps[] = {{"open", SYS_openat, {}},
                    {"connect", SYS_connect, {"state", "connect"}},
                    {"chmod", SYS_chmod, {"enter", "dirty", "ctime_fine", "ctime_same", "ctime_coarse"}},
                    {"kill", SYS_kill, {"signal"}},
-                   {"cred", SYS_setresuid, {}}};
+                   {"cred", SYS_setresuid, {}},
+                   {"fork", SYS_clone, {"newtask"}}};
 
 // Each alone, so that one that the kernel lacks is left out.
 bool run_empty(const std::string& name) {
@@ -50,7 +51,7 @@ int main(int argc, char** argv) {
   const Op* op = nullptr;
   for (const Op& o : kOps)
     if (argc == 3 && argv[1] == std::string(o.name)) op = &o;
-  if (!op) return std::fputs("usage: floor open|open-fail|exec|connect|chmod|kill|cred BYTES\n", stderr), 2;
+  if (!op) return std::fputs("usage: floor open|open-fail|exec|connect|chmod|kill|cred|fork BYTES\n", stderr), 2;
   libbpf_set_print(nullptr);
   for (const std::string& hook : op->hooks)
     if (!run_empty(hook)) std::fprintf(stderr, "floor: not %s\n", hook.c_str());

@@ -8,7 +8,7 @@
 // takes at its best in so many ms.
 //
 // OP: open (and close) of DIR/some/dir/file.txt, open-fail, exec (and wait), connect (TCP, loopback), chmod, kill (ignored),
-// cred (the effective user, from 0 to 1 and back), getppid.
+// cred (the effective user, from 0 to 1 and back), fork (and wait), getppid.
 // "lone" opens DIR/lone.txt once and prints when, in ns of CLOCK_REALTIME; "threads" makes COUNT threads that
 // sleep, prints its process id, and waits for a signal.
 #define _GNU_SOURCE
@@ -99,6 +99,16 @@ static void do_cred(void)
 
 	if (syscall(SYS_setresuid, -1, ++turn & 1, -1))
 		err(1, "setresuid");
+}
+
+static void do_fork(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	if (waitpid(pid, NULL, 0) != pid)
+		err(1, "fork");
 }
 
 static void do_getppid(void)
@@ -193,7 +203,7 @@ static const struct {
 	void (*run)(void);
 	int piece; /* how often in about 100 us */
 } ops[] = {{"open", do_open, 50}, {"open-fail", do_open_fail, 50}, {"exec", do_exec, 1}, {"connect", do_connect, 5},
-	   {"chmod", do_chmod, 50}, {"kill", do_kill, 200}, {"cred", do_cred, 100},
+	   {"chmod", do_chmod, 50}, {"kill", do_kill, 200}, {"cred", do_cred, 100}, {"fork", do_fork, 1},
 	   {"getppid", do_getppid, 500}, {"nothing", do_nothing, 1}};
 
 static void prepare(const char *dir, int writer)
@@ -241,7 +251,7 @@ int main(int argc, char **argv)
 	if (argc > 2 && !strcmp(argv[1], "spin"))
 		return best_spin(count), 0;
 	if (!run || count < 1)
-		errx(2, "usage: work open|open-fail|exec|connect|chmod|kill|cred|getppid|lone|threads COUNT [WRITERS [DIR [SPIN]]], or work spin MS");
+		errx(2, "usage: work open|open-fail|exec|connect|chmod|kill|cred|fork|getppid|lone|threads COUNT [WRITERS [DIR [SPIN]]], or work spin MS");
 	for (int w = 0; w < writers; w++) {
 		if (w < writers - 1 && fork())
 			continue;
