@@ -234,7 +234,12 @@ TEST_CASE("twelve threads on two processors: in the order of time, and nothing m
   tracer.stop();
   const auto events = tracer.events();
   check_order(events);
-  check_all_told(tracer, 12ull * turns);
+  // libc itself counts the processors where threads allocate memory.
+  const auto of_libc = std::ranges::count_if(events, [&](const Json& e) { return e["event"] == "open" && e["path"] != file; });
+  CHECK(of_libc <= 12);
+  const unsigned long long told = events.size() - static_cast<std::size_t>(of_libc) + tracer.lost();
+  CHECK(told <= 12ull * turns);
+  CHECK(told + tracer.disturbed().skipped >= 12ull * turns);
   const auto late = std::ranges::count_if(events, is_late);
   CHECK(late * 20 < std::ssize(events));  // what a preempted program reports
 }
