@@ -70,9 +70,7 @@
 	X(keyctl, 250, 288, 219, 311, _)                                                          \
 	X(seccomp, 317, 354, 277, 383, _)                                                         \
 	X(unshare, 272, 310, 97, 337, flags)                                                      \
-	X(setns, 308, 346, 268, 375, fd, flags)                                                   \
-	X(clone, 56, 120, 220, 120, flags)                                                        \
-	X(clone3, 435, 435, 435, 435, _, _)
+	X(setns, 308, 346, 268, 375, fd, flags)
 
 /* What socketcall(2) stands for: X(name, its first argument, how many words of 32 bits its second leads to).
  * include/uapi/linux/net.h, nargs in net/socket.c */
