@@ -151,15 +151,20 @@ __noinline unsigned long append_preload(__u32 slot)
 		return 0;
 	known = bpf_map_lookup_elem(&preloads, &program);
 	if (known) {
-		append_kernel(r, &s, known->strings, known->len);
+		append_kernel(r, &s, known->strings, known->len & (2 * PRELOAD_KEPT - 1)); /* the mask is for old verifiers */
 	} else {
+		__u32 n;
+
 		read_preload(r, &s, READ(task, mm));
+		n = s.len;
 		known = (void *)r->path;
-		known->len = s.len;
+		known->len = n;
 		known->unused = 0;
-		if (!s.mark && s.len <= PRELOAD_KEPT &&
-		    !bpf_probe_read_kernel(known->strings, s.len & (2 * PRELOAD_KEPT - 1), record_at(r, s.off)))
-			bpf_map_update_elem(&preloads, &program, known, BPF_ANY);
+		if (!s.mark && n <= PRELOAD_KEPT) {
+			barrier_var(n); /* see record_at() */
+			if (!bpf_probe_read_kernel(known->strings, n & (2 * PRELOAD_KEPT - 1), record_at(r, s.off)))
+				bpf_map_update_elem(&preloads, &program, known, BPF_ANY);
+		}
 	}
 	if (!s.len && !s.mark)
 		r->bare = program;

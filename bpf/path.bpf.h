@@ -254,27 +254,19 @@ __noinline int path_orphan(__u32 slot)
 	return 0;
 }
 
-/* Where path_walk() is to begin: a dentry below a mount, for a process whose mount namespace is that of a task; their addresses. Global,
- * as the next: verified once. They and the walk are called one after the other, not one from within the other: their stacks would be
- * too deep. */
-__noinline int begin_walk(__u32 slot, __u64 of_mnt, __u64 dentry, __u64 of_task)
+/* Where path_walk() is to begin: a dentry below a mount, for a process whose mount namespace is that of a task. */
+static __always_inline void begin_walk(struct record *r, struct vfsmount *mnt, struct dentry *dentry, struct task_struct *task)
 {
-	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
-	struct task_struct *task = (void *)of_task;
-	struct vfsmount *mnt = (void *)of_mnt;
-
-	if (!r)
-		return 0;
 	r->pos = PATH_BYTES;
 	r->path_mark = 0;
-	r->dentry = dentry;
+	r->dentry = (__u64)dentry;
 	r->mount = (__u64)mount_of(mnt);
 	r->root = (__u64)READ(mnt, mnt_root);
 	r->ns = (__u64)READ(task, nsproxy, mnt_ns);
-	return 0;
 }
 
-/* Appends what has been walked. Returns where it is. */
+/* Appends what has been walked. Returns where it is. Global: verified once. It and the walk are called one after the other, not one from
+ * within the other: their stacks would be too deep. */
 __noinline unsigned long append_walked(__u32 slot)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
@@ -301,7 +293,7 @@ __noinline unsigned long append_walked(__u32 slot)
 /* Appends the full path of `dentry` below `mnt`, for a process whose mount namespace is that of `task`. Returns where it is. */
 static __always_inline __u64 walk_from(struct record *r, struct vfsmount *mnt, struct dentry *dentry, struct task_struct *task)
 {
-	begin_walk(r->slot, number(mnt), number(dentry), number(task));
+	begin_walk(r, mnt, dentry, task);
 	if (path_walk(r->slot))
 		path_orphan(r->slot);
 	return append_walked(r->slot);
@@ -380,7 +372,7 @@ __noinline int folds_at(__u32 slot, __u32 from)
  * fold_name() takes away: a slash before another, a dot between two or behind the last; r->rises if there may be a "..". Looks closer
  * only where two bytes in a row are slash or dot, which differ in their last bit. Eight bytes at a time, of which seven may begin it.
  * Nonzero: there is no need to look further. Global, as those that follow: verified once. */
-#define FOLD_TURNS 5
+#define FOLD_TURNS 10
 __noinline int look_for_folds(__u32 slot)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
@@ -408,16 +400,6 @@ __noinline int look_for_folds(__u32 slot)
 	return 0;
 }
 
-#define FOLD_LOOKS (STR_MAX > 8192 ? 32 : 11)
-__noinline int look_for_more_folds(__u32 slot)
-{
-	NOT_UNROLLED
-	for (int i = 0; i < FOLD_LOOKS; i++)
-		if (look_for_folds(slot))
-			return 1;
-	return 0;
-}
-
 /* Whether fold_name() would take anything away from the name in the record's bytes [from, end), which begins with a slash and ends
  * with a NUL. */
 static __always_inline bool has_to_fold(struct record *r, __u32 from, __u32 end)
@@ -426,8 +408,8 @@ static __always_inline bool has_to_fold(struct record *r, __u32 from, __u32 end)
 	r->fold_in = from;
 	r->fold_out = end;
 	NOT_UNROLLED
-	for (int i = 0; !r->folds && i <= STR_MAX / (7 * FOLD_TURNS * FOLD_LOOKS); i++)
-		if (look_for_more_folds(r->slot))
+	for (int i = 0; !r->folds && i <= STR_MAX / (7 * FOLD_TURNS); i++)
+		if (look_for_folds(r->slot))
 			break;
 	return r->folds;
 }
