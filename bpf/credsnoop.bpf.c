@@ -182,7 +182,7 @@ __noinline int tell(int at)
 		return drop();
 	}
 	fill_header(&e->h);
-	e->h.src = SRC_KERNEL;
+	e->h.src = err ? SRC_USER : SRC_KERNEL; /* what was refused is the caller's word */
 	if (by_exec)
 		append_exe(r, &e->file, current_task());
 	append_context(r);
@@ -371,7 +371,7 @@ __noinline int was_refused(int err)
 	struct record *r;
 	struct cred_event *e;
 
-	if (!k || !cred_calls_runs(&call) || filtered_out() || (only_gains && !(filter.set & FILTER_FAILED)))
+	if (!k || !cred_calls_runs(&call) || (only_gains && !(filter.set & FILTER_FAILED)))
 		return -1;
 	r = event_begin(cred_event);
 	if (!r)
@@ -391,7 +391,8 @@ static __always_inline int call_returns(struct pt_regs *regs, long ret)
 {
 	struct call call;
 
-	if (id_filtered_out(current_pid_tgid()))
+	/* To count what filters drop takes a look at all. */
+	if (!stats.counts_dropped && id_filtered_out(current_pid_tgid()))
 		return 0;
 	if (!unchanged()) {
 		cred_calls_exits(&call, regs);

@@ -89,7 +89,7 @@ TEST_CASE("rights that a thread puts down and takes up again while another moves
   }
 }
 
-TEST_CASE("threads have rights of their own: each change names its thread; one of another thread is not taken for it") {
+TEST_CASE("threads have rights of their own: each change names its thread, one of another thread is not taken for it") {
   for (const std::string& tier : tiers("credsnoop")) {
     INFO(tier);
     Actor actor([&](Json& truth) {

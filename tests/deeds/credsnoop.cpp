@@ -15,6 +15,7 @@ extern const Deed credsnoop_deed = {
     .once = [](const std::string&) { syscall(SYS_setgroups, 1 << 20, nullptr); },
     .script = [](const std::string&) { return "setpriv --ambient-caps +chown true"; },
     .is_of_script = [](const Json& line, const std::string&) { return line["via"] == "prctl" && line["errno"] == EPERM; },
+    .perl = [](const std::string&) { return "syscall(" + std::to_string(SYS_setgroups) + ", 1 << 20, 0)"; },
     .table =
         [](const TempDir&) {
           return Table{.heading = "PID COMM VIA ERR CHANGE",

@@ -303,7 +303,7 @@ TEST_CASE("each call that changes credentials, and each that is refused: what /p
       INFO(e.dump());
       CHECK(e["event"] == "cred");
       CHECK(e["via"] == v.via);
-      CHECK(e["src"] == "kernel");
+      CHECK(e["src"] == (v.refused.is_null() ? "kernel" : "user"));
       CHECK(e["errno"] == traced[i].truth["errno"]);
       CHECK((e["errno"] == 0) == v.refused.is_null());
       CHECK(e["change"] == (v.refused.is_null() ? change(traced[i].truth["before"], traced[i].truth["after"]) : v.refused));
@@ -335,7 +335,7 @@ TEST_CASE("what changes nothing has no line: the same ids, questions, refused on
   }
 }
 
-TEST_CASE("programs with rights of their own: setuid, setgid, file capabilities; and --escalation has only these") {
+TEST_CASE("programs with rights of their own: setuid, setgid, file capabilities, and --escalation has only these") {
   const TempDir dir;
   check(chmod(dir.path().c_str(), 0755), "chmod");
   const std::string suid = program(dir, "as root", 04755), sgid = program(dir, "as group", 02755),
@@ -384,7 +384,7 @@ TEST_CASE("programs with rights of their own: setuid, setgid, file capabilities;
   }
 }
 
-TEST_CASE("user namespaces: unshare, clone into a new one, setns; no gain, since the rights are for the new one only") {
+TEST_CASE("user namespaces: unshare, clone into a new one, setns, no gain, since the rights are for the new one only") {
   for (const std::string& tier : tiers("credsnoop")) {
     INFO(tier);
     Json truth;
@@ -499,7 +499,7 @@ TEST_CASE("a change that no call explains is marked, and printed by --escalation
   }
 }
 
-TEST_CASE("the table says what changed in the same way at once; -x has only what was refused") {
+TEST_CASE("the table says what changed in the same way at once, -x has only what was refused") {
   Actor actor([](Json&) {
     check(prctl(PR_CAPBSET_DROP, CAP_SYS_BOOT), "PR_CAPBSET_DROP");
     check(setresgid(5, 5, 5), "setresgid");
