@@ -154,9 +154,12 @@ static int by_value(const void *a, const void *b)
 /* Runs it `count` times and prints the median of the pieces that count, and their number. */
 static void time_it(void (*run)(void), int piece, long count, double slowest)
 {
-	double *took = calloc(count / piece + 1, sizeof(*took)), before = spin();
+	double *took, before = spin();
 	long pieces = 0;
 
+	if (count < piece)
+		piece = count;
+	took = calloc(count / piece + 1, sizeof(*took));
 	for (long done = 0; done < count;) {
 		int n = count - done < piece ? count - done : piece;
 		long long start = now(CLOCK_MONOTONIC), end;
