@@ -291,6 +291,7 @@ TEST_CASE("in a table each column is one word, and no name acts on the terminal"
 
 TEST_CASE("S6: args, preload, sha256: what the process runs with, also of one that goes on as another program") {
   TempDir dir;
+  check(chmod(dir.path().c_str(), 0755), "chmod");  // the actor, who is not root, looks whether it is enough
   const std::string path = dir.file("file");
   const std::vector<std::string> loader{"LD_LIBRARY_PATH=/no such", "LD_PRELOAD=", "LD_AUDIT_NOT=1"};
   for (const Deed* deed : all_deeds()) {
