@@ -43,7 +43,7 @@ std::vector<__u32> calls_of(const bpf_program* p, const Object& object) {
   std::memcpy(numbers.data(), bytes + found->offset, numbers.size() * sizeof(__u32));
   std::erase_if(numbers, [](__u32 nr) { return nr >= DISPATCHED_NO_CALL; });
   std::ranges::sort(numbers);
-  numbers.erase(std::ranges::unique(numbers).begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   return numbers;
 }
 

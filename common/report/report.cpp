@@ -50,7 +50,7 @@ void read(const std::string& name, Story& story) {
 void write(const std::string& name, const Buffer& text) {
   const bool standard = name == "-";
   const File file(standard ? stdout : std::fopen(name.c_str(), "we"), [](std::FILE*) { return 0; });
-  const std::string_view shown = standard ? "standard output" : name;
+  const std::string shown = standard ? "standard output" : name;
   if (!file) throw Error(fmt::format("cannot write to {}: {}", shown, std::strerror(errno)));
   const bool failed = std::fwrite(text.data(), 1, text.size(), file.get()) != text.size() || std::fflush(file.get()) != 0;
   const int error = errno;

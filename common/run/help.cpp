@@ -64,7 +64,8 @@ std::string columns(const Tool& tool) {
 
 std::string short_help(const Tool& tool, const std::vector<HelpOption>& options) {
   std::string text = usage(tool) + '\n';
-  std::string_view own = options.empty() ? "" : options.front().name;  // the tool's first one: they come first
+  std::string_view own;  // the tool's first one: they come first
+  if (!options.empty()) own = options.front().name;
   if (std::ranges::find(options, "list", &HelpOption::name) != options.end()) own = "list";  // of many tools
   for (const std::string_view name : {own, {"pid"}, {"failed"}, {"columns"}, {"json"}})
     if (const auto o = std::ranges::find(options, name, &HelpOption::name); o != options.end()) text += option(*o);
