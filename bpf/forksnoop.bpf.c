@@ -4,7 +4,7 @@
 #include "syscall.bpf.h"
 #include "trampoline.bpf.h"
 
-/* --threads, --kernel: those as well */
+/* --threads, --workers: those as well */
 const volatile bool threads = false;
 const volatile bool workers = false;
 
